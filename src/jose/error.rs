@@ -1,0 +1,107 @@
+//! What can be wrong with a token's form and with a key, without a byte of either.
+
+use std::fmt;
+
+/// A part of a compact token.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Part {
+    Header,
+    Payload,
+    Signature,
+}
+
+impl fmt::Display for Part {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Header => "header",
+            Self::Payload => "payload",
+            Self::Signature => "signature",
+        })
+    }
+}
+
+/// Why a text is no compact JWS.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum TokenError {
+    /// Longer than the limit, in bytes.
+    TooLarge { length: usize, limit: usize },
+    /// Not three parts with two dots between them.
+    Parts(usize),
+    /// Five parts: encrypted (RFC 7516), which the caller does not take.
+    Encrypted,
+    /// A character outside `A-Z a-z 0-9 - _ .`, at this byte.
+    Character { at: usize },
+    /// Not canonical unpadded base64url (RFC 7515 section 2).
+    Base64(Part),
+    /// Not one JSON object in UTF-8.
+    Json(Part),
+    /// An object nested deeper than this.
+    Depth { part: Part, limit: usize },
+    /// A member that stands twice (RFC 7519 section 4).
+    Duplicate { part: Part, name: String },
+    /// More members than this.
+    Members { part: Part, limit: usize },
+    /// No signature where one must be.
+    Unsigned,
+    /// A header parameter of the wrong type.
+    Parameter(&'static str),
+    /// A header parameter that changes what the signature means, and that we don't implement.
+    Critical(&'static str),
+}
+
+impl fmt::Display for TokenError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::TooLarge { length, limit } => write!(f, "{length} bytes, and the limit is {limit}"),
+            Self::Parts(1) => f.write_str("1 part; a token has three, with two dots between them"),
+            Self::Parts(n) => write!(f, "{n} parts; a token has three, with two dots between them"),
+            Self::Encrypted => f.write_str("five parts: an encrypted token where a signed one is taken"),
+            Self::Character { at } => write!(f, "byte {at} is none of A-Z a-z 0-9 - _ ."),
+            Self::Base64(part) => write!(f, "the {part} is not canonical unpadded base64url"),
+            Self::Json(part) => write!(f, "the {part} is not one JSON object"),
+            Self::Depth { part, limit } => write!(f, "the {part} is nested deeper than {limit}"),
+            Self::Duplicate { part, name } => write!(f, "the {part} has the member {name:?} twice"),
+            Self::Members { part, limit } => write!(f, "the {part} has more than {limit} members"),
+            Self::Unsigned => f.write_str("the token is not signed"),
+            Self::Parameter(name) => write!(f, "the header parameter {name:?} has the wrong type"),
+            Self::Critical(name) => write!(f, "the header parameter {name:?} is not supported"),
+        }
+    }
+}
+
+impl std::error::Error for TokenError {}
+
+/// Why a key is refused when it is added or loaded.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum KeyError {
+    /// A shared secret of fewer than 32 bytes (RFC 7518 section 3.2).
+    ShortSecret(usize),
+    /// An RSA modulus of fewer than 2048 bits (RFC 7518 section 3.3), or of more than 8192.
+    RsaSize(usize),
+    /// Not a PEM block with a public key.
+    Pem,
+    /// A private key, which has no business in the registry.
+    Private,
+    /// Not a JWK with a public key.
+    Jwk(String),
+    /// A key of a kind that no algorithm here uses.
+    Unsupported,
+    /// A key that can't sign with this algorithm.
+    WrongFamily(crate::model::Algorithm),
+}
+
+impl fmt::Display for KeyError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::ShortSecret(n) => write!(f, "the secret has {n} bytes; it needs at least 32"),
+            Self::RsaSize(bits) => write!(f, "the RSA key has {bits} bits; it needs 2048 to 8192"),
+            Self::Pem => f.write_str("not a public key in PEM (BEGIN PUBLIC KEY or BEGIN RSA PUBLIC KEY)"),
+            Self::Private => f.write_str("this is a private key; give its public half and keep it where it signs"),
+            Self::Jwk(why) => write!(f, "not a usable JWK: {why}"),
+            Self::Unsupported => f.write_str("the key is neither RSA, P-256, P-384 nor Ed25519"),
+            Self::WrongFamily(algorithm) => write!(f, "the key can't be used with {algorithm}"),
+        }
+    }
+}
+
+impl std::error::Error for KeyError {}

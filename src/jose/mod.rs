@@ -1,0 +1,22 @@
+//! JSON Web Signature over compact serialization (RFC 7515, RFC 7518, RFC 8725): reading, keys, signing.
+//!
+//! The only module that names `jsonwebtoken`. Signatures are verified with keys that are parsed when they are loaded;
+//! its own `decode` is lax about claims, parses twice and rebuilds the key, so tests use it as an oracle alone.
+
+mod compact;
+mod decoy;
+mod error;
+mod header;
+mod key;
+mod object;
+mod registered;
+mod sign;
+
+pub use compact::Compact;
+pub use decoy::spend_a_verification;
+pub use error::{KeyError, Part, TokenError};
+pub use header::Header;
+pub use key::{KeyMaterial, PreparedKey};
+pub use object::read_object;
+pub use registered::{read_registered, read_time};
+pub use sign::{SigningError, SigningKey, sign};

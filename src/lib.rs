@@ -1,0 +1,4 @@
+pub mod clock;
+pub mod jose;
+pub mod model;
+pub mod secret;

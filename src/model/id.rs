@@ -1,0 +1,129 @@
+//! Identifiers: a type each, so that no two can be swapped.
+
+use std::borrow::Borrow;
+use std::fmt;
+use std::sync::Arc;
+
+use serde::{Deserialize, Serialize};
+
+/// Why a text is no identifier.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum InvalidId {
+    Empty,
+    TooLong,
+    NotPrintable,
+}
+
+impl fmt::Display for InvalidId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Empty => f.write_str("an identifier may not be empty"),
+            Self::TooLong => write!(f, "an identifier has at most {MAX_LEN} bytes"),
+            Self::NotPrintable => f.write_str("an identifier is printable ASCII text without spaces at its ends"),
+        }
+    }
+}
+
+impl std::error::Error for InvalidId {}
+
+const MAX_LEN: usize = 256;
+
+fn check(text: &str) -> Result<(), InvalidId> {
+    if text.is_empty() {
+        Err(InvalidId::Empty)
+    } else if text.len() > MAX_LEN {
+        Err(InvalidId::TooLong)
+    } else if text.trim() != text || !text.bytes().all(|b| matches!(b, 0x20..=0x7e)) {
+        Err(InvalidId::NotPrintable)
+    } else {
+        Ok(())
+    }
+}
+
+macro_rules! ids {
+    ($($(#[$doc:meta])* $name:ident)*) => {$(
+        $(#[$doc])*
+        #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+        #[serde(try_from = "String")]
+        pub struct $name(Arc<str>);
+
+        impl $name {
+            /// Printable ASCII, 1 to 256 bytes.
+            ///
+            /// # Errors
+            /// When the text is anything else.
+            pub fn new(text: &str) -> Result<Self, InvalidId> {
+                check(text).map(|()| Self(text.into()))
+            }
+
+            pub fn as_str(&self) -> &str {
+                &self.0
+            }
+        }
+
+        impl TryFrom<String> for $name {
+            type Error = InvalidId;
+            fn try_from(text: String) -> Result<Self, InvalidId> {
+                Self::new(&text)
+            }
+        }
+
+        impl Borrow<str> for $name {
+            fn borrow(&self) -> &str {
+                &self.0
+            }
+        }
+
+        impl fmt::Display for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str(&self.0)
+            }
+        }
+
+        impl fmt::Debug for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                fmt::Debug::fmt(&*self.0, f)
+            }
+        }
+    )*};
+}
+
+ids! {
+    /// A tenant: owns bots and apps.
+    AccountId
+    /// A bot, as it stands in a path.
+    BotId
+    /// An app's public name (RFC 6749 section 2.2), as it stands in a token.
+    ClientId
+    /// A key's name (`kid`, RFC 7515 section 4.1.4).
+    KeyId
+    /// A scope token (RFC 6749 section 3.3).
+    ScopeId
+    /// A configured route.
+    RouteId
+    /// A configured authenticator.
+    AuthenticatorName
+    /// A configured upstream.
+    UpstreamName
+}
+
+/// An app's number in the registry, never used again for another app.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct AppNumber(pub i64);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn identifiers_are_printable_ascii_of_bounded_length() {
+        assert!(ClientId::new("cs-2f8a3f7a-6c1e-5e0a-9b46-3b1d4f2c7a90").is_ok());
+        assert!(ClientId::new("my app").is_ok());
+        assert_eq!(ClientId::new(""), Err(InvalidId::Empty));
+        assert_eq!(ClientId::new(&"x".repeat(257)), Err(InvalidId::TooLong));
+        for bad in ["a\n", " a", "a ", "ä", "a\0b"] {
+            assert_eq!(ClientId::new(bad), Err(InvalidId::NotPrintable), "{bad:?}");
+        }
+    }
+}

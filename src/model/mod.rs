@@ -1,0 +1,17 @@
+//! Values without I/O: identifiers, algorithms, claims, and the reasons for which a call is refused.
+
+mod algorithm;
+mod claims;
+mod id;
+mod level;
+mod reason;
+mod refusal;
+
+pub use algorithm::{Algorithm, AlgorithmSet, Family, UnknownAlgorithm};
+pub use claims::{Audience, Claims, Name, RegisteredClaims};
+pub use id::{
+    AccountId, AppNumber, AuthenticatorName, BotId, ClientId, InvalidId, KeyId, RouteId, ScopeId, UpstreamName,
+};
+pub use level::Level;
+pub use reason::{BearerError, Reason};
+pub use refusal::Refusal;

@@ -1,0 +1,248 @@
+//! Why a call is refused: the one list. It only grows; a code never changes its meaning.
+
+use std::fmt;
+
+/// The `error` of a Bearer challenge (RFC 6750 section 3.1).
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum BearerError {
+    /// No credential came, so the challenge names no error.
+    Absent,
+    InvalidRequest,
+    InvalidToken,
+    InsufficientScope,
+}
+
+impl BearerError {
+    pub const fn as_str(self) -> Option<&'static str> {
+        match self {
+            Self::Absent => None,
+            Self::InvalidRequest => Some("invalid_request"),
+            Self::InvalidToken => Some("invalid_token"),
+            Self::InsufficientScope => Some("insufficient_scope"),
+        }
+    }
+}
+
+macro_rules! reasons {
+    ($($variant:ident $code:literal $status:literal $bearer:ident $public:ident
+       $title:literal
+       $fix:literal)*) => {
+        /// Why a call is refused, or what went wrong with it.
+        #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Debug)]
+        pub enum Reason {
+            $(#[doc = $title] $variant,)*
+        }
+
+        impl Reason {
+            pub const ALL: &[Self] = &[$(Self::$variant),*];
+
+            /// The stable code: the metric's label, the log's `reason`.
+            pub const fn code(self) -> &'static str {
+                match self { $(Self::$variant => $code,)* }
+            }
+
+            /// The status in the `problem` format (RFC 9110 section 15); vendor formats have their own.
+            pub const fn status(self) -> u16 {
+                match self { $(Self::$variant => $status,)* }
+            }
+
+            /// The challenge that a 401 or 403 carries, if it is one about a Bearer token.
+            pub const fn bearer_error(self) -> BearerError {
+                match self { $(Self::$variant => BearerError::$bearer,)* }
+            }
+
+            /// What the caller is told: this reason, or one that gives nothing away to whoever can't sign as the app.
+            pub const fn public(self) -> Self {
+                match self { $(Self::$variant => Self::$public,)* }
+            }
+
+            /// One sentence: what is wrong.
+            pub const fn title(self) -> &'static str {
+                match self { $(Self::$variant => $title,)* }
+            }
+
+            /// One sentence for whoever has to mend it.
+            pub const fn fix(self) -> &'static str {
+                match self { $(Self::$variant => $fix,)* }
+            }
+        }
+    };
+}
+
+reasons! {
+    // variant, code, status, RFC 6750 error, public reason; title; fix
+    RouteUnknown "route.unknown" 404 Absent RouteUnknown
+        "No route matches this host and path."
+        "Compare host and path with the routes that `scopegate check` prints; paths are compared exactly, with case and without a trailing slash."
+    MethodNotAllowed "method.not_allowed" 405 Absent MethodNotAllowed
+        "The route exists, but not for this method."
+        "Use one of the methods in the Allow header."
+    RequestInvalid "request.invalid" 400 Absent RequestInvalid
+        "The request is not well formed."
+        "Send one Host, and a path in its plain form: no encoded slashes, dots or control characters, no empty or dot segments."
+    RequestHeadersTooLarge "request.headers_too_large" 431 Absent RequestHeadersTooLarge
+        "The request's header is too large."
+        "Send fewer or shorter header fields, or raise proxy.limits.header_bytes."
+    RequestBodyTooLarge "request.body_too_large" 413 Absent RequestBodyTooLarge
+        "The request's body is too large."
+        "Send a smaller body, or raise proxy.limits.body_bytes."
+    RequestTimeout "request.timeout" 408 Absent RequestTimeout
+        "The request's body did not arrive in time."
+        "Send the body without long pauses, or raise proxy.timeouts.body_idle."
+    CredentialMissing "credential.missing" 401 Absent CredentialMissing
+        "The request carries no credential."
+        "Send the token in the header that the route's authenticator names."
+    CredentialMalformed "credential.malformed" 401 InvalidRequest CredentialMalformed
+        "The credential is not written as the route expects."
+        "Send the scheme, one space and the token, or the bare token where the scheme is empty; no quotes, no line breaks."
+    CredentialAmbiguous "credential.ambiguous" 400 InvalidRequest CredentialAmbiguous
+        "The request carries more than one credential."
+        "Send exactly one."
+    CredentialWrongScheme "credential.wrong_scheme" 401 Absent CredentialWrongScheme
+        "The credential has another scheme than the route expects."
+        "Use the scheme that the challenge names."
+    TokenInvalid "token.invalid" 401 InvalidToken TokenInvalid
+        "The token is not valid."
+        "The log has the true reason under the request id; `scopegate jwt explain` tells what to do."
+    TokenMalformed "token.malformed" 401 InvalidToken TokenMalformed
+        "The token is no compact JSON Web Token."
+        "Send three base64url parts with two dots between them, just as the signer printed them."
+    TokenTooLarge "token.too_large" 401 InvalidToken TokenTooLarge
+        "The token is too large."
+        "Put less into the token."
+    TokenAlgorithmNotAllowed "token.algorithm_not_allowed" 401 InvalidToken TokenInvalid
+        "The token is signed with an algorithm that the app or the route does not allow."
+        "Sign with one of the app's algorithms."
+    TokenSignatureInvalid "token.signature_invalid" 401 InvalidToken TokenInvalid
+        "The signature is not by one of the app's keys."
+        "Sign with the app's own secret, as text and not base64-decoded, or with the private half of a key that the app has."
+    TokenTypeNotAllowed "token.type_not_allowed" 401 InvalidToken TokenTypeNotAllowed
+        "The token is of another type than the route takes."
+        "Leave typ out, or use one of the route's token types."
+    TokenExpired "token.expired" 401 InvalidToken TokenExpired
+        "The token has expired."
+        "Make a new token; check the signer's clock."
+    TokenNotYetValid "token.not_yet_valid" 401 InvalidToken TokenNotYetValid
+        "The token is not valid yet."
+        "Wait, or check the signer's clock."
+    TokenIssuedInFuture "token.issued_in_future" 401 InvalidToken TokenIssuedInFuture
+        "The token says that it was issued in the future."
+        "Check the signer's clock."
+    TokenLifetimeTooLong "token.lifetime_too_long" 401 InvalidToken TokenLifetimeTooLong
+        "The token is good for longer than is allowed."
+        "Set exp nearer to now."
+    TokenExpRequired "token.exp_required" 401 InvalidToken TokenExpRequired
+        "The token has no exp, and it must have one."
+        "Add exp, in seconds since 1970."
+    TokenClaimInvalid "token.claim_invalid" 401 InvalidToken TokenClaimInvalid
+        "A claim is missing or has a value of the wrong kind."
+        "Times are JSON numbers in seconds; iss, jti and the app claim are strings."
+    TokenAudienceMismatch "token.audience_mismatch" 401 InvalidToken TokenAudienceMismatch
+        "The token is meant for another audience."
+        "Set aud to one of the audiences that the route's authenticator names."
+    TokenIssuerMismatch "token.issuer_mismatch" 401 InvalidToken TokenIssuerMismatch
+        "The token comes from another issuer."
+        "Set iss to one of the issuers that the route's authenticator names."
+    TokenJtiRequired "token.jti_required" 401 InvalidToken TokenJtiRequired
+        "The app must put a jti into each token, and this token has none."
+        "Add a jti that is new for every call."
+    TokenReplayed "token.replayed" 401 InvalidToken TokenReplayed
+        "The token's jti was used before."
+        "Make one token per call, each with its own jti."
+    TokenJweRequired "token.jwe_required" 401 InvalidToken TokenJweRequired
+        "The app must encrypt its tokens, and this one is only signed."
+        "Encrypt the signed token to the app's public key (five parts instead of three)."
+    KeyUnknown "key.unknown" 401 InvalidToken TokenInvalid
+        "The token names a key that the app does not have."
+        "Use the kid of one of the app's keys, or none."
+    KeyRetired "key.retired" 401 InvalidToken TokenInvalid
+        "The token is signed with a key that was retired."
+        "Sign with the app's current key."
+    AppUnknown "app.unknown" 401 InvalidToken TokenInvalid
+        "No app has the client id that the token names."
+        "Check the app claim's name and value, and that the app was saved."
+    AppDisabled "app.disabled" 401 InvalidToken TokenInvalid
+        "The app is disabled."
+        "Enable the app."
+    AppNoKey "app.no_key" 401 InvalidToken TokenInvalid
+        "The app has no usable key."
+        "Add a key to the app."
+    AppWrongAuthenticator "app.wrong_authenticator" 401 InvalidToken TokenInvalid
+        "The app may not be used with this kind of route."
+        "Add the route's authenticator to the app, or use another app."
+    AppWrongBot "app.wrong_bot" 403 InsufficientScope AppWrongBot
+        "The app does not belong to the bot in the path."
+        "Use an app of that bot, or add the bot to the app."
+    AppWrongAccount "app.wrong_account" 403 InsufficientScope AppWrongAccount
+        "The bot or host belongs to another account than the app."
+        "Use an app of the account that owns the bot."
+    AppWrongLevel "app.wrong_level" 403 InsufficientScope AppWrongLevel
+        "The route needs an app of another level."
+        "Use an account-level app where the route names no bot or has no scope at bot level."
+    BotUnknown "bot.unknown" 404 Absent BotUnknown
+        "No bot has the id in the path."
+        "Check the bot's id."
+    ScopeInsufficient "scope.insufficient" 403 InsufficientScope ScopeInsufficient
+        "The app does not hold the scope that the route needs."
+        "Grant the scope to the app, and publish the grant."
+    TableForbidden "table.forbidden" 403 InsufficientScope TableForbidden
+        "The app lacks a permission on the table or view."
+        "Grant the missing permission on this table or view to the app."
+    ReplayFull "replay.full" 503 Absent ReplayFull
+        "The memory of used tokens is full."
+        "Raise replay.max_entries, or shorten the tokens' lifetimes."
+    UpstreamUnreachable "upstream.unreachable" 502 Absent UpstreamUnreachable
+        "The upstream can't be reached."
+        "Check that the upstream runs at the configured address."
+    UpstreamTimeout "upstream.timeout" 504 Absent UpstreamTimeout
+        "The upstream did not answer in time."
+        "Check the upstream, or raise its response timeout."
+    UpstreamInvalid "upstream.invalid" 502 Absent UpstreamInvalid
+        "The upstream's answer is not valid HTTP."
+        "Check the upstream; it broke off or sent a contradictory header."
+    GatewayOverloaded "gateway.overloaded" 503 Absent GatewayOverloaded
+        "The gateway has as many calls in hand as it takes."
+        "Try again shortly, or raise proxy.limits.concurrent_requests."
+    GatewayInternal "gateway.internal" 500 Absent GatewayInternal
+        "Something went wrong in the gateway."
+        "This is a bug; the log has more under the request id."
+}
+
+impl fmt::Display for Reason {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.code())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::HashSet;
+
+    use super::*;
+
+    #[test]
+    fn codes_are_unique() {
+        let codes: HashSet<_> = Reason::ALL.iter().map(|r| r.code()).collect();
+        assert_eq!(codes.len(), Reason::ALL.len());
+    }
+
+    #[test]
+    fn a_public_reason_is_its_own_public_reason() {
+        for reason in Reason::ALL {
+            assert_eq!(reason.public().public(), reason.public(), "{reason}");
+        }
+    }
+
+    #[test]
+    fn what_is_found_before_the_signature_is_proved_is_one_public_answer() {
+        for reason in Reason::ALL {
+            let code = reason.code();
+            let hidden = code.starts_with("app.") && reason.status() == 401 || code.starts_with("key.");
+            assert_eq!(
+                reason.public() == Reason::TokenInvalid && *reason != Reason::TokenInvalid,
+                hidden || matches!(reason, Reason::TokenAlgorithmNotAllowed | Reason::TokenSignatureInvalid),
+                "{reason}"
+            );
+        }
+    }
+}

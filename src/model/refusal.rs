@@ -1,0 +1,37 @@
+use std::borrow::Cow;
+
+use super::Reason;
+
+/// A call that does not go on: why, what was expected, and what was found instead.
+///
+/// The two texts are for the operator: they name identifiers, times and algorithms, never a secret or a token.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Refusal {
+    pub reason: Reason,
+    pub expected: Option<Cow<'static, str>>,
+    pub found: Option<Cow<'static, str>>,
+}
+
+impl Refusal {
+    pub const fn new(reason: Reason) -> Self {
+        Self { reason, expected: None, found: None }
+    }
+
+    #[must_use]
+    pub fn expected(mut self, what: impl Into<Cow<'static, str>>) -> Self {
+        self.expected = Some(what.into());
+        self
+    }
+
+    #[must_use]
+    pub fn found(mut self, what: impl Into<Cow<'static, str>>) -> Self {
+        self.found = Some(what.into());
+        self
+    }
+}
+
+impl From<Reason> for Refusal {
+    fn from(reason: Reason) -> Self {
+        Self::new(reason)
+    }
+}
