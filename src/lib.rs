@@ -1,4 +1,5 @@
 pub mod clock;
 pub mod jose;
 pub mod model;
+pub mod registry;
 pub mod secret;

@@ -1,0 +1,203 @@
+//! An app as a request sees it.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
+use std::time::Duration;
+
+use super::{AppRecord, GrantTarget, KeyNumber, KeyState, Permissions, Resource, ResourceKind};
+use crate::jose::PreparedKey;
+use crate::model::{
+    AccountId, Algorithm, AlgorithmSet, AppNumber, AuthenticatorName, BotId, ClientId, KeyId, Level, ScopeId,
+};
+
+/// How many keys are tried for a token that names none.
+const KEY_TRIALS: usize = 25;
+
+/// An app, compiled: keys ready to verify, grants as published.
+#[derive(Debug)]
+pub struct App {
+    pub number: AppNumber,
+    pub client_id: ClientId,
+    pub name: String,
+    pub account: AccountId,
+    pub level: Level,
+    pub bots: BTreeSet<BotId>,
+    pub authenticators: BTreeSet<AuthenticatorName>,
+    pub algorithms: AlgorithmSet,
+    pub enforce_jti: bool,
+    pub enforce_jwe: bool,
+    pub require_exp: bool,
+    pub max_lifetime: Option<Duration>,
+    pub enabled: bool,
+    /// Why the stored app can't be used, if it can't; such an app is disabled.
+    pub fault: Option<String>,
+    /// Changes whenever what was proved with its keys may no longer hold.
+    pub credential_version: i64,
+    keys: Vec<RegisteredKey>,
+    bot_scopes: BTreeMap<BotId, ScopeSet>,
+    account_scopes: ScopeSet,
+    drafts: BTreeMap<GrantTarget, BTreeSet<ScopeId>>,
+    tables: BTreeMap<Resource, Permissions>,
+}
+
+/// A key of an app, prepared for each algorithm that both allow.
+#[derive(Debug)]
+pub struct RegisteredKey {
+    pub number: KeyNumber,
+    pub kid: Option<KeyId>,
+    pub state: KeyState,
+    prepared: Vec<PreparedKey>,
+}
+
+impl RegisteredKey {
+    pub fn prepared_for(&self, algorithm: Algorithm) -> Option<&PreparedKey> {
+        self.prepared.iter().find(|k| k.algorithm() == algorithm)
+    }
+}
+
+/// Which keys a token's header leaves to try.
+#[derive(Debug)]
+pub enum KeyChoice<'a> {
+    /// The app has no key at all.
+    NoKey,
+    /// The token names a key that the app does not have.
+    UnknownKid,
+    /// The named or possible keys, none of which is for this algorithm.
+    WrongAlgorithm,
+    /// At most 25 keys of the algorithm.
+    Keys(Vec<&'a RegisteredKey>),
+}
+
+impl App {
+    /// Prepares the keys. A key that can't be prepared disables the app and says so in `fault`.
+    pub fn compile(record: &AppRecord) -> Self {
+        let settings = &record.settings;
+        let algorithms = AlgorithmSet::of(&settings.algorithms.iter().copied().collect::<Vec<_>>());
+        let (mut keys, mut fault) = (Vec::with_capacity(record.keys.len()), None);
+        for key in &record.keys {
+            let usable = algorithms.iter().filter(|a| key.material.can(*a));
+            match usable.map(|a| key.material.prepare(a)).collect() {
+                Ok(prepared) => {
+                    keys.push(RegisteredKey { number: key.number, kid: key.kid.clone(), state: key.state, prepared });
+                }
+                Err(error) => fault = Some(format!("key {}: {error}", key.number.0)),
+            }
+        }
+        let (mut bot_scopes, mut account_scopes, mut drafts) = (BTreeMap::new(), ScopeSet::default(), BTreeMap::new());
+        for grant in &record.grants {
+            let published = ScopeSet::new(&grant.published);
+            match &grant.target {
+                GrantTarget::Bot(bot) => _ = bot_scopes.insert(bot.clone(), published),
+                GrantTarget::Account(_) => account_scopes = published,
+            }
+            if grant.draft != grant.published {
+                drafts.insert(grant.target.clone(), grant.draft.clone());
+            }
+        }
+        Self {
+            number: record.number,
+            client_id: settings.client_id.clone(),
+            name: settings.name.clone(),
+            account: settings.account.clone(),
+            level: settings.level,
+            bots: settings.bots.clone(),
+            authenticators: settings.authenticators.clone(),
+            algorithms,
+            enforce_jti: settings.enforce_jti,
+            enforce_jwe: settings.enforce_jwe,
+            require_exp: settings.require_exp,
+            max_lifetime: settings.max_lifetime,
+            enabled: settings.enabled && fault.is_none(),
+            fault,
+            credential_version: record.credential_version,
+            keys,
+            bot_scopes,
+            account_scopes,
+            drafts,
+            tables: record.table_grants.iter().map(|g| (g.resource.clone(), g.permissions)).collect(),
+        }
+    }
+
+    pub fn key(&self, number: KeyNumber) -> Option<&RegisteredKey> {
+        self.keys.iter().find(|k| k.number == number)
+    }
+
+    pub fn keys(&self) -> &[RegisteredKey] {
+        &self.keys
+    }
+
+    /// The keys to try. A `kid` binds where one of the app's keys declares one (RFC 7515 section 4.1.4).
+    pub fn choose_keys(&self, algorithm: Algorithm, kid: Option<&str>) -> KeyChoice<'_> {
+        if self.keys.is_empty() {
+            return KeyChoice::NoKey;
+        }
+        let binding = kid.filter(|_| self.keys.iter().any(|k| k.kid.is_some()));
+        let named = |k: &&RegisteredKey| binding.is_none_or(|kid| k.kid.as_ref().is_some_and(|k| k.as_str() == kid));
+        let mut possible = self.keys.iter().filter(named).peekable();
+        if possible.peek().is_none() {
+            return KeyChoice::UnknownKid;
+        }
+        let keys: Vec<_> = possible.filter(|k| k.prepared_for(algorithm).is_some()).take(KEY_TRIALS).collect();
+        if keys.is_empty() { KeyChoice::WrongAlgorithm } else { KeyChoice::Keys(keys) }
+    }
+
+    /// What the app may do on a bot of its account, as published.
+    pub fn scopes_on(&self, bot: Option<&str>) -> &ScopeSet {
+        match (self.level, bot) {
+            (Level::Account, _) => &self.account_scopes,
+            (Level::Bot, Some(bot)) => self.bot_scopes.get(bot).unwrap_or(ScopeSet::EMPTY),
+            (Level::Bot, None) => ScopeSet::EMPTY,
+        }
+    }
+
+    /// Whether the scope is only in the draft, and waits for publishing.
+    pub fn waits_for_publishing(&self, bot: Option<&BotId>, scope: &ScopeId) -> bool {
+        let target = match (self.level, bot) {
+            (Level::Account, _) => GrantTarget::Account(self.account.clone()),
+            (Level::Bot, Some(bot)) => GrantTarget::Bot(bot.clone()),
+            (Level::Bot, None) => return false,
+        };
+        self.drafts.get(&target).is_some_and(|draft| draft.contains(scope))
+    }
+
+    pub fn permissions_on(&self, kind: ResourceKind, name: &str) -> Permissions {
+        let resource = Resource { kind, name: name.to_owned() };
+        self.tables.get(&resource).copied().unwrap_or_default()
+    }
+
+    pub fn may_use(&self, authenticator: &AuthenticatorName) -> bool {
+        self.authenticators.is_empty() || self.authenticators.contains(authenticator)
+    }
+}
+
+/// Published scopes, in order, and as the upstream is told them.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct ScopeSet {
+    ids: Vec<ScopeId>,
+    header: String,
+}
+
+impl ScopeSet {
+    const EMPTY: &'static Self = &Self { ids: Vec::new(), header: String::new() };
+
+    fn new(ids: &BTreeSet<ScopeId>) -> Self {
+        let ids: Vec<_> = ids.iter().cloned().collect();
+        let header = ids.iter().map(ScopeId::as_str).collect::<Vec<_>>().join(" ");
+        Self { ids, header }
+    }
+
+    pub fn contains(&self, scope: &str) -> bool {
+        self.ids.binary_search_by(|id| id.as_str().cmp(scope)).is_ok()
+    }
+
+    /// The ids with a space between them (RFC 6749 section 3.3).
+    pub fn as_str(&self) -> &str {
+        &self.header
+    }
+}
+
+impl fmt::Display for ScopeSet {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(if self.ids.is_empty() { "none" } else { &self.header })
+    }
+}

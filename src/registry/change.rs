@@ -1,0 +1,138 @@
+//! One change of the registry, as it is planned, committed and audited.
+
+use std::collections::BTreeSet;
+use std::fmt;
+
+use super::{Account, AppSettings, Bot, GrantTarget, KeyNumber, KeyState, Permissions, Resource};
+use crate::jose::KeyMaterial;
+use crate::model::{AccountId, BotId, ClientId, KeyId, ScopeId};
+
+/// A change; carrying it out twice is the same as once, except for a key that is added.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Change {
+    PutAccount(Account),
+    DeleteAccount(AccountId),
+    PutBot(Bot),
+    DeleteBot(BotId),
+    /// Adds or replaces an app's settings; keys and grants stay.
+    PutApp {
+        settings: AppSettings,
+        is_new: bool,
+    },
+    /// With its keys and grants.
+    DeleteApp(ClientId),
+    AddKey {
+        app: ClientId,
+        kid: Option<KeyId>,
+        material: KeyMaterial,
+    },
+    /// Gives a key that is there other material.
+    ReplaceKey {
+        app: ClientId,
+        key: KeyNumber,
+        kid: Option<KeyId>,
+        material: KeyMaterial,
+    },
+    SetKeyState {
+        app: ClientId,
+        key: KeyNumber,
+        state: KeyState,
+    },
+    DeleteKey {
+        app: ClientId,
+        key: KeyNumber,
+        kid: Option<KeyId>,
+    },
+    /// Sets the draft, and what is in force too where `publish` says so.
+    PutGrant {
+        app: ClientId,
+        target: GrantTarget,
+        scopes: BTreeSet<ScopeId>,
+        publish: bool,
+    },
+    DeleteGrant {
+        app: ClientId,
+        target: GrantTarget,
+    },
+    PutTableGrant {
+        app: ClientId,
+        resource: Resource,
+        permissions: Permissions,
+    },
+    DeleteTableGrant {
+        app: ClientId,
+        resource: Resource,
+    },
+}
+
+impl Change {
+    /// What is changed, as (kind, id), for the audit.
+    pub fn subject(&self) -> (&'static str, &str) {
+        match self {
+            Self::PutAccount(account) => ("account", account.id.as_str()),
+            Self::DeleteAccount(id) => ("account", id.as_str()),
+            Self::PutBot(bot) => ("bot", bot.id.as_str()),
+            Self::DeleteBot(id) => ("bot", id.as_str()),
+            Self::PutApp { settings, .. } => ("app", settings.client_id.as_str()),
+            Self::DeleteApp(id) => ("app", id.as_str()),
+            Self::AddKey { app, .. }
+            | Self::ReplaceKey { app, .. }
+            | Self::SetKeyState { app, .. }
+            | Self::DeleteKey { app, .. } => ("key", app.as_str()),
+            Self::PutGrant { app, .. } | Self::DeleteGrant { app, .. } => ("grant", app.as_str()),
+            Self::PutTableGrant { app, .. } | Self::DeleteTableGrant { app, .. } => ("table_grant", app.as_str()),
+        }
+    }
+}
+
+/// One line for a person: `+` adds, `~` changes, `-` deletes. No secret is in it.
+impl fmt::Display for Change {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::PutAccount(account) => write!(f, "~ account {}", account.id),
+            Self::DeleteAccount(id) => write!(f, "- account {id}"),
+            Self::PutBot(bot) => write!(f, "~ bot {} (account {})", bot.id, bot.account),
+            Self::DeleteBot(id) => write!(f, "- bot {id}"),
+            Self::PutApp { settings, is_new } => {
+                write!(f, "{} app {} ({})", if *is_new { '+' } else { '~' }, settings.client_id, settings.name)
+            }
+            Self::DeleteApp(id) => write!(f, "- app {id}"),
+            Self::AddKey { app, kid, material } => {
+                write!(f, "+ key {} of app {app}", KeyName { kid, material: Some(material) })
+            }
+            Self::ReplaceKey { app, kid, material, .. } => {
+                write!(f, "~ key {} of app {app}", KeyName { kid, material: Some(material) })
+            }
+            Self::SetKeyState { app, key, state } => write!(f, "~ key {} of app {app}: {state:?}", key.0),
+            Self::DeleteKey { app, kid, key } => match kid {
+                Some(kid) => write!(f, "- key {kid} of app {app}"),
+                None => write!(f, "- key number {} of app {app}", key.0),
+            },
+            Self::PutGrant { app, target, scopes, publish } => {
+                let scopes = scopes.iter().map(ScopeId::as_str).collect::<Vec<_>>().join(" ");
+                let draft = if *publish { "" } else { " (draft: not live until it is published)" };
+                write!(f, "~ grant to app {app} on {target}: {scopes}{draft}")
+            }
+            Self::DeleteGrant { app, target } => write!(f, "- grant to app {app} on {target}"),
+            Self::PutTableGrant { app, resource, permissions } => {
+                write!(f, "~ grant to app {app} on {resource}: {permissions}")
+            }
+            Self::DeleteTableGrant { app, resource } => write!(f, "- grant to app {app} on {resource}"),
+        }
+    }
+}
+
+struct KeyName<'a> {
+    kid: &'a Option<KeyId>,
+    material: Option<&'a KeyMaterial>,
+}
+
+impl fmt::Display for KeyName<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match (self.kid, self.material.and_then(KeyMaterial::fingerprint)) {
+            (Some(kid), _) => write!(f, "{kid}"),
+            (None, Some(fingerprint)) => f.write_str(&fingerprint),
+            (None, None) => f.write_str("(secret)"),
+        }
+    }
+}

@@ -1,0 +1,25 @@
+//! Who may call: accounts, bots, apps with their keys, scopes and grants. The domain and its traits; no SQL.
+//!
+//! Records are what is stored. A [`Snapshot`] is what a request sees: the same, immutable, with keys ready to verify.
+
+mod app;
+mod catalogue;
+mod change;
+mod plan;
+mod record;
+mod repository;
+mod sharded;
+mod snapshot;
+
+pub use app::{App, KeyChoice, RegisteredKey, ScopeSet};
+pub use catalogue::{ScopeCatalogue, ScopeDefinition};
+pub use change::Change;
+pub use plan::{
+    DEFAULT_ACCOUNT, Desired, DesiredApp, DesiredGrant, DesiredKey, GrantRules, Plan, PlanError, PlanOptions,
+};
+pub use record::{
+    Account, AppRecord, AppSettings, Bot, Grant, GrantTarget, KeyNumber, KeyRecord, KeyState, Permission, Permissions,
+    Registry, Resource, ResourceKind, TableGrant,
+};
+pub use repository::{Actor, Delta, Repository, StoreError, Version};
+pub use snapshot::Snapshot;

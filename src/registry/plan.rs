@@ -1,0 +1,401 @@
+//! What has to change for the registry to be as a file wants it: pure, so that a dry run and the real one are the same.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
+
+use super::{
+    Account, AppRecord, AppSettings, Bot, Change, GrantTarget, KeyRecord, Permissions, Registry, Resource,
+    ScopeCatalogue,
+};
+use crate::jose::KeyMaterial;
+use crate::model::{AlgorithmSet, AuthenticatorName, BotId, ClientId, KeyId, Level, ScopeId};
+
+/// The account that always exists.
+pub const DEFAULT_ACCOUNT: &str = "default";
+
+/// What a registry file asks for. Each entry stands under its place in the file, so that an error can name it.
+#[derive(Clone, Debug, Default)]
+pub struct Desired {
+    pub accounts: Vec<Account>,
+    pub bots: Vec<Bot>,
+    pub apps: Vec<DesiredApp>,
+    pub keys: Vec<DesiredKey>,
+    pub grants: Vec<DesiredGrant>,
+    pub table_grants: Vec<(ClientId, Resource, Permissions)>,
+}
+
+#[derive(Clone, Debug)]
+pub struct DesiredApp(pub AppSettings);
+
+/// A key; without material it keeps the one that is stored.
+#[derive(Clone, Debug)]
+pub struct DesiredKey {
+    pub app: ClientId,
+    pub kid: Option<KeyId>,
+    pub material: Option<KeyMaterial>,
+}
+
+#[derive(Clone, Debug)]
+pub struct DesiredGrant {
+    pub app: ClientId,
+    pub target: GrantTarget,
+    pub scopes: BTreeSet<ScopeId>,
+}
+
+/// What a grant has to obey: the declared scopes, and which algorithms an app may have that is granted any.
+#[derive(Clone, Debug, Default)]
+pub struct GrantRules {
+    pub catalogue: ScopeCatalogue,
+    /// By authenticator; one that is not listed allows all.
+    pub grantable: BTreeMap<AuthenticatorName, AlgorithmSet>,
+}
+
+#[derive(Clone, Copy, Debug, Default)]
+pub struct PlanOptions {
+    /// Delete what the file does not name.
+    pub prune: bool,
+    /// Leave grants to bots as drafts.
+    pub draft: bool,
+}
+
+/// Changes in an order in which they can be carried out.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Plan(pub Vec<Change>);
+
+/// Why the file can't be carried out: which table, which of its entries (counted from 0), and what would be right.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PlanError {
+    pub table: &'static str,
+    pub index: usize,
+    pub message: String,
+}
+
+impl fmt::Display for PlanError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "[[{}]] number {}: {}", self.table, self.index + 1, self.message)
+    }
+}
+
+impl Plan {
+    /// Compares what is stored with what is wanted.
+    ///
+    /// # Errors
+    /// All that is wrong with what is wanted, not the first alone.
+    pub fn new(
+        stored: &Registry,
+        desired: &Desired,
+        rules: &GrantRules,
+        options: PlanOptions,
+    ) -> Result<Self, Vec<PlanError>> {
+        let index = Index::of(desired);
+        let mut planner = Planner { stored, desired, index, rules, options, changes: Vec::new(), errors: Vec::new() };
+        planner.accounts();
+        planner.bots();
+        planner.apps();
+        planner.keys();
+        planner.grants();
+        planner.table_grants();
+        if options.prune {
+            planner.prune();
+        }
+        if planner.errors.is_empty() { Ok(Self(planner.changes)) } else { Err(planner.errors) }
+    }
+}
+
+struct Planner<'a> {
+    stored: &'a Registry,
+    desired: &'a Desired,
+    index: Index<'a>,
+    rules: &'a GrantRules,
+    options: PlanOptions,
+    changes: Vec<Change>,
+    errors: Vec<PlanError>,
+}
+
+/// The wanted entries by name: a file may hold 100,000 apps.
+struct Index<'a> {
+    accounts: BTreeSet<&'a str>,
+    bots: BTreeMap<&'a BotId, &'a str>,
+    apps: BTreeMap<&'a ClientId, &'a AppSettings>,
+    keys: BTreeMap<&'a ClientId, Vec<&'a DesiredKey>>,
+    grants: BTreeSet<(&'a ClientId, &'a GrantTarget)>,
+    table_grants: BTreeSet<(&'a ClientId, &'a Resource)>,
+}
+
+impl<'a> Index<'a> {
+    fn of(desired: &'a Desired) -> Self {
+        let mut keys: BTreeMap<_, Vec<_>> = BTreeMap::new();
+        for key in &desired.keys {
+            keys.entry(&key.app).or_default().push(key);
+        }
+        Self {
+            accounts: desired.accounts.iter().map(|a| a.id.as_str()).collect(),
+            bots: desired.bots.iter().map(|b| (&b.id, b.account.as_str())).collect(),
+            apps: desired.apps.iter().map(|DesiredApp(a)| (&a.client_id, a)).collect(),
+            keys,
+            grants: desired.grants.iter().map(|g| (&g.app, &g.target)).collect(),
+            table_grants: desired.table_grants.iter().map(|(app, resource, _)| (app, resource)).collect(),
+        }
+    }
+}
+
+impl<'a> Planner<'a> {
+    fn error(&mut self, table: &'static str, index: usize, message: impl Into<String>) {
+        self.errors.push(PlanError { table, index, message: message.into() });
+    }
+
+    fn accounts(&mut self) {
+        let mut seen = BTreeSet::new();
+        for (i, account) in self.desired.accounts.iter().enumerate() {
+            if !seen.insert(&account.id) {
+                self.error("account", i, format!("account {} stands twice", account.id));
+            } else if self.stored.accounts.get(&account.id) != Some(account) {
+                self.changes.push(Change::PutAccount(account.clone()));
+            }
+        }
+    }
+
+    fn bots(&mut self) {
+        let mut seen = BTreeSet::new();
+        for (i, bot) in self.desired.bots.iter().enumerate() {
+            if !seen.insert(&bot.id) {
+                self.error("bot", i, format!("bot {} stands twice", bot.id));
+            } else if !self.has_account(bot.account.as_str()) {
+                self.error("bot", i, format!("account {} does not exist", bot.account));
+            } else if self.stored.bots.get(&bot.id) != Some(bot) {
+                self.changes.push(Change::PutBot(bot.clone()));
+            }
+        }
+    }
+
+    fn apps(&mut self) {
+        let mut seen = BTreeSet::new();
+        let desired = self.desired;
+        for (i, DesiredApp(app)) in desired.apps.iter().enumerate() {
+            if !seen.insert(&app.client_id) {
+                self.error("app", i, format!("app {} stands twice", app.client_id));
+                continue;
+            }
+            if let Err(message) = self.check_app(app) {
+                self.error("app", i, message);
+                continue;
+            }
+            let stored = self.stored.apps.get(&app.client_id);
+            if stored.map(|s| &s.settings) != Some(app) {
+                self.changes.push(Change::PutApp { settings: app.clone(), is_new: stored.is_none() });
+            }
+        }
+    }
+
+    fn check_app(&self, app: &AppSettings) -> Result<(), String> {
+        if app.name.trim().is_empty() {
+            return Err("an app needs a name".into());
+        }
+        if !self.has_account(app.account.as_str()) {
+            return Err(format!("account {} does not exist", app.account));
+        }
+        if app.algorithms.is_empty() {
+            return Err("an app needs at least one algorithm, for example algorithms = [\"HS256\"]".into());
+        }
+        match (app.level, app.bots.is_empty()) {
+            (Level::Bot, true) => return Err("an app of level bot needs bots = [\"…\"]".into()),
+            (Level::Account, false) => {
+                return Err("an app of level account names no bots: it may act on all of its account".into());
+            }
+            _ => {}
+        }
+        for bot in &app.bots {
+            match self.account_of(bot) {
+                None => return Err(format!("bot {bot} does not exist")),
+                Some(account) if account != app.account.as_str() => {
+                    return Err(format!("bot {bot} belongs to account {account}, the app to {}", app.account));
+                }
+                Some(_) => {}
+            }
+        }
+        Ok(())
+    }
+
+    fn keys(&mut self) {
+        let desired = self.desired;
+        let mut seen = BTreeSet::new();
+        for (i, key) in desired.keys.iter().enumerate() {
+            let Some(app) = self.settings_of(&key.app) else {
+                self.error("key", i, format!("app {} does not exist", key.app));
+                continue;
+            };
+            if key.kid.is_some() && !seen.insert((&key.app, &key.kid)) {
+                self.error("key", i, "two keys of one app have the same kid");
+                continue;
+            }
+            let usable = |m: &KeyMaterial| app.algorithms.iter().any(|a| m.can(*a));
+            if let Some(material) = key.material.as_ref().filter(|m| !usable(m)) {
+                let algorithms = AlgorithmSet::of(&app.algorithms.iter().copied().collect::<Vec<_>>());
+                let message =
+                    format!("a {:?} key can't be used with the app's algorithms {algorithms}", material.family());
+                self.error("key", i, message);
+                continue;
+            }
+            match self.key_change(key) {
+                Ok(change) => self.changes.extend(change),
+                Err(message) => self.error("key", i, message),
+            }
+        }
+    }
+
+    fn key_change(&self, key: &DesiredKey) -> Result<Option<Change>, String> {
+        let stored = self.stored.apps.get(&key.app).map_or(&[][..], |a| &a.keys);
+        let same = stored.iter().find(|k| is_same_key(k, key));
+        Ok(match (same, &key.material) {
+            (None, None) => {
+                return Err("no such key is stored: give secret, secret_file, secret_env, public_key or jwk".into());
+            }
+            (Some(_), None) => None,
+            (None, Some(material)) => {
+                Some(Change::AddKey { app: key.app.clone(), kid: key.kid.clone(), material: material.clone() })
+            }
+            (Some(stored), Some(material)) if stored.material == *material => None,
+            (Some(stored), Some(material)) => Some(Change::ReplaceKey {
+                app: key.app.clone(),
+                key: stored.number,
+                kid: key.kid.clone(),
+                material: material.clone(),
+            }),
+        })
+    }
+
+    fn grants(&mut self) {
+        let desired = self.desired;
+        let mut seen = BTreeSet::new();
+        for (i, grant) in desired.grants.iter().enumerate() {
+            if !seen.insert((&grant.app, &grant.target)) {
+                self.error("grant", i, format!("app {} has two grants on {}", grant.app, grant.target));
+                continue;
+            }
+            if let Err(message) = self.check_grant(grant) {
+                self.error("grant", i, message);
+                continue;
+            }
+            let stored =
+                self.stored.apps.get(&grant.app).and_then(|a| a.grants.iter().find(|g| g.target == grant.target));
+            let publish = !self.options.draft || grant.target.level() == Level::Account;
+            let is_so = stored.is_some_and(|g| g.draft == grant.scopes && (!publish || g.published == grant.scopes));
+            if !is_so {
+                let (app, target) = (grant.app.clone(), grant.target.clone());
+                self.changes.push(Change::PutGrant { app, target, scopes: grant.scopes.clone(), publish });
+            }
+        }
+    }
+
+    fn check_grant(&self, grant: &DesiredGrant) -> Result<(), String> {
+        let Some(app) = self.settings_of(&grant.app) else { return Err(format!("app {} does not exist", grant.app)) };
+        match (&grant.target, app.level) {
+            (GrantTarget::Bot(bot), Level::Bot) if !app.bots.contains(bot) => {
+                return Err(format!("app {} is not an app of bot {bot}", app.client_id));
+            }
+            (GrantTarget::Account(account), Level::Account) if *account != app.account => {
+                return Err(format!("app {} belongs to account {}, not to {account}", app.client_id, app.account));
+            }
+            (target, level) if target.level() != level => {
+                return Err(format!("app {} is of level {level}; grant to it with {level} = \"…\"", app.client_id));
+            }
+            _ => {}
+        }
+        let level = app.level;
+        for scope in &grant.scopes {
+            if self.rules.catalogue.get(scope.as_str(), level).is_none() {
+                let other = if level == Level::Bot { Level::Account } else { Level::Bot };
+                let hint = match self.rules.catalogue.get(scope.as_str(), other) {
+                    Some(_) => format!("; it exists at level {other}"),
+                    None => String::new(),
+                };
+                return Err(format!("no scope {scope} is declared at level {level}{hint}"));
+            }
+        }
+        if grant.scopes.is_empty() { Ok(()) } else { self.check_grantable(app) }
+    }
+
+    fn check_grantable(&self, app: &AppSettings) -> Result<(), String> {
+        for (authenticator, allowed) in &self.rules.grantable {
+            let used = app.authenticators.is_empty() || app.authenticators.contains(authenticator);
+            if let Some(algorithm) = app.algorithms.iter().find(|a| used && !allowed.contains(**a)) {
+                return Err(format!(
+                    "app {} signs with {algorithm}, and only apps that sign with {allowed} can be granted scopes of \
+                     authenticator {authenticator}; change the app's algorithms or authenticators",
+                    app.client_id
+                ));
+            }
+        }
+        Ok(())
+    }
+
+    fn table_grants(&mut self) {
+        let desired = self.desired;
+        let mut seen = BTreeSet::new();
+        for (i, (app, resource, permissions)) in desired.table_grants.iter().enumerate() {
+            if self.settings_of(app).is_none() {
+                self.error("table_grant", i, format!("app {app} does not exist"));
+            } else if !seen.insert((app, resource)) {
+                self.error("table_grant", i, format!("app {app} has two grants on {resource}"));
+            } else {
+                let stored =
+                    self.stored.apps.get(app).and_then(|a| a.table_grants.iter().find(|g| g.resource == *resource));
+                if stored.map(|g| g.permissions) != Some(*permissions) {
+                    let (app, resource, permissions) = (app.clone(), resource.clone(), *permissions);
+                    self.changes.push(Change::PutTableGrant { app, resource, permissions });
+                }
+            }
+        }
+    }
+
+    /// Deletes what is stored and not wanted, what depends on others first.
+    fn prune(&mut self) {
+        for (id, record) in &self.stored.apps {
+            if self.index.apps.contains_key(id) {
+                self.prune_app(record);
+            } else {
+                self.changes.push(Change::DeleteApp(id.clone()));
+            }
+        }
+        let bots = self.stored.bots.keys().filter(|id| !self.index.bots.contains_key(id));
+        self.changes.extend(bots.map(|id| Change::DeleteBot(id.clone())));
+        let accounts = self.stored.accounts.keys().filter(|id| !self.index.accounts.contains(id.as_str()));
+        let accounts = accounts.filter(|id| id.as_str() != DEFAULT_ACCOUNT);
+        self.changes.extend(accounts.map(|id| Change::DeleteAccount(id.clone())));
+    }
+
+    fn prune_app(&mut self, record: &AppRecord) {
+        let app = &record.settings.client_id;
+        let wanted = self.index.keys.get(app).map_or(&[][..], |keys| keys);
+        for key in record.keys.iter().filter(|key| !wanted.iter().any(|k| is_same_key(key, k))) {
+            self.changes.push(Change::DeleteKey { app: app.clone(), key: key.number, kid: key.kid.clone() });
+        }
+        for grant in record.grants.iter().filter(|g| !self.index.grants.contains(&(app, &g.target))) {
+            self.changes.push(Change::DeleteGrant { app: app.clone(), target: grant.target.clone() });
+        }
+        for grant in record.table_grants.iter().filter(|g| !self.index.table_grants.contains(&(app, &g.resource))) {
+            self.changes.push(Change::DeleteTableGrant { app: app.clone(), resource: grant.resource.clone() });
+        }
+    }
+
+    fn has_account(&self, id: &str) -> bool {
+        id == DEFAULT_ACCOUNT || self.index.accounts.contains(id) || self.stored.accounts.contains_key(id)
+    }
+
+    fn account_of(&self, bot: &BotId) -> Option<&str> {
+        self.index.bots.get(bot).copied().or_else(|| self.stored.bots.get(bot).map(|b| b.account.as_str()))
+    }
+
+    fn settings_of(&self, app: &ClientId) -> Option<&'a AppSettings> {
+        self.index.apps.get(app).copied().or_else(|| self.stored.apps.get(app).map(|a| &a.settings))
+    }
+}
+
+/// Keys are the same by their kid, else by what they are; an unnamed key without material means the only unnamed one.
+fn is_same_key(stored: &KeyRecord, wanted: &DesiredKey) -> bool {
+    match (&wanted.kid, &wanted.material) {
+        (Some(kid), _) => stored.kid.as_ref() == Some(kid),
+        (None, Some(material)) => stored.kid.is_none() && stored.material == *material,
+        (None, None) => stored.kid.is_none(),
+    }
+}

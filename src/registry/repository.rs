@@ -1,0 +1,76 @@
+//! What a store of the registry promises.
+
+use std::fmt;
+use std::future::Future;
+
+use super::{Account, AppRecord, Bot, Change, Registry};
+use crate::clock::Timestamp;
+use crate::model::{AccountId, BotId, ClientId};
+
+/// The registry's version: goes up with each commit.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Default)]
+pub struct Version(pub i64);
+
+/// All that changed between two versions, each entity once and as it is now; none where it is gone.
+#[derive(Clone, Debug, Default)]
+pub struct Delta {
+    pub version: Version,
+    pub accounts: Vec<(AccountId, Option<Account>)>,
+    pub bots: Vec<(BotId, Option<Bot>)>,
+    pub apps: Vec<(ClientId, Option<AppRecord>)>,
+}
+
+/// Who changes something, and why; stands in the audit.
+#[derive(Clone, Debug)]
+pub struct Actor {
+    /// `cli:user@host` for the command line.
+    pub name: String,
+    pub why: Option<String>,
+    pub at: Timestamp,
+}
+
+/// The store did not do what was asked; nothing was changed.
+#[derive(Debug)]
+pub enum StoreError {
+    /// It can't be reached, or broke off.
+    Unavailable(Box<dyn std::error::Error + Send + Sync>),
+    /// What it holds can't be read: a wrong master key, a damaged row.
+    Unreadable(String),
+    /// A change that names what is not there, or what is there already.
+    Conflict(String),
+}
+
+impl fmt::Display for StoreError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Unavailable(_) => f.write_str("the store can't be reached"),
+            Self::Unreadable(what) => write!(f, "the store can't be read: {what}"),
+            Self::Conflict(what) => f.write_str(what),
+        }
+    }
+}
+
+impl std::error::Error for StoreError {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        match self {
+            Self::Unavailable(error) => Some(&**error),
+            Self::Unreadable(_) | Self::Conflict(_) => None,
+        }
+    }
+}
+
+/// Holds the registry. Commits are atomic and ordered; a reader sees all of a version or nothing of it; secrets come
+/// back as they went in and are never stored in the clear.
+pub trait Repository: Send + Sync {
+    /// The current version; cheap enough to be asked several times a second.
+    fn version(&self) -> impl Future<Output = Result<Version, StoreError>> + Send;
+
+    /// Everything, at one version.
+    fn load(&self) -> impl Future<Output = Result<(Version, Registry), StoreError>> + Send;
+
+    /// What changed since a version that was read earlier.
+    fn changes_since(&self, version: Version) -> impl Future<Output = Result<Delta, StoreError>> + Send;
+
+    /// Carries out all the changes, or none; writes an audit row for each.
+    fn commit(&self, changes: &[Change], actor: &Actor) -> impl Future<Output = Result<Version, StoreError>> + Send;
+}
