@@ -18,5 +18,6 @@ pub use error::{KeyError, Part, TokenError};
 pub use header::Header;
 pub use key::{KeyMaterial, PreparedKey};
 pub use object::read_object;
+pub(crate) use registered::looks_like_a_duration;
 pub use registered::{read_registered, read_time};
 pub use sign::{SigningError, SigningKey, sign};

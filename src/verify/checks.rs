@@ -1,0 +1,215 @@
+//! The checks of a token, one function each, in their order. The verifier and `explain` call the same ones.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::{Proof, SingleUsePolicy, TokenRules};
+use crate::clock::Timestamp;
+use crate::jose::{self, Compact, TokenError};
+use crate::model::{Algorithm, Claims, Reason, Refusal, RegisteredClaims};
+use crate::registry::{App, KeyChoice, RegisteredKey, Snapshot};
+
+/// The first check of all, before a byte of the token is looked at.
+///
+/// # Errors
+/// `token.too_large`.
+pub fn check_length(token: &[u8], rules: &TokenRules) -> Result<(), Refusal> {
+    let (length, limit) = (token.len(), rules.max_token_bytes);
+    if length > limit { Err(refused(&TokenError::TooLarge { length, limit })) } else { Ok(()) }
+}
+
+/// Reads the token once, strictly.
+///
+/// # Errors
+/// `token.too_large` or `token.malformed`.
+pub fn parse<'t>(token: &'t [u8], rules: &TokenRules) -> Result<Compact<'t>, Refusal> {
+    Compact::parse(token, rules.max_token_bytes).map_err(|error| refused(&error))
+}
+
+fn refused(error: &TokenError) -> Refusal {
+    let reason = match error {
+        TokenError::TooLarge { .. } => Reason::TokenTooLarge,
+        _ => Reason::TokenMalformed,
+    };
+    Refusal::new(reason).found(error.to_string())
+}
+
+/// Finds the app that the token names. Nothing is proved yet: the caller has to answer an unknown app, a disabled one
+/// and a bad signature alike, in about the same time.
+///
+/// # Errors
+/// `token.claim_invalid` for an app claim that is no string, `app.unknown`, `app.disabled`, `app.wrong_authenticator`.
+pub fn find_app<'s>(claims: &Claims, rules: &TokenRules, snapshot: &'s Snapshot) -> Result<&'s Arc<App>, Refusal> {
+    let Some((name, raw)) = rules.app_claims.iter().find_map(|name| Some((name, claims.get(name)?))) else {
+        let refusal =
+            Refusal::new(Reason::AppUnknown).expected(format!("one of the claims {}", rules.app_claims.join(", ")));
+        return Err(match claims.iter().find(|(n, _)| resembles(n, &rules.app_claims)) {
+            Some((near, _)) => refusal.found(format!("no such claim, but {near:?}: names are compared exactly")),
+            None => refusal.found("no such claim"),
+        });
+    };
+    let Ok(client_id) = serde_json::from_str::<std::borrow::Cow<'_, str>>(raw) else {
+        return Err(Refusal::new(Reason::TokenClaimInvalid).expected(format!("{name}: a string")));
+    };
+    let Some(app) = snapshot.app(&client_id) else {
+        let shown: String = client_id.chars().take(80).collect();
+        let bot = if snapshot.account_of_bot(&client_id).is_some() { ", which is a bot's id" } else { "" };
+        let refusal = Refusal::new(Reason::AppUnknown).expected(format!("{name}: the client id of an app"));
+        return Err(refusal.found(format!("{shown:?}{bot}")));
+    };
+    if !app.enabled {
+        return Err(Refusal::new(Reason::AppDisabled).found(app.fault.clone().unwrap_or_else(|| "disabled".into())));
+    }
+    if !app.may_use(&rules.authenticator) {
+        let allowed: Vec<_> = app.authenticators.iter().map(|a| a.as_str()).collect();
+        let refusal = Refusal::new(Reason::AppWrongAuthenticator).expected(format!("one of {}", allowed.join(", ")));
+        return Err(refusal.found(rules.authenticator.to_string()));
+    }
+    Ok(app)
+}
+
+/// Whether a claim's name is one of the wanted names but for case, spaces and punctuation.
+fn resembles(name: &str, wanted: &[Box<str>]) -> bool {
+    let bare = |text: &str| text.chars().filter(char::is_ascii_alphanumeric).collect::<String>().to_ascii_lowercase();
+    wanted.iter().any(|w| bare(w) == bare(name))
+}
+
+/// Finds the key that made the signature.
+///
+/// # Errors
+/// `token.algorithm_not_allowed`, `app.no_key`, `key.unknown`, `key.retired` or `token.signature_invalid`.
+pub fn prove<'a>(
+    compact: &Compact<'_>,
+    app: &'a App,
+    rules: &TokenRules,
+    now: Timestamp,
+) -> Result<(Algorithm, &'a RegisteredKey), Refusal> {
+    let theirs = &compact.header.algorithm;
+    let allowed = |a: &Algorithm| rules.algorithms.contains(*a) && app.algorithms.contains(*a);
+    let Some(algorithm) = theirs.parse().ok().filter(allowed) else {
+        let found: String = theirs.chars().take(20).collect();
+        return Err(Refusal::new(Reason::TokenAlgorithmNotAllowed).expected(app.algorithms.to_string()).found(found));
+    };
+    let keys = match app.choose_keys(algorithm, compact.header.key_id.as_deref()) {
+        KeyChoice::Keys(keys) => keys,
+        KeyChoice::NoKey => return Err(Reason::AppNoKey.into()),
+        KeyChoice::UnknownKid => {
+            let kid: String = compact.header.key_id.iter().flat_map(|k| k.chars()).take(80).collect();
+            return Err(Refusal::new(Reason::KeyUnknown).found(format!("kid {kid:?}")));
+        }
+        KeyChoice::WrongAlgorithm => {
+            let refusal =
+                Refusal::new(Reason::TokenAlgorithmNotAllowed).expected("the algorithm of one of the app's keys");
+            return Err(refusal.found(algorithm.as_str()));
+        }
+    };
+    let signed_with = |key: &&RegisteredKey| {
+        let prepared = key.prepared_for(algorithm);
+        prepared.is_some_and(|k| k.verifies(compact.signing_input, &compact.signature))
+    };
+    let (usable, retired): (Vec<_>, Vec<_>) = keys.into_iter().partition(|k| k.state.usable_at(now));
+    match usable.into_iter().find(signed_with) {
+        Some(key) => Ok((algorithm, key)),
+        None if retired.iter().any(|k| signed_with(k)) => Err(Reason::KeyRetired.into()),
+        None => Err(Reason::TokenSignatureInvalid.into()),
+    }
+}
+
+/// `typ` (RFC 8725 section 3.11).
+///
+/// # Errors
+/// `token.type_not_allowed`.
+pub fn check_type(token_type: Option<&str>, rules: &TokenRules) -> Result<(), Refusal> {
+    match token_type {
+        Some(found) if !rules.token_types.iter().any(|t| t.eq_ignore_ascii_case(found)) => {
+            let found: String = found.chars().take(40).collect();
+            Err(Refusal::new(Reason::TokenTypeNotAllowed).expected(rules.token_types.join(" or ")).found(found))
+        }
+        _ => Ok(()),
+    }
+}
+
+/// `exp`, `nbf`, `iat` and the lifetime (RFC 7519 section 4.1).
+///
+/// # Errors
+/// `token.exp_required`, `token.expired`, `token.not_yet_valid`, `token.issued_in_future`, `token.lifetime_too_long`.
+pub fn check_times(claims: &RegisteredClaims, app: &App, rules: &TokenRules, now: Timestamp) -> Result<(), Refusal> {
+    let limit = match (rules.max_lifetime, app.max_lifetime) {
+        (Some(a), Some(b)) => Some(a.min(b)),
+        (a, b) => a.or(b),
+    };
+    let at = |time: Timestamp| format!("{time} ({now} now)");
+    match claims.expires {
+        None if rules.require_exp || app.require_exp || limit.is_some() => return Err(Reason::TokenExpRequired.into()),
+        Some(exp) if now >= exp.after(rules.leeway.exp) => {
+            let mut found = at(exp);
+            if jose::looks_like_a_duration(exp) {
+                found.push_str("; exp is a point in time, not a duration");
+            }
+            return Err(Refusal::new(Reason::TokenExpired).expected("exp ahead of now").found(found));
+        }
+        Some(exp) => check_lifetime(exp, limit, rules, now)?,
+        None => {}
+    }
+    if let Some(nbf) = claims.not_before.filter(|nbf| *nbf > now.after(rules.leeway.nbf)) {
+        return Err(Refusal::new(Reason::TokenNotYetValid).expected("nbf not ahead of now").found(at(nbf)));
+    }
+    if let Some(iat) = claims.issued_at.filter(|iat| *iat > now.after(rules.leeway.iat)) {
+        return Err(Refusal::new(Reason::TokenIssuedInFuture).expected("iat not ahead of now").found(at(iat)));
+    }
+    Ok(())
+}
+
+fn check_lifetime(exp: Timestamp, limit: Option<Duration>, rules: &TokenRules, now: Timestamp) -> Result<(), Refusal> {
+    match limit {
+        Some(limit) if exp > now.after(limit).after(rules.leeway.exp) => {
+            let refusal = Refusal::new(Reason::TokenLifetimeTooLong);
+            Err(refusal.expected(format!("exp at most {limit:?} ahead")).found(format!("{:?} ahead", now.until(exp))))
+        }
+        _ => Ok(()),
+    }
+}
+
+/// `aud` and `iss`, where the authenticator names any.
+///
+/// # Errors
+/// `token.audience_mismatch`, `token.issuer_mismatch`.
+pub fn check_parties(claims: &RegisteredClaims, rules: &TokenRules) -> Result<(), Refusal> {
+    if !rules.audiences.is_empty() && !claims.audience.names_any_of(&rules.audiences) {
+        let found = if claims.audience.0.is_empty() { "no aud".into() } else { claims.audience.0.join(", ") };
+        let refusal = Refusal::new(Reason::TokenAudienceMismatch).expected(rules.audiences.join(" or "));
+        return Err(refusal.found(found.chars().take(200).collect::<String>()));
+    }
+    if !rules.issuers.is_empty() && !claims.issuer.as_ref().is_some_and(|iss| rules.issuers.contains(iss)) {
+        let found: String = claims.issuer.as_deref().unwrap_or("no iss").chars().take(200).collect();
+        return Err(Refusal::new(Reason::TokenIssuerMismatch).expected(rules.issuers.join(" or ")).found(found));
+    }
+    Ok(())
+}
+
+/// A token that is used up by its first use, and until when that has to be remembered.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SingleUse {
+    pub jti: Box<str>,
+    pub until: Timestamp,
+}
+
+/// Whether the token is one of single use, and fit to be one. Also where the app wants encrypted tokens and gets a plain one.
+///
+/// # Errors
+/// `token.jwe_required`, `token.jti_required`, `token.exp_required`, `token.lifetime_too_long`.
+pub fn single_use(proof: &Proof, app: &App, rules: &TokenRules, now: Timestamp) -> Result<Option<SingleUse>, Refusal> {
+    if app.enforce_jwe {
+        return Err(Refusal::new(Reason::TokenJweRequired).expected("five parts").found("three parts"));
+    }
+    let jti = match &proof.claims.token_id {
+        None if app.enforce_jti => return Err(Reason::TokenJtiRequired.into()),
+        Some(jti) if app.enforce_jti || rules.single_use == SingleUsePolicy::Present => jti,
+        _ => return Ok(None),
+    };
+    let Some(exp) = proof.claims.expires else {
+        return Err(Refusal::new(Reason::TokenExpRequired).expected("exp beside a jti of single use"));
+    };
+    check_lifetime(exp, rules.single_use_lifetime, rules, now)?;
+    Ok(Some(SingleUse { jti: jti.clone(), until: exp.after(rules.leeway.exp) }))
+}

@@ -1,0 +1,76 @@
+//! What a kind of route asks of a token.
+
+use std::hash::{DefaultHasher, Hash, Hasher as _};
+use std::ops::Deref;
+use std::time::Duration;
+
+use crate::model::{AlgorithmSet, AuthenticatorName};
+
+/// The settings of a `jwt` authenticator, made ready.
+#[derive(Clone, Debug)]
+pub struct TokenRules {
+    settings: TokenSettings,
+    fingerprint: u64,
+}
+
+impl TokenRules {
+    pub fn new(settings: TokenSettings) -> Self {
+        let mut hasher = DefaultHasher::new();
+        settings.hash(&mut hasher);
+        Self { settings, fingerprint: hasher.finish() }
+    }
+
+    /// Differs where the settings differ: what was proved under other settings is not found again.
+    pub(super) fn fingerprint(&self) -> u64 {
+        self.fingerprint
+    }
+}
+
+impl Deref for TokenRules {
+    type Target = TokenSettings;
+
+    fn deref(&self) -> &TokenSettings {
+        &self.settings
+    }
+}
+
+/// The settings of a `jwt` authenticator, resolved.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct TokenSettings {
+    pub authenticator: AuthenticatorName,
+    /// The first of these claims that is present names the app.
+    pub app_claims: Vec<Box<str>>,
+    pub algorithms: AlgorithmSet,
+    /// Besides an absent `typ`; compared without case.
+    pub token_types: Vec<Box<str>>,
+    /// If any, the token has to name one of them.
+    pub audiences: Vec<Box<str>>,
+    /// If any, the token has to come from one of them.
+    pub issuers: Vec<Box<str>>,
+    pub require_exp: bool,
+    pub leeway: Leeway,
+    /// How far `exp` may lie ahead of now.
+    pub max_lifetime: Option<Duration>,
+    pub single_use: SingleUsePolicy,
+    /// How far `exp` may lie ahead of a token of single use.
+    pub single_use_lifetime: Option<Duration>,
+    pub max_token_bytes: usize,
+}
+
+/// Allowance for clocks that differ.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub struct Leeway {
+    pub exp: Duration,
+    pub nbf: Duration,
+    pub iat: Duration,
+}
+
+/// When a `jti` is used up by its first use.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub enum SingleUsePolicy {
+    /// Where the app enforces it.
+    #[default]
+    Enforced,
+    /// Wherever it is present.
+    Present,
+}
