@@ -24,7 +24,8 @@ RUN apt-get update \
     && apt-get install --yes --no-install-recommends ca-certificates \
     && rm -rf /var/lib/apt/lists/* \
     && groupadd --gid 10001 scopegate \
-    && useradd --uid 10001 --gid 10001 --no-create-home --home-dir /var/lib/scopegate --shell /usr/sbin/nologin scopegate \
+    && useradd --uid 10001 --gid 10001 --no-create-home --home-dir /var/lib/scopegate \
+        --shell /usr/sbin/nologin scopegate \
     && install -d -m 0755 /etc/scopegate \
     && install -d -m 0700 -o scopegate -g scopegate /var/lib/scopegate
 COPY --from=build /build/target/release/scopegate /usr/local/bin/scopegate
@@ -34,7 +35,8 @@ WORKDIR /var/lib/scopegate
 VOLUME /var/lib/scopegate
 USER 10001:10001
 
-# The proxy, and telemetry with /healthz, /readyz and /metrics. The console (8081) stays on loopback unless configured otherwise.
+# The proxy, and telemetry with /healthz, /readyz and /metrics.
+# The console (8081) stays on loopback unless configured otherwise.
 EXPOSE 8080 8082
 HEALTHCHECK --interval=10s --timeout=3s --start-period=10s --retries=3 \
     CMD ["scopegate", "check", "--live", "-c", "/etc/scopegate/scopegate.toml"]

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::{Proof, SingleUsePolicy, TokenRules};
+use super::{SingleUsePolicy, TokenRules};
 use crate::clock::Timestamp;
 use crate::jose::{self, Compact, TokenError};
 use crate::model::{Algorithm, Claims, Reason, Refusal, RegisteredClaims};
@@ -198,16 +198,21 @@ pub struct SingleUse {
 ///
 /// # Errors
 /// `token.jwe_required`, `token.jti_required`, `token.exp_required`, `token.lifetime_too_long`.
-pub fn single_use(proof: &Proof, app: &App, rules: &TokenRules, now: Timestamp) -> Result<Option<SingleUse>, Refusal> {
+pub fn single_use(
+    claims: &RegisteredClaims,
+    app: &App,
+    rules: &TokenRules,
+    now: Timestamp,
+) -> Result<Option<SingleUse>, Refusal> {
     if app.enforce_jwe {
         return Err(Refusal::new(Reason::TokenJweRequired).expected("five parts").found("three parts"));
     }
-    let jti = match &proof.claims.token_id {
+    let jti = match &claims.token_id {
         None if app.enforce_jti => return Err(Reason::TokenJtiRequired.into()),
         Some(jti) if app.enforce_jti || rules.single_use == SingleUsePolicy::Present => jti,
         _ => return Ok(None),
     };
-    let Some(exp) = proof.claims.expires else {
+    let Some(exp) = claims.expires else {
         return Err(Refusal::new(Reason::TokenExpRequired).expected("exp beside a jti of single use"));
     };
     check_lifetime(exp, rules.single_use_lifetime, rules, now)?;

@@ -110,7 +110,7 @@ impl Verifier {
         let judged = checks::check_type(proof.token_type.as_deref(), rules)
             .and_then(|()| checks::check_times(&proof.claims, &app, rules, now))
             .and_then(|()| checks::check_parties(&proof.claims, rules))
-            .and_then(|()| checks::single_use(&proof, &app, rules, now));
+            .and_then(|()| checks::single_use(&proof.claims, &app, rules, now));
         match judged {
             Ok(single_use) => {
                 if is_new && single_use.is_none() {

@@ -3,8 +3,9 @@
 #
 #   mint_openssl.sh ALG KEYFILE PAYLOAD_JSON [HEADER_JSON]
 #
-# ALG is HS256, RS256, ES256 or EdDSA. KEYFILE holds a private key as PEM; for HS256 the secret as text, without the line
-# ends after it. HEADER_JSON replaces the whole header {"alg":ALG,"typ":"JWT"}; both JSON texts are signed byte for byte.
+# ALG is HS256, RS256, ES256 or EdDSA. KEYFILE holds a private key as PEM; for HS256 the secret as text, and line ends
+# after it do not count. HEADER_JSON replaces the whole header {"alg":ALG,"typ":"JWT"}. Both JSON texts are signed byte
+# for byte.
 set -euo pipefail
 
 if (($# < 3 || $# > 4)); then

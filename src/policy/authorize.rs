@@ -1,0 +1,98 @@
+//! May this app do this here? Account and bot first, then the scope or the table.
+
+use super::{Params, Pattern, Requirement, Route};
+use crate::model::{AccountId, BotId, Level, Reason, Refusal, ScopeId};
+use crate::registry::{App, ResourceKind, Snapshot};
+
+/// What was found while an app was let through.
+#[derive(Clone, Debug)]
+pub struct Authorization {
+    /// The bot in the path.
+    pub bot: Option<BotId>,
+}
+
+/// Judges an app on a route. `host_account` is the account that owns the host of the request.
+///
+/// # Errors
+/// `app.wrong_account`, `app.wrong_bot`, `bot.unknown`, `app.wrong_level`, `scope.insufficient`, `table.forbidden`.
+pub fn authorize(
+    app: &App,
+    route: &Route,
+    pattern: &Pattern,
+    params: &Params,
+    path: &str,
+    host_account: Option<&AccountId>,
+    snapshot: &Snapshot,
+) -> Result<Authorization, Refusal> {
+    if let Some(account) = host_account.filter(|account| **account != app.account) {
+        return Err(wrong_account("the host", account, app));
+    }
+    let param = |name: &str| pattern.param(name).and_then(|i| params.get(path, i));
+    let bot = match route.bot_param.as_deref().map(param) {
+        Some(named) => Some(bind(app, named.unwrap_or_default(), snapshot)?),
+        None => None,
+    };
+    match &route.requirement {
+        Requirement::Nothing | Requirement::AnyApp => {}
+        Requirement::Scope { bot: at_bot, account } => {
+            let scope = match app.level {
+                Level::Bot => at_bot,
+                Level::Account => account,
+            };
+            check_scope(app, bot.as_ref(), scope.as_ref(), route)?;
+        }
+        Requirement::Resource { kind, param: name, permissions } => {
+            let name = param(name).unwrap_or_default();
+            let held = app.permissions_on(*kind, name);
+            if !held.includes(*permissions) {
+                let kind = ResourceKind::as_str(*kind);
+                let refusal =
+                    Refusal::new(Reason::TableForbidden).expected(format!("{permissions} on {kind} {name:?}"));
+                return Err(refusal.found(held.to_string()));
+            }
+        }
+    }
+    Ok(Authorization { bot })
+}
+
+/// The bot in the path is one of the app's.
+fn bind(app: &App, named: &str, snapshot: &Snapshot) -> Result<BotId, Refusal> {
+    let owner = snapshot.account_of_bot(named);
+    let shown: String = named.chars().take(80).collect();
+    match (app.level, owner) {
+        (Level::Account, None) => return Err(Refusal::new(Reason::BotUnknown).found(format!("{shown:?}"))),
+        (_, Some(owner)) if *owner != app.account => return Err(wrong_account("the bot", owner, app)),
+        (Level::Account, Some(_)) => {}
+        (Level::Bot, _) if app.bots.contains(named) => {}
+        (Level::Bot, _) => {
+            let bots = app.bots.iter().take(5).map(BotId::as_str).collect::<Vec<_>>().join(", ");
+            return Err(Refusal::new(Reason::AppWrongBot).expected(bots).found(format!("{shown:?}")));
+        }
+    }
+    BotId::new(named).map_err(|_| Refusal::new(Reason::BotUnknown).found(format!("{shown:?}")))
+}
+
+fn check_scope(app: &App, bot: Option<&BotId>, scope: Option<&ScopeId>, route: &Route) -> Result<(), Refusal> {
+    let wrong_level =
+        |expected: String| Refusal::new(Reason::AppWrongLevel).expected(expected).found(format!("level {}", app.level));
+    let Some(scope) = scope else {
+        let levels: Vec<_> = route.levels().into_iter().map(Level::as_str).collect();
+        return Err(wrong_level(format!("an app of level {}", levels.join(" or "))));
+    };
+    if app.level == Level::Bot && bot.is_none() {
+        return Err(wrong_level("an app of level account: the route names no bot".to_owned()));
+    }
+    let held = app.scopes_on(bot.map(BotId::as_str));
+    if held.contains(scope.as_str()) {
+        return Ok(());
+    }
+    let wanted = Refusal::new(Reason::ScopeInsufficient).expected(format!("{scope} at level {}", app.level));
+    let draft = if app.waits_for_publishing(bot, scope) { "; it is in the draft and waits for publishing" } else { "" };
+    Err(wanted.found(format!("{held}{draft}")))
+}
+
+fn wrong_account(what: &str, owner: &AccountId, app: &App) -> Refusal {
+    let refusal =
+        Refusal::new(Reason::AppWrongAccount).expected(format!("an app of account {owner}, which owns {what}"));
+    refusal.found(format!("an app of account {}", app.account))
+}

@@ -1,0 +1,225 @@
+//! Each check's verdict for one call: what the stack would do, and why, with what to do about it.
+
+use http::{HeaderMap, Method};
+use serde::Serialize;
+
+use super::{
+    AuthenticatorKind, Found, JwtAuthenticator, Params, Pattern, Route, State, authorize, credential, hints, judge,
+};
+use crate::clock::Timestamp;
+use crate::jose::{Compact, read_registered};
+use crate::model::{AccountId, Reason, Refusal};
+use crate::registry::App;
+use crate::verify;
+
+/// A call to be explained. Nothing is recorded: a jti is not used up, no quota is touched.
+#[derive(Clone, Copy, Debug)]
+pub struct Attempt<'a> {
+    pub method: &'a Method,
+    pub host: &'a str,
+    /// As it would stand in the request, without the query.
+    pub path: &'a str,
+    pub headers: &'a HeaderMap,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Outcome {
+    Passed,
+    Failed,
+    /// An earlier failure left nothing to judge.
+    NotReached,
+}
+
+/// One check and its verdict.
+#[derive(Clone, Debug, Serialize)]
+pub struct Check {
+    pub name: &'static str,
+    pub outcome: Outcome,
+    /// What was found, where the check passed; what was expected and found instead, where it failed.
+    pub detail: String,
+    #[serde(serialize_with = "code", skip_serializing_if = "Option::is_none")]
+    pub reason: Option<Reason>,
+}
+
+fn code<S: serde::Serializer>(reason: &Option<Reason>, serializer: S) -> Result<S::Ok, S::Error> {
+    reason.map(Reason::code).serialize(serializer)
+}
+
+/// The story of a call.
+#[derive(Clone, Debug, Serialize)]
+pub struct Explanation {
+    pub checks: Vec<Check>,
+    /// The first failure, for which the call is refused; none where it goes on.
+    #[serde(serialize_with = "code")]
+    pub reason: Option<Reason>,
+    /// What to do about it, most likely first.
+    pub hints: Vec<String>,
+}
+
+impl Explanation {
+    pub fn is_allowed(&self) -> bool {
+        self.reason.is_none()
+    }
+
+    fn passed(&mut self, name: &'static str, detail: impl Into<String>) {
+        self.checks.push(Check { name, outcome: Outcome::Passed, detail: detail.into(), reason: None });
+    }
+
+    fn failed(&mut self, name: &'static str, refusal: &Refusal) {
+        let mut detail = refusal.reason.title().to_owned();
+        if let Some(expected) = &refusal.expected {
+            detail.push_str(&format!(" Expected: {expected}."));
+        }
+        if let Some(found) = &refusal.found {
+            detail.push_str(&format!(" Found: {found}."));
+        }
+        self.checks.push(Check { name, outcome: Outcome::Failed, detail, reason: Some(refusal.reason) });
+        if self.reason.is_none() {
+            self.reason = Some(refusal.reason);
+            self.hints.push(refusal.reason.fix().to_owned());
+        }
+    }
+
+    fn judged(&mut self, name: &'static str, verdict: Result<impl Into<String>, Refusal>) -> bool {
+        match verdict {
+            Ok(detail) => self.passed(name, detail),
+            Err(refusal) => {
+                self.failed(name, &refusal);
+                return false;
+            }
+        }
+        true
+    }
+
+    fn not_reached(&mut self, names: &[&'static str]) {
+        let rest = names.iter().filter(|n| !self.checks.iter().any(|c| c.name == **n));
+        let checks = rest.map(|name| Check { name, outcome: Outcome::NotReached, detail: String::new(), reason: None });
+        let checks: Vec<_> = checks.collect();
+        self.checks.extend(checks);
+    }
+}
+
+const NAMES: [&str; 11] = [
+    "route",
+    "method",
+    "credential",
+    "form",
+    "app",
+    "signature",
+    "claims",
+    "times",
+    "audience and issuer",
+    "single use",
+    "scope",
+];
+
+/// Judges a call check by check, each that still can be judged.
+pub fn explain(attempt: Attempt<'_>, state: &State, now: Timestamp) -> Explanation {
+    let mut story = Explanation { checks: Vec::new(), reason: None, hints: Vec::new() };
+    walk(&mut story, attempt, state, now);
+    story.not_reached(&NAMES);
+    hints::add(&mut story, attempt, state);
+    story
+}
+
+fn walk(story: &mut Explanation, attempt: Attempt<'_>, state: &State, now: Timestamp) {
+    let path = match judge(attempt.path) {
+        Ok(path) => path,
+        Err(why) => return story.failed("route", &Refusal::new(Reason::RequestInvalid).found(why)),
+    };
+    let (route, pattern, params, wrong_method) = match state.routes.find(attempt.host, attempt.method, &path) {
+        Found::Nothing => return story.failed("route", &Reason::RouteUnknown.into()),
+        Found::Route { route, pattern, params } => (route, pattern, params, None),
+        Found::OtherMethods { route, pattern, params, allow } => {
+            let refusal = Refusal::new(Reason::MethodNotAllowed).expected(allow).found(attempt.method.to_string());
+            (route, pattern, params, Some(refusal))
+        }
+    };
+    story.passed("route", format!("{} ({})", route.id, pattern.as_str()));
+    let method_first = route.authenticator.method_first;
+    let judge_method = |story: &mut Explanation| {
+        story.judged("method", wrong_method.clone().map_or_else(|| Ok(attempt.method.to_string()), Err));
+    };
+    if method_first {
+        judge_method(story);
+    }
+    let place = Place { route, pattern, params, path: &path, account: state.registry.account_of_host(attempt.host) };
+    match &route.authenticator.kind {
+        AuthenticatorKind::Anonymous => story.passed("credential", "none needed"),
+        AuthenticatorKind::Jwt(jwt) => walk_token(story, attempt.headers, jwt, &place, state, now),
+    }
+    if !method_first {
+        judge_method(story);
+    }
+}
+
+/// Where a call goes.
+struct Place<'a> {
+    route: &'a Route,
+    pattern: &'a Pattern,
+    params: Params,
+    path: &'a str,
+    account: Option<&'a AccountId>,
+}
+
+fn walk_token(
+    story: &mut Explanation,
+    headers: &HeaderMap,
+    jwt: &JwtAuthenticator,
+    place: &Place<'_>,
+    state: &State,
+    now: Timestamp,
+) {
+    let token = match credential(headers, jwt) {
+        Ok(token) => token,
+        Err(refusal) => return story.failed("credential", &refusal),
+    };
+    story.passed("credential", format!("in {}", jwt.header));
+    let compact = match verify::parse(token, &jwt.rules) {
+        Ok(compact) => compact,
+        Err(refusal) => return story.failed("form", &refusal),
+    };
+    story.passed("form", format!("three parts, {} bytes, {}", token.len(), compact.header.algorithm));
+    let app = match verify::find_app(&compact.claims, &jwt.rules, &state.registry) {
+        Ok(app) => app,
+        Err(refusal) => return story.failed("app", &refusal),
+    };
+    story.passed("app", format!("{} ({}), level {}, account {}", app.client_id, app.name, app.level, app.account));
+    let proved = verify::prove(&compact, app, &jwt.rules, now);
+    story.judged(
+        "signature",
+        proved.map(|(algorithm, key)| match &key.kid {
+            Some(kid) => format!("{algorithm}, key {kid}"),
+            None => format!("{algorithm}, key number {}", key.number.0),
+        }),
+    );
+    walk_claims(story, &compact, app, jwt, now);
+    walk_scope(story, app, place, state);
+}
+
+fn walk_claims(story: &mut Explanation, compact: &Compact<'_>, app: &App, jwt: &JwtAuthenticator, now: Timestamp) {
+    let typed = verify::check_type(compact.header.token_type.as_deref(), &jwt.rules);
+    let claims = match typed.and_then(|()| read_registered(&compact.claims)) {
+        Ok(claims) => claims,
+        Err(refusal) => return story.failed("claims", &refusal),
+    };
+    story.passed("claims", "of the right kinds");
+    let exp =
+        claims.expires.map_or_else(|| "no exp".to_owned(), |exp| format!("exp {exp}, {:?} ahead", now.until(exp)));
+    story.judged("times", verify::check_times(&claims, app, &jwt.rules, now).map(|()| exp));
+    story.judged("audience and issuer", verify::check_parties(&claims, &jwt.rules).map(|()| "as the route wants them"));
+    story.judged(
+        "single use",
+        verify::single_use(&claims, app, &jwt.rules, now).map(|single| match single {
+            Some(_) => "good for one call, which this is not",
+            None => "good for many calls",
+        }),
+    );
+}
+
+fn walk_scope(story: &mut Explanation, app: &App, place: &Place<'_>, state: &State) {
+    let verdict = authorize(app, place.route, place.pattern, &place.params, place.path, place.account, &state.registry);
+    let held = |bot: Option<&str>| format!("held: {}", app.scopes_on(bot));
+    story.judged("scope", verdict.map(|a| held(a.bot.as_ref().map(|b| b.as_str()))));
+}

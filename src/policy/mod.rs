@@ -1,0 +1,21 @@
+//! May this call go on, and why not? Pure: route table, credential, authorization, and [`explain`], which gives each
+//! check's verdict. The stack, the command line and the console ask the same functions.
+
+mod authorize;
+mod credential;
+mod explain;
+mod hints;
+mod path;
+mod pattern;
+mod route;
+mod state;
+mod table;
+
+pub use authorize::{Authorization, authorize};
+pub use credential::credential;
+pub use explain::{Attempt, Check, Explanation, Outcome, explain};
+pub use path::{Judged, judge};
+pub use pattern::{Params, Pattern, PatternError};
+pub use route::{Authenticator, AuthenticatorKind, ErrorFormat, JwtAuthenticator, Requirement, Route};
+pub use state::{Live, State};
+pub use table::{Conflict, Found, RouteTable, allowed_methods};

@@ -1,0 +1,89 @@
+//! Routes and the kinds of authentication that they name.
+
+use std::sync::Arc;
+
+use http::{HeaderName, Method};
+
+use super::Pattern;
+use crate::model::{AuthenticatorName, Level, RouteId, ScopeId, UpstreamName};
+use crate::registry::{Permissions, ResourceKind};
+use crate::verify::TokenRules;
+
+/// One configured route, resolved.
+#[derive(Debug)]
+pub struct Route {
+    pub id: RouteId,
+    pub title: Option<String>,
+    pub group: Option<String>,
+    /// In lower case; empty means any.
+    pub hosts: Vec<String>,
+    pub methods: Vec<Method>,
+    pub patterns: Vec<Pattern>,
+    pub upstream: UpstreamName,
+    pub authenticator: Arc<Authenticator>,
+    pub requirement: Requirement,
+    /// The parameter that names the bot.
+    pub bot_param: Option<String>,
+    /// Whether the upstream gets to see the credential.
+    pub keep_credential: bool,
+}
+
+impl Route {
+    /// The levels of the apps that can call this route.
+    pub fn levels(&self) -> Vec<Level> {
+        match &self.requirement {
+            Requirement::Scope { bot, account } => {
+                let bot = bot.as_ref().map(|_| Level::Bot);
+                bot.into_iter().chain(account.as_ref().map(|_| Level::Account)).collect()
+            }
+            Requirement::AnyApp | Requirement::Resource { .. } => vec![Level::Bot, Level::Account],
+            Requirement::Nothing => vec![],
+        }
+    }
+}
+
+/// What a caller has to hold.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Requirement {
+    /// Nothing: the authenticator is anonymous.
+    Nothing,
+    /// A valid app of any level.
+    AnyApp,
+    /// The scope for the app's level; a level without one can't call.
+    Scope { bot: Option<ScopeId>, account: Option<ScopeId> },
+    /// Permissions on the table or view that a parameter names.
+    Resource { kind: ResourceKind, param: String, permissions: Permissions },
+}
+
+/// How a kind of route is authenticated, and how it answers.
+#[derive(Debug)]
+pub struct Authenticator {
+    pub name: AuthenticatorName,
+    pub kind: AuthenticatorKind,
+    /// Whether a wrong method is answered before the credential is looked at.
+    pub method_first: bool,
+    pub error_format: ErrorFormat,
+}
+
+#[derive(Debug)]
+pub enum AuthenticatorKind {
+    Anonymous,
+    Jwt(JwtAuthenticator),
+}
+
+#[derive(Debug)]
+pub struct JwtAuthenticator {
+    pub header: HeaderName,
+    /// Before the token; empty for a bare token.
+    pub scheme: String,
+    pub rules: TokenRules,
+}
+
+/// Whose error bodies a route answers with.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum ErrorFormat {
+    /// `application/problem+json` (RFC 9457).
+    #[default]
+    Problem,
+    Kore,
+}

@@ -1,0 +1,178 @@
+//! The route table: host and path to a route, without a regular expression.
+//!
+//! A tree of segments of our own, because a route for one path beside a catch-all under the same prefix is what people
+//! write, and the common router crates refuse it. A literal segment wins over a parameter, a parameter over the rest.
+
+use std::collections::{BTreeSet, HashMap};
+use std::fmt;
+use std::sync::Arc;
+
+use http::Method;
+
+use super::pattern::Segment;
+use super::{Params, Pattern, Route};
+
+/// All routes, ready to match.
+#[derive(Debug, Default)]
+pub struct RouteTable {
+    root: Node,
+    routes: Vec<Arc<Route>>,
+}
+
+#[derive(Debug, Default)]
+struct Node {
+    literals: HashMap<Box<str>, Node>,
+    param: Option<Box<Node>>,
+    rest: Vec<Leaf>,
+    leaves: Vec<Leaf>,
+}
+
+/// A route at a path; which of its patterns, so that parameters are found by name.
+#[derive(Debug)]
+struct Leaf {
+    route: Arc<Route>,
+    pattern: usize,
+}
+
+/// What a host and path lead to.
+#[derive(Clone, Debug)]
+pub enum Found<'t> {
+    /// The route for the method.
+    Route {
+        route: &'t Arc<Route>,
+        pattern: &'t Pattern,
+        params: Params,
+    },
+    /// There are routes at this path, but for other methods; the first of them speaks for all.
+    OtherMethods {
+        route: &'t Arc<Route>,
+        pattern: &'t Pattern,
+        params: Params,
+        allow: String,
+    },
+    Nothing,
+}
+
+/// Two routes that match the same requests.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Conflict {
+    pub first: usize,
+    pub second: usize,
+    pub method: Method,
+    pub path: String,
+}
+
+impl fmt::Display for Conflict {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} {} is another route already", self.method, self.path)
+    }
+}
+
+impl RouteTable {
+    /// # Errors
+    /// Pairs of routes (by their places in the list) that are the same once parameter names are erased.
+    pub fn new(routes: Vec<Arc<Route>>) -> Result<Self, Vec<Conflict>> {
+        let conflicts = conflicts(&routes);
+        if !conflicts.is_empty() {
+            return Err(conflicts);
+        }
+        let mut table = Self { root: Node::default(), routes };
+        for route in &table.routes {
+            for (i, pattern) in route.patterns.iter().enumerate() {
+                table.root.insert(&pattern.segments, Leaf { route: Arc::clone(route), pattern: i });
+            }
+        }
+        Ok(table)
+    }
+
+    pub fn routes(&self) -> &[Arc<Route>] {
+        &self.routes
+    }
+
+    /// Finds the route for a judged path. Host and path decide first, then the method: a wrong method never falls
+    /// through to a route of a less specific path.
+    pub fn find<'t>(&'t self, host: &'t str, method: &Method, path: &str) -> Found<'t> {
+        let Some(rest) = path.strip_prefix('/') else { return Found::Nothing };
+        let mut params = Params::default();
+        let Some(leaves) = self.root.find(host, rest, 1, &mut params) else { return Found::Nothing };
+        if let Some(leaf) = serving(leaves, host).find(|leaf| leaf.route.methods.contains(method)) {
+            return Found::Route { route: &leaf.route, pattern: &leaf.route.patterns[leaf.pattern], params };
+        }
+        let Some(first) = serving(leaves, host).next() else { return Found::Nothing };
+        let allow = allowed_methods(serving(leaves, host).flat_map(|leaf| &leaf.route.methods));
+        Found::OtherMethods { route: &first.route, pattern: &first.route.patterns[first.pattern], params, allow }
+    }
+}
+
+/// The value of an Allow header (RFC 9110 section 10.2.1).
+pub fn allowed_methods<'m>(methods: impl Iterator<Item = &'m Method>) -> String {
+    let methods: BTreeSet<&str> = methods.map(Method::as_str).collect();
+    methods.into_iter().collect::<Vec<_>>().join(", ")
+}
+
+/// The routes that serve the host: those that name it, or if there are none, those that name no host.
+fn serving<'l>(leaves: &'l [Leaf], host: &'l str) -> impl Iterator<Item = &'l Leaf> {
+    let names_it = move |leaf: &&Leaf| leaf.route.hosts.iter().any(|h| h == host);
+    let is_named = leaves.iter().any(|leaf| names_it(&leaf));
+    leaves.iter().filter(move |leaf| if is_named { names_it(leaf) } else { leaf.route.hosts.is_empty() })
+}
+
+impl Node {
+    fn insert(&mut self, segments: &[Segment], leaf: Leaf) {
+        match segments {
+            [] => self.leaves.push(leaf),
+            [Segment::Rest, ..] => self.rest.push(leaf),
+            [Segment::Param, tail @ ..] => self.param.get_or_insert_default().insert(tail, leaf),
+            [Segment::Literal(text), tail @ ..] => self.literals.entry(text.clone()).or_default().insert(tail, leaf),
+        }
+    }
+
+    /// `at` is where `rest` begins in the path.
+    fn find<'t>(&'t self, host: &'t str, rest: &str, at: usize, params: &mut Params) -> Option<&'t [Leaf]> {
+        let mark = params.len();
+        let (segment, tail) = match rest.split_once('/') {
+            Some((segment, tail)) => (segment, Some(tail)),
+            None => (rest, None),
+        };
+        let candidates = [self.literals.get(segment), self.param.as_deref().filter(|_| !segment.is_empty())];
+        for (i, node) in candidates.into_iter().enumerate() {
+            let Some(node) = node else { continue };
+            if i == 1 {
+                params.push(at..at + segment.len());
+            }
+            let found = match tail {
+                Some(tail) => node.find(host, tail, at + segment.len() + 1, params),
+                None => Some(&node.leaves[..]).filter(|leaves| serving(leaves, host).next().is_some()),
+            };
+            if found.is_some() {
+                return found;
+            }
+            params.truncate(mark);
+        }
+        serving(&self.rest, host).next()?;
+        params.push(at..at + rest.len());
+        Some(&self.rest)
+    }
+}
+
+fn conflicts(routes: &[Arc<Route>]) -> Vec<Conflict> {
+    let mut seen: HashMap<(String, String, &Method), usize> = HashMap::new();
+    let mut conflicts = Vec::new();
+    for (second, route) in routes.iter().enumerate() {
+        let any = [String::new()];
+        let hosts = if route.hosts.is_empty() { &any[..] } else { &route.hosts };
+        for (host, pattern) in hosts.iter().flat_map(|h| route.patterns.iter().map(move |p| (h, p))) {
+            for method in &route.methods {
+                let key = (host.clone(), pattern.erased(), method);
+                match seen.get(&key) {
+                    Some(&first) => {
+                        let (method, path) = (method.clone(), pattern.as_str().to_owned());
+                        conflicts.push(Conflict { first, second, method, path });
+                    }
+                    None => _ = seen.insert(key, second),
+                }
+            }
+        }
+    }
+    conflicts
+}
