@@ -1,6 +1,8 @@
 pub mod clock;
+pub mod gateway;
 pub mod jose;
 pub mod model;
+pub mod net;
 pub mod policy;
 pub mod registry;
 pub mod replay;

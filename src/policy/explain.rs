@@ -136,6 +136,7 @@ fn walk(story: &mut Explanation, attempt: Attempt<'_>, state: &State, now: Times
             (route, pattern, params, Some(refusal))
         }
     };
+    let pattern = &route.patterns[pattern];
     story.passed("route", format!("{} ({})", route.id, pattern.as_str()));
     let method_first = route.authenticator.method_first;
     let judge_method = |story: &mut Explanation| {

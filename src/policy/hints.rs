@@ -105,7 +105,7 @@ fn near_paths(path: &str, attempt: Attempt<'_>, state: &State) -> Option<String>
     let candidates = [bare.to_owned(), bare.to_ascii_lowercase()];
     candidates.into_iter().filter(|c| c != path).find_map(|candidate| {
         match state.routes.find(attempt.host, attempt.method, &candidate) {
-            Found::Route { pattern, .. } => Some(format!("Did you mean {}?", pattern.as_str())),
+            Found::Route { route, pattern, .. } => Some(format!("Did you mean {}?", route.patterns[pattern].as_str())),
             _ => None,
         }
     })

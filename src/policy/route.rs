@@ -68,7 +68,7 @@ pub struct Authenticator {
 #[derive(Debug)]
 pub enum AuthenticatorKind {
     Anonymous,
-    Jwt(JwtAuthenticator),
+    Jwt(Box<JwtAuthenticator>),
 }
 
 #[derive(Debug)]

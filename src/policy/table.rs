@@ -10,7 +10,7 @@ use std::sync::Arc;
 use http::Method;
 
 use super::pattern::Segment;
-use super::{Params, Pattern, Route};
+use super::{Params, Route};
 
 /// All routes, ready to match.
 #[derive(Debug, Default)]
@@ -34,19 +34,19 @@ struct Leaf {
     pattern: usize,
 }
 
-/// What a host and path lead to.
+/// What a host and path lead to; `pattern` is the place among the route's patterns.
 #[derive(Clone, Debug)]
 pub enum Found<'t> {
     /// The route for the method.
     Route {
         route: &'t Arc<Route>,
-        pattern: &'t Pattern,
+        pattern: usize,
         params: Params,
     },
     /// There are routes at this path, but for other methods; the first of them speaks for all.
     OtherMethods {
         route: &'t Arc<Route>,
-        pattern: &'t Pattern,
+        pattern: usize,
         params: Params,
         allow: String,
     },
@@ -96,11 +96,11 @@ impl RouteTable {
         let mut params = Params::default();
         let Some(leaves) = self.root.find(host, rest, 1, &mut params) else { return Found::Nothing };
         if let Some(leaf) = serving(leaves, host).find(|leaf| leaf.route.methods.contains(method)) {
-            return Found::Route { route: &leaf.route, pattern: &leaf.route.patterns[leaf.pattern], params };
+            return Found::Route { route: &leaf.route, pattern: leaf.pattern, params };
         }
         let Some(first) = serving(leaves, host).next() else { return Found::Nothing };
         let allow = allowed_methods(serving(leaves, host).flat_map(|leaf| &leaf.route.methods));
-        Found::OtherMethods { route: &first.route, pattern: &first.route.patterns[first.pattern], params, allow }
+        Found::OtherMethods { route: &first.route, pattern: first.pattern, params, allow }
     }
 }
 

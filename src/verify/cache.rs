@@ -44,7 +44,7 @@ impl ProofCache {
     }
 
     /// About how many tokens are remembered.
-    pub fn len(&self) -> u64 {
+    pub fn entries(&self) -> u64 {
         self.0.entry_count()
     }
 }

@@ -1,7 +1,7 @@
 //! Is this token good, now? No HTTP type and no clock: `now` is an argument.
 //!
 //! The order of checks: form, app, key and algorithm, signature, type, times, audience and issuer, single use. What the
-//! signature proved is kept in a [`cache`]; a hit skips base64, JSON and signature, and nothing else.
+//! signature proved is kept in a [`ProofCache`]; a hit skips base64, JSON and signature, and nothing else.
 
 mod cache;
 mod checks;

@@ -75,7 +75,7 @@ impl Verifier {
 
     /// About how many verified tokens are remembered.
     pub fn remembered(&self) -> u64 {
-        self.cache.len()
+        self.cache.entries()
     }
 
     /// Whether the token is good at `now` under these rules, for an app of this snapshot.

@@ -1,0 +1,78 @@
+//! Who calls: the credential, then verify.
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+use super::{Gate, Matched, Refused, Step};
+use crate::policy::{AuthenticatorKind, credential};
+use crate::verify::{Verified, Verifier};
+
+/// Who was found to call.
+#[derive(Debug)]
+pub enum Caller {
+    /// An app, by a token that is good now.
+    App(Verified),
+    /// Anybody: the route asks for no credential.
+    Anonymous,
+}
+
+#[derive(Clone)]
+pub struct Authenticate {
+    verifier: Arc<Verifier>,
+}
+
+impl Authenticate {
+    pub fn new(gate: &Gate) -> Self {
+        Self { verifier: Arc::clone(&gate.verifier) }
+    }
+}
+
+/// A request whose caller is known.
+pub struct Authenticated<B> {
+    matched: Matched<B>,
+    caller: Caller,
+}
+
+impl<B> Authenticated<B> {
+    pub(super) fn matched(&self) -> &Matched<B> {
+        &self.matched
+    }
+
+    pub(super) fn caller(&self) -> &Caller {
+        &self.caller
+    }
+
+    pub(super) fn into_parts(self) -> (Matched<B>, Caller) {
+        (self.matched, self.caller)
+    }
+}
+
+impl<B> Step<Matched<B>> for Authenticate {
+    type Out = Authenticated<B>;
+
+    fn take(&self, matched: Matched<B>) -> Result<Authenticated<B>, Refused> {
+        let place = matched.place();
+        let AuthenticatorKind::Jwt(jwt) = &place.route.authenticator.kind else {
+            return Ok(Authenticated { matched, caller: Caller::Anonymous });
+        };
+        let (headers, call) = (matched.request().headers(), matched.call());
+        let keep = |refused: Refused| {
+            _ = call.ledger.headers.set(Box::new(headers.clone()));
+            refused
+        };
+        let token = credential(headers, jwt).map_err(|refusal| keep(place.refused(refusal)))?;
+        match self.verifier.verify(token, &jwt.rules, &place.state.registry, call.now) {
+            Ok(verified) => {
+                _ = call.ledger.app.set(Arc::clone(verified.app()));
+                call.ledger.is_verified.store(true, Ordering::Relaxed);
+                Ok(Authenticated { matched, caller: Caller::App(verified) })
+            }
+            Err(unverified) => {
+                if let Some(app) = unverified.claimed {
+                    _ = call.ledger.app.set(app);
+                }
+                Err(keep(place.refused(unverified.refusal)))
+            }
+        }
+    }
+}

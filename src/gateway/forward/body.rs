@@ -1,0 +1,108 @@
+//! An upstream's body on its way back: it holds the connection, and gives it back at its end.
+
+use std::fmt;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll, ready};
+use std::time::Duration;
+
+use bytes::Bytes;
+use http_body::{Body, Frame, SizeHint};
+use hyper::body::Incoming;
+use hyper::client::conn::http1::SendRequest;
+
+use super::super::hygiene;
+use super::pool::Pool;
+use crate::net::Stall;
+
+/// Dropped before its end, it closes the connection: what is left of the answer reaches nobody else.
+pub struct UpstreamBody<B> {
+    body: Incoming,
+    lease: Option<(SendRequest<B>, Arc<Pool<B>>)>,
+    stall: Stall,
+}
+
+impl<B> UpstreamBody<B> {
+    pub(super) fn new(body: Incoming, sender: SendRequest<B>, pool: Arc<Pool<B>>, idle: Duration) -> Self {
+        let mut this = Self { body, lease: Some((sender, pool)), stall: Stall::new(idle) };
+        this.give_back_at_end();
+        this
+    }
+
+    fn give_back_at_end(&mut self) {
+        if self.body.is_end_stream() {
+            self.give_back();
+        }
+    }
+
+    fn give_back(&mut self) {
+        if let Some((sender, pool)) = self.lease.take() {
+            pool.give_back(sender);
+        }
+    }
+}
+
+impl<B> fmt::Debug for UpstreamBody<B> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("UpstreamBody")
+    }
+}
+
+/// An answer that broke off.
+#[derive(Debug)]
+pub enum UpstreamBodyError {
+    Broken(hyper::Error),
+    Stalled,
+}
+
+impl fmt::Display for UpstreamBodyError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Broken(error) => write!(f, "the upstream's answer broke off: {error}"),
+            Self::Stalled => f.write_str("the upstream's answer stands still"),
+        }
+    }
+}
+
+impl std::error::Error for UpstreamBodyError {}
+
+impl<B> Body for UpstreamBody<B> {
+    type Data = Bytes;
+    type Error = UpstreamBodyError;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, UpstreamBodyError>>> {
+        let Poll::Ready(frame) = Pin::new(&mut self.body).poll_frame(cx) else {
+            ready!(self.stall.poll(cx));
+            return Poll::Ready(Some(Err(UpstreamBodyError::Stalled)));
+        };
+        self.stall.progress();
+        Poll::Ready(match frame {
+            None => {
+                self.give_back();
+                None
+            }
+            Some(Err(error)) => Some(Err(UpstreamBodyError::Broken(error))),
+            Some(Ok(frame)) => {
+                self.give_back_at_end();
+                Some(Ok(match frame.into_trailers() {
+                    Ok(mut trailers) => {
+                        hygiene::clean_trailers(&mut trailers);
+                        Frame::trailers(trailers)
+                    }
+                    Err(frame) => frame,
+                }))
+            }
+        })
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.body.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.body.size_hint()
+    }
+}

@@ -1,0 +1,151 @@
+//! The upstream: a pool of HTTP/1.1 connections per worker, and what can go wrong on the way.
+
+mod body;
+mod pool;
+mod upstream;
+
+pub use body::UpstreamBody;
+pub use upstream::{Upstream, UpstreamSet, UpstreamTimeouts};
+
+use std::collections::HashMap;
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::task::{Context, Poll};
+
+use bytes::Bytes;
+use http::{HeaderMap, Response, header};
+use http_body::Body;
+use tower::Service;
+
+use self::pool::{Pool, SendFault};
+use super::{Call, Inbound, Outbound, Refused, hygiene};
+use crate::model::{Reason, Refusal, UpstreamName};
+
+/// The last of the stack: sends the request to its upstream. One per worker, with connections of its own.
+pub struct Forward<B> {
+    upstreams: Arc<UpstreamSet>,
+    pools: Arc<Mutex<HashMap<UpstreamName, Arc<Pool<Inbound<B>>>>>>,
+}
+
+impl<B> Forward<B> {
+    pub fn new(upstreams: Arc<UpstreamSet>) -> Self {
+        Self { upstreams, pools: Arc::default() }
+    }
+
+    /// The pool of an upstream; a new one where the upstream's settings changed.
+    fn pool(&self, name: &UpstreamName) -> Option<Arc<Pool<Inbound<B>>>> {
+        let upstream = self.upstreams.get(name)?;
+        // Nothing panics while the map is locked.
+        let mut pools = self.pools.lock().unwrap_or_else(PoisonError::into_inner);
+        match pools.get(name) {
+            Some(pool) if Arc::ptr_eq(pool.upstream(), &upstream) => Some(Arc::clone(pool)),
+            _ => {
+                let pool = Arc::new(Pool::new(upstream));
+                pools.insert(name.clone(), Arc::clone(&pool));
+                Some(pool)
+            }
+        }
+    }
+}
+
+impl<B> Clone for Forward<B> {
+    fn clone(&self) -> Self {
+        Self { upstreams: Arc::clone(&self.upstreams), pools: Arc::clone(&self.pools) }
+    }
+}
+
+type Answer<B> = Response<UpstreamBody<Inbound<B>>>;
+
+impl<B> Service<Outbound<B>> for Forward<B>
+where
+    B: Body<Data = Bytes> + Send + 'static,
+    B::Error: std::fmt::Display,
+{
+    type Response = Answer<B>;
+    type Error = Refused;
+    /// The one boxed future of a request.
+    type Future = Pin<Box<dyn Future<Output = Result<Answer<B>, Refused>> + Send>>;
+
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Refused>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn call(&mut self, outbound: Outbound<B>) -> Self::Future {
+        let pool = self.pool(outbound.upstream());
+        Box::pin(async move {
+            let Some(pool) = pool else { return Err(Refused::new(Reason::UpstreamUnreachable)) };
+            send(&pool, outbound).await
+        })
+    }
+}
+
+async fn send<B>(pool: &Arc<Pool<Inbound<B>>>, outbound: Outbound<B>) -> Result<Answer<B>, Refused>
+where
+    B: Body<Data = Bytes> + Send + 'static,
+    B::Error: std::fmt::Display,
+{
+    let (mut request, call, name) = outbound.into_parts();
+    let upstream = pool.upstream();
+    request.headers_mut().insert(header::HOST, upstream.host.clone());
+    let is_head = request.method() == http::Method::HEAD;
+    let sent = pool.send(request);
+    let fault = match in_time(sent, &call, upstream.timeouts.response).await {
+        Some(Ok(mut response)) => {
+            let keep_length = is_head || has_no_body(response.status());
+            match clean(response.headers_mut(), keep_length) {
+                Ok(()) => return Ok(response),
+                Err(why) => Refusal::new(Reason::UpstreamInvalid).found(why),
+            }
+        }
+        Some(Err(fault)) => refusal_of(&fault, &call),
+        None => {
+            Refusal::new(Reason::UpstreamTimeout).expected(format!("an answer within {:?}", upstream.timeouts.response))
+        }
+    };
+    let route = call.ledger.route.get();
+    let fault = Refusal { expected: fault.expected.or_else(|| Some(name.to_string().into())), ..fault };
+    Err(route.map_or_else(|| Refused::new(fault.clone()), |route| Refused::new(fault.clone()).on(route)))
+}
+
+/// Waits for an answer, as long as the request's body moves and for the limit after that.
+async fn in_time<F: Future>(sent: F, call: &Call, limit: std::time::Duration) -> Option<F::Output> {
+    let mut sent = std::pin::pin!(sent);
+    let mut seen = call.ledger.bytes_in();
+    loop {
+        match tokio::time::timeout(limit, sent.as_mut()).await {
+            Ok(answer) => return Some(answer),
+            Err(_) if call.ledger.bytes_in() != seen => seen = call.ledger.bytes_in(),
+            Err(_) => return None,
+        }
+    }
+}
+
+fn refusal_of(fault: &SendFault, call: &Call) -> Refusal {
+    // A body that broke off by itself breaks the sending too; the caller is told what began it.
+    if let Some(reason) = call.ledger.body_fault.get() {
+        return Refusal::new(*reason).found(fault.to_string());
+    }
+    let reason = match fault {
+        SendFault::Connect(_) => Reason::UpstreamUnreachable,
+        SendFault::Broken(_) => Reason::UpstreamInvalid,
+    };
+    Refusal::new(reason).found(fault.to_string())
+}
+
+fn has_no_body(status: http::StatusCode) -> bool {
+    status == http::StatusCode::NOT_MODIFIED || status == http::StatusCode::NO_CONTENT || status.is_informational()
+}
+
+/// Checks the framing of an answer and cleans its header. The length that a HEAD or a 304 tells is kept: it frames nothing.
+fn clean(headers: &mut HeaderMap, keep_length: bool) -> Result<(), &'static str> {
+    let length = headers.get(header::CONTENT_LENGTH).cloned();
+    if length.is_some() && headers.contains_key(header::TRANSFER_ENCODING) {
+        return Err("an answer with Content-Length and Transfer-Encoding");
+    }
+    hygiene::clean_response(headers);
+    if let Some(length) = length.filter(|_| keep_length) {
+        headers.insert(header::CONTENT_LENGTH, length);
+    }
+    Ok(())
+}

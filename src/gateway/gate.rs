@@ -1,0 +1,100 @@
+//! What the steps share.
+
+use std::sync::Arc;
+use std::sync::atomic::AtomicUsize;
+use std::time::Duration;
+
+use arc_swap::ArcSwap;
+use http::{Method, Uri};
+
+use crate::clock::{Clock, Timestamp};
+use crate::model::Reason;
+use crate::net::Peer;
+use crate::policy::{Live, Route};
+use crate::registry::App;
+use crate::replay::ReplayMemory;
+use crate::verify::Verifier;
+
+/// The parts that every stack of a process shares. Cheap to clone.
+#[derive(Clone)]
+pub struct Gate {
+    pub live: Arc<Live>,
+    pub verifier: Arc<Verifier>,
+    pub replay: Arc<ReplayMemory>,
+    pub log: Arc<dyn AccessLog>,
+    pub limits: Arc<ArcSwap<Limits>>,
+    pub clock: Clock,
+    /// Calls in hand, over all stacks.
+    pub in_hand: Arc<AtomicUsize>,
+}
+
+/// Bounds on a request. They can change while the gateway runs.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Limits {
+    pub concurrent_requests: usize,
+    /// Names and values of all header fields together.
+    pub header_bytes: usize,
+    pub body_bytes: u64,
+    /// The longest pause within a body, in either direction.
+    pub body_idle: Duration,
+    /// Whether vendor formats carry the public reason in `x-scopegate-reason`.
+    pub reason_header: bool,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            concurrent_requests: 10_000,
+            header_bytes: 32 << 10,
+            body_bytes: u64::MAX,
+            body_idle: Duration::from_secs(60),
+            reason_header: false,
+        }
+    }
+}
+
+/// Takes one entry for each call, when it is over. Called on the request's way: it may not block, nor panic.
+pub trait AccessLog: Send + Sync {
+    fn write(&self, entry: &Entry<'_>);
+}
+
+/// How a call ended.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Outcome {
+    /// The whole answer was handed over.
+    Complete,
+    /// The caller went away, before the answer or in the middle of it.
+    Abandoned,
+    /// The upstream broke off in the middle of its answer.
+    Cut,
+    /// The gateway itself failed.
+    Panicked,
+}
+
+/// What is known of a call at its end.
+#[derive(Debug)]
+pub struct Entry<'a> {
+    pub at: Timestamp,
+    pub request_id: &'a str,
+    pub peer: Option<Peer>,
+    pub method: &'a Method,
+    pub uri: &'a Uri,
+    pub host: Option<&'a str>,
+    pub route: Option<&'a Route>,
+    /// The app that the token named, proved or not.
+    pub app: Option<&'a App>,
+    /// Whether the token was good.
+    pub is_verified: bool,
+    /// None where the caller left before there was one.
+    pub status: Option<u16>,
+    /// The true reason of a refusal.
+    pub reason: Option<Reason>,
+    pub expected: Option<&'a str>,
+    pub found: Option<&'a str>,
+    pub outcome: Outcome,
+    pub duration: Duration,
+    pub bytes_in: u64,
+    pub bytes_out: u64,
+    /// The headers of a refused request, for those who explain it at once; they hold the credential.
+    pub headers: Option<&'a http::HeaderMap>,
+}

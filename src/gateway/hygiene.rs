@@ -1,0 +1,162 @@
+//! Which header fields go through. Fields of one connection end here; fields that say who calls are ours to set.
+
+use http::header::{self, HeaderMap, HeaderName};
+
+/// The names under which the upstream learns who calls.
+pub(super) const APP: HeaderName = HeaderName::from_static("x-scopegate-app");
+pub(super) const ACCOUNT: HeaderName = HeaderName::from_static("x-scopegate-account");
+pub(super) const BOT: HeaderName = HeaderName::from_static("x-scopegate-bot");
+pub(super) const SCOPES: HeaderName = HeaderName::from_static("x-scopegate-scopes");
+pub(super) const SUBJECT: HeaderName = HeaderName::from_static("x-scopegate-subject");
+pub(super) const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+pub(super) const FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
+pub(super) const FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");
+pub(super) const FORWARDED_HOST: HeaderName = HeaderName::from_static("x-forwarded-host");
+
+/// Fields of one connection (RFC 9110 section 7.6.1), and those that frame a body, which are made anew.
+const HOP_BY_HOP: [&str; 10] = [
+    "connection",
+    "keep-alive",
+    "proxy-connection",
+    "proxy-authenticate",
+    "proxy-authorization",
+    "te",
+    "transfer-encoding",
+    "upgrade",
+    "content-length",
+    "http2-settings",
+];
+
+/// Fields by which a caller could pose as the gateway, or have another request judged than is sent.
+const OURS: [&str; 12] = [
+    "host",
+    "expect",
+    "forwarded",
+    "x-real-ip",
+    "x-request-id",
+    "x-original-url",
+    "x-rewrite-url",
+    "x-original-method",
+    "x-http-method",
+    "x-http-method-override",
+    "x-method-override",
+    "x-original-host",
+];
+
+/// Drops from a request what must not go on; returns whether the caller takes trailers (RFC 9110 section 10.1.4).
+pub(super) fn clean_request(headers: &mut HeaderMap) -> bool {
+    let takes_trailers = headers.get_all(header::TE).iter().any(|te| te.as_bytes().eq_ignore_ascii_case(b"trailers"));
+    strip(headers, |name| is_hop_by_hop(name) || is_ours(name));
+    takes_trailers
+}
+
+/// Drops from an upstream's answer what must not go back.
+pub(super) fn clean_response(headers: &mut HeaderMap) {
+    strip(headers, |name| is_hop_by_hop(name) || is_identity(name));
+}
+
+/// Drops from trailers all but what only describes the body.
+pub(super) fn clean_trailers(trailers: &mut HeaderMap) {
+    let framing = |name: &str| {
+        matches!(
+            name,
+            "authorization" | "content-encoding" | "content-type" | "content-range" | "trailer" | "set-cookie" | "auth"
+        )
+    };
+    strip(trailers, |name| is_hop_by_hop(name) || is_ours(name) || framing(name));
+}
+
+fn is_hop_by_hop(name: &str) -> bool {
+    HOP_BY_HOP.contains(&name)
+}
+
+/// In any spelling that some server reads alike: `_` and `.` for `-`.
+fn is_ours(name: &str) -> bool {
+    let is = |known: &&str| same(name, known);
+    is_identity(name) || OURS.iter().any(|k| is(&k)) || begins(name, "x-forwarded-")
+}
+
+fn is_identity(name: &str) -> bool {
+    begins(name, "x-scopegate-")
+}
+
+fn same(name: &str, known: &str) -> bool {
+    name.len() == known.len() && begins(name, known)
+}
+
+fn begins(name: &str, prefix: &str) -> bool {
+    let plain = |b: u8| if matches!(b, b'_' | b'.') { b'-' } else { b };
+    name.len() >= prefix.len() && name.bytes().zip(prefix.bytes()).all(|(n, p)| plain(n) == p)
+}
+
+/// Removes what `doomed` names, and what Connection lists.
+fn strip(headers: &mut HeaderMap, doomed: impl Fn(&str) -> bool) {
+    let listed = headers.get_all(header::CONNECTION).iter().filter_map(|v| v.to_str().ok());
+    let listed = listed.flat_map(|v| v.split(',')).filter_map(|name| name.trim().parse::<HeaderName>().ok());
+    let mut names: Vec<HeaderName> = listed.collect();
+    names.extend(headers.keys().filter(|name| doomed(name.as_str())).cloned());
+    for name in names {
+        headers.remove(name);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn headers(fields: &[(&str, &str)]) -> HeaderMap {
+        let field = |(name, value): &(&str, &str)| (name.parse::<HeaderName>().unwrap(), value.parse().unwrap());
+        fields.iter().map(field).collect()
+    }
+
+    #[test]
+    fn fields_of_one_connection_end_here() {
+        let mut map = headers(&[
+            ("connection", "close, X-Secret"),
+            ("x-secret", "1"),
+            ("keep-alive", "5"),
+            ("te", "trailers"),
+            ("transfer-encoding", "chunked"),
+            ("content-length", "5"),
+            ("upgrade", "h2c"),
+            ("accept", "*/*"),
+        ]);
+        assert!(clean_request(&mut map));
+        assert_eq!(map, headers(&[("accept", "*/*")]));
+    }
+
+    #[test]
+    fn identity_is_dropped_in_every_spelling() {
+        for name in [
+            "x-scopegate-app",
+            "X_Scopegate_App",
+            "x.scopegate.app",
+            "x-scopegate-anything",
+            "x_forwarded_for",
+            "Forwarded",
+            "x-http-method-override",
+            "x_real_ip",
+        ] {
+            let mut map = headers(&[(name, "admin")]);
+            clean_request(&mut map);
+            assert!(map.is_empty(), "{name}");
+        }
+        let mut trailers = headers(&[("x_scopegate.app", "admin"), ("authorization", "x"), ("x-checksum", "1")]);
+        clean_trailers(&mut trailers);
+        assert_eq!(trailers, headers(&[("x-checksum", "1")]));
+    }
+
+    proptest! {
+        #[test]
+        fn nothing_that_reads_as_identity_passes(sep in "[-_.]{2}", rest in "[a-z_.-]{0,8}", upper: bool) {
+            let (a, b) = sep.split_at(1);
+            let name = format!("x{a}scopegate{b}{rest}");
+            let name = if upper { name.to_uppercase() } else { name };
+            let mut map = headers(&[(&name, "x")]);
+            clean_request(&mut map);
+            prop_assert!(map.is_empty());
+        }
+    }
+}

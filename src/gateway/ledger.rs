@@ -1,0 +1,36 @@
+//! What the steps find out about a call, written once each, read by the record at its end.
+
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, OnceLock};
+
+use http::HeaderMap;
+
+use crate::model::{Reason, Refusal};
+use crate::policy::Route;
+use crate::registry::App;
+
+/// Survives the request: a dropped connection or a panic leaves what was written until then.
+#[derive(Debug, Default)]
+pub(super) struct Ledger {
+    pub route: OnceLock<Arc<Route>>,
+    pub host: OnceLock<Box<str>>,
+    pub app: OnceLock<Arc<App>>,
+    pub refusal: OnceLock<Refusal>,
+    /// Why the request's body broke off, if the body itself was at fault.
+    pub body_fault: OnceLock<Reason>,
+    /// Of a refused request.
+    pub headers: OnceLock<Box<HeaderMap>>,
+    pub is_verified: AtomicBool,
+    pub bytes_in: AtomicU64,
+}
+
+impl Ledger {
+    pub fn received(&self, bytes: usize) -> u64 {
+        let bytes = u64::try_from(bytes).unwrap_or(u64::MAX);
+        self.bytes_in.fetch_add(bytes, Ordering::Relaxed).saturating_add(bytes)
+    }
+
+    pub fn bytes_in(&self) -> u64 {
+        self.bytes_in.load(Ordering::Relaxed)
+    }
+}

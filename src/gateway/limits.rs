@@ -1,0 +1,140 @@
+//! Bounds that need no token: calls in hand, size of header and body.
+
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::task::{Context, Poll};
+
+use arc_swap::ArcSwap;
+use bytes::Bytes;
+use http::{HeaderMap, Request, header};
+use http_body::Body;
+use pin_project_lite::pin_project;
+use tower::{Layer, Service};
+
+use super::{Call, Gate, Inbound, Limits, Received, Refused};
+use crate::model::{Reason, Refusal};
+
+/// A request within its bounds; its body stays within them.
+#[derive(Debug)]
+pub struct Bounded<B> {
+    request: Request<Inbound<B>>,
+    call: Call,
+}
+
+impl<B> Bounded<B> {
+    pub(super) fn into_parts(self) -> (Request<Inbound<B>>, Call) {
+        (self.request, self.call)
+    }
+}
+
+#[derive(Clone)]
+pub struct LimitsLayer {
+    limits: Arc<ArcSwap<Limits>>,
+    in_hand: Arc<AtomicUsize>,
+}
+
+impl LimitsLayer {
+    pub fn new(gate: &Gate) -> Self {
+        Self { limits: Arc::clone(&gate.limits), in_hand: Arc::clone(&gate.in_hand) }
+    }
+}
+
+impl<S> Layer<S> for LimitsLayer {
+    type Service = Limited<S>;
+
+    fn layer(&self, inner: S) -> Limited<S> {
+        Limited { layer: self.clone(), inner }
+    }
+}
+
+#[derive(Clone)]
+pub struct Limited<S> {
+    layer: LimitsLayer,
+    inner: S,
+}
+
+impl<B, S> Service<Received<B>> for Limited<S>
+where
+    B: Body<Data = Bytes>,
+    S: Service<Bounded<B>, Error = Refused>,
+{
+    type Response = S::Response;
+    type Error = Refused;
+    type Future = LimitedFuture<S::Future>;
+
+    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Refused>> {
+        self.inner.poll_ready(cx)
+    }
+
+    fn call(&mut self, received: Received<B>) -> Self::Future {
+        let limits = self.layer.limits.load();
+        let (request, call) = received.into_parts();
+        let permit = Permit::take(&self.layer.in_hand, limits.concurrent_requests);
+        let refusal = match &permit {
+            None => {
+                Some(Refusal::new(Reason::GatewayOverloaded).expected(format!("{} calls", limits.concurrent_requests)))
+            }
+            Some(_) => exceeded(&request, &limits).map(|reason| {
+                _ = call.ledger.headers.set(Box::new(HeaderMap::new()));
+                Refusal::new(reason)
+            }),
+        };
+        if let Some(refusal) = refusal {
+            return LimitedFuture::Refused { refused: Some(Refused::new(refusal)) };
+        }
+        let (head, body) = request.into_parts();
+        let body = Inbound::new(body, Arc::clone(&call.ledger), limits.body_bytes, limits.body_idle);
+        let future = self.inner.call(Bounded { request: Request::from_parts(head, body), call });
+        LimitedFuture::Inner { future, _permit: permit }
+    }
+}
+
+fn exceeded<B: Body>(request: &Request<B>, limits: &Limits) -> Option<Reason> {
+    let header: usize = request.headers().iter().map(|(name, value)| name.as_str().len() + value.len() + 4).sum();
+    if header > limits.header_bytes {
+        return Some(Reason::RequestHeadersTooLarge);
+    }
+    let declared = request.headers().get(header::CONTENT_LENGTH).and_then(|v| v.to_str().ok()?.parse::<u64>().ok());
+    let body = declared.unwrap_or_else(|| request.body().size_hint().lower());
+    (body > limits.body_bytes).then_some(Reason::RequestBodyTooLarge)
+}
+
+/// One call in hand, until the head of its answer is there.
+struct Permit(Arc<AtomicUsize>);
+
+impl Permit {
+    fn take(in_hand: &Arc<AtomicUsize>, limit: usize) -> Option<Self> {
+        let permit = Self(Arc::clone(in_hand));
+        (in_hand.fetch_add(1, Ordering::Relaxed) < limit).then_some(permit)
+    }
+}
+
+impl Drop for Permit {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+pin_project! {
+    #[project = Projected]
+    pub enum LimitedFuture<F> {
+        Inner { #[pin] future: F, _permit: Option<Permit> },
+        Refused { refused: Option<Refused> },
+    }
+}
+
+impl<F, T> Future for LimitedFuture<F>
+where
+    F: Future<Output = Result<T, Refused>>,
+{
+    type Output = Result<T, Refused>;
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        match self.project() {
+            Projected::Inner { future, .. } => future.poll(cx),
+            Projected::Refused { refused } => refused.take().map_or(Poll::Pending, |r| Poll::Ready(Err(r))),
+        }
+    }
+}

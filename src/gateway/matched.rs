@@ -1,0 +1,158 @@
+//! Host, method and path to a route and an account.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use http::{HeaderMap, Method, Request, Version, header};
+use http_body::Body;
+
+use super::{Bounded, Call, Gate, Inbound, Refused, Step};
+use crate::model::{AccountId, Reason, Refusal};
+use crate::policy::{Found, Live, Params, Pattern, Route, State, judge};
+
+/// Finds the route. The state is loaded here, once; the whole call is judged by it.
+#[derive(Clone)]
+pub struct Match {
+    live: Arc<Live>,
+}
+
+impl Match {
+    pub fn new(gate: &Gate) -> Self {
+        Self { live: Arc::clone(&gate.live) }
+    }
+}
+
+/// A request with its route.
+pub struct Matched<B> {
+    request: Request<Inbound<B>>,
+    call: Call,
+    place: Place,
+}
+
+/// Where a request goes, and by what it is judged.
+pub(super) struct Place {
+    pub state: Arc<State>,
+    pub route: Arc<Route>,
+    pattern: usize,
+    pub params: Params,
+    /// The judged path, where it differs from the raw one.
+    decoded: Option<String>,
+    /// The account that alone owns the host.
+    pub host_account: Option<AccountId>,
+    /// The methods that would be right, where this one is not.
+    pub allow: Option<String>,
+}
+
+impl Place {
+    pub fn pattern(&self) -> &Pattern {
+        &self.route.patterns[self.pattern]
+    }
+
+    pub fn refused(&self, refusal: impl Into<Refusal>) -> Refused {
+        Refused::new(refusal).on(&self.route)
+    }
+
+    pub fn wrong_method(&self, method: &Method) -> Result<(), Refused> {
+        match &self.allow {
+            None => Ok(()),
+            Some(allow) => {
+                let refusal = Refusal::new(Reason::MethodNotAllowed).expected(allow.clone());
+                let refused = self.refused(refusal.found(method.to_string()));
+                Err(refused.allowing(allow.clone()))
+            }
+        }
+    }
+}
+
+impl<B> Matched<B> {
+    pub(super) fn request(&self) -> &Request<Inbound<B>> {
+        &self.request
+    }
+
+    pub(super) fn call(&self) -> &Call {
+        &self.call
+    }
+
+    pub(super) fn place(&self) -> &Place {
+        &self.place
+    }
+
+    /// The path that routes and parameters are judged on.
+    pub(super) fn path(&self) -> &str {
+        self.place.decoded.as_deref().unwrap_or_else(|| self.request.uri().path())
+    }
+
+    pub(super) fn into_parts(self) -> (Request<Inbound<B>>, Call, Place) {
+        (self.request, self.call, self.place)
+    }
+}
+
+impl<B: Body<Data = Bytes>> Step<Bounded<B>> for Match {
+    type Out = Matched<B>;
+
+    fn take(&self, bounded: Bounded<B>) -> Result<Matched<B>, Refused> {
+        let (request, call) = bounded.into_parts();
+        let invalid = |why: &'static str| Refused::new(Refusal::new(Reason::RequestInvalid).found(why));
+        let host = host_of(&request).map_err(invalid)?;
+        if !host.is_empty() {
+            _ = call.ledger.host.set(host.as_str().into());
+        }
+        if matches!(*request.method(), Method::CONNECT | Method::TRACE) {
+            return Err(invalid("a method that no gateway takes"));
+        }
+        let state = self.live.load();
+        let judged = judge(request.uri().path()).map_err(invalid)?;
+        let (route, pattern, params, allow) = match state.routes.find(&host, request.method(), &judged) {
+            Found::Nothing => return Err(Refused::new(Reason::RouteUnknown)),
+            Found::Route { route, pattern, params } => (Arc::clone(route), pattern, params, None),
+            Found::OtherMethods { route, pattern, params, allow } => (Arc::clone(route), pattern, params, Some(allow)),
+        };
+        _ = call.ledger.route.set(Arc::clone(&route));
+        let decoded = match judged {
+            std::borrow::Cow::Borrowed(_) => None,
+            std::borrow::Cow::Owned(decoded) => Some(decoded),
+        };
+        let host_account = state.registry.account_of_host(&host).cloned();
+        let place = Place { state, route, pattern, params, decoded, host_account, allow };
+        if place.route.authenticator.method_first {
+            place.wrong_method(request.method())?;
+        }
+        Ok(Matched { request, call, place })
+    }
+}
+
+/// The host that the request is for, in lower case and without a port (RFC 9110 section 7.2).
+fn host_of<B>(request: &Request<B>) -> Result<String, &'static str> {
+    let named = host_header(request.headers())?;
+    let authority = request.uri().authority().map(|a| a.as_str());
+    let host = match (authority, named) {
+        (Some(authority), Some(named)) if !authority.eq_ignore_ascii_case(named) => {
+            return Err("a Host other than the target's authority");
+        }
+        (Some(authority), _) => authority,
+        (None, Some(named)) => named,
+        (None, None) if request.version() == Version::HTTP_11 => return Err("no Host"),
+        (None, None) => return Ok(String::new()),
+    };
+    let name = match host.rsplit_once(':') {
+        Some((name, port)) if port.bytes().all(|b| b.is_ascii_digit()) => name,
+        _ => host,
+    };
+    let is_ip_literal = name.starts_with('[') && name.ends_with(']');
+    let plain = |b: u8| {
+        b.is_ascii_alphanumeric() || matches!(b, b'.' | b'-' | b'_') || is_ip_literal && matches!(b, b'[' | b']' | b':')
+    };
+    if name.is_empty() || !name.bytes().all(plain) {
+        return Err("a Host that is no host name");
+    }
+    Ok(name.trim_end_matches('.').to_ascii_lowercase())
+}
+
+fn host_header(headers: &HeaderMap) -> Result<Option<&str>, &'static str> {
+    let mut hosts = headers.get_all(header::HOST).iter();
+    let first = hosts.next();
+    if hosts.next().is_some() {
+        return Err("more than one Host");
+    }
+    first.map(|host| host.to_str().map_err(|_| "a Host that is no host name")).transpose()
+}

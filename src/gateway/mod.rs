@@ -1,0 +1,133 @@
+//! The tower stack: one file a step, in the order of a request.
+//!
+//! ```text
+//! record        outermost: one access-log line and the metrics of a call, at the end of its body, also after a drop or a panic
+//! refuse        every refusal -> status, challenge, headers, body in the route's error format
+//! limits        load shed, body and header limits            Received      -> Bounded
+//! matched       host, method, path -> route and account      Bounded       -> Matched
+//! authenticate  the credential, then verify                  Matched       -> Authenticated
+//! authorize     account, bot, scope, table                   Authenticated -> Authorized
+//! admit         first use of the jti: the last check         Authorized    -> Admitted
+//! outbound      hygiene and identity                         Admitted      -> Outbound
+//! forward       the upstream, or whatever is put there       Outbound      -> response
+//! ```
+//!
+//! Each layer's inner service takes the next request type, and each type is made by its own step alone, so a stack with
+//! a step left out or swapped does not compile. This one does:
+//!
+//! ```
+//! # use scopegate::gateway::*;
+//! # fn stack<B, L>(gate: Gate, leaf: L) -> impl tower::Service<http::Request<B>>
+//! # where B: http_body::Body<Data = bytes::Bytes>, B::Error: std::fmt::Display,
+//! #       L: tower::Service<Outbound<B>, Response = http::Response<http_body_util::Empty<bytes::Bytes>>, Error = Refused>,
+//! # {
+//! tower::ServiceBuilder::new()
+//!     .layer(RecordLayer::new(&gate))
+//!     .layer(RefuseLayer::new(&gate))
+//!     .layer(LimitsLayer::new(&gate))
+//!     .layer(StepLayer::new(Match::new(&gate)))
+//!     .layer(StepLayer::new(Authenticate::new(&gate)))
+//!     .layer(StepLayer::new(Authorize))
+//!     .layer(StepLayer::new(Admit::new(&gate)))
+//!     .layer(StepLayer::new(Clean))
+//!     .service(leaf)
+//! # }
+//! ```
+//!
+//! Without `Authorize` it is refused by the compiler:
+//!
+//! ```compile_fail
+//! # use scopegate::gateway::*;
+//! # fn stack<B, L>(gate: Gate, leaf: L) -> impl tower::Service<http::Request<B>>
+//! # where B: http_body::Body<Data = bytes::Bytes>, B::Error: std::fmt::Display,
+//! #       L: tower::Service<Outbound<B>, Response = http::Response<http_body_util::Empty<bytes::Bytes>>, Error = Refused>,
+//! # {
+//! tower::ServiceBuilder::new()
+//!     .layer(RecordLayer::new(&gate))
+//!     .layer(RefuseLayer::new(&gate))
+//!     .layer(LimitsLayer::new(&gate))
+//!     .layer(StepLayer::new(Match::new(&gate)))
+//!     .layer(StepLayer::new(Authenticate::new(&gate)))
+//!     .layer(StepLayer::new(Admit::new(&gate)))
+//!     .layer(StepLayer::new(Clean))
+//!     .service(leaf)
+//! # }
+//! ```
+//!
+//! And so is one that admits, which uses up a jti, before it authorizes:
+//!
+//! ```compile_fail
+//! # use scopegate::gateway::*;
+//! # fn stack<B, L>(gate: Gate, leaf: L) -> impl tower::Service<http::Request<B>>
+//! # where B: http_body::Body<Data = bytes::Bytes>, B::Error: std::fmt::Display,
+//! #       L: tower::Service<Outbound<B>, Response = http::Response<http_body_util::Empty<bytes::Bytes>>, Error = Refused>,
+//! # {
+//! tower::ServiceBuilder::new()
+//!     .layer(RecordLayer::new(&gate))
+//!     .layer(RefuseLayer::new(&gate))
+//!     .layer(LimitsLayer::new(&gate))
+//!     .layer(StepLayer::new(Match::new(&gate)))
+//!     .layer(StepLayer::new(Authenticate::new(&gate)))
+//!     .layer(StepLayer::new(Admit::new(&gate)))
+//!     .layer(StepLayer::new(Authorize))
+//!     .layer(StepLayer::new(Clean))
+//!     .service(leaf)
+//! # }
+//! ```
+
+mod admit;
+mod answer;
+mod authenticate;
+mod authorize;
+mod body;
+mod call;
+mod embed;
+pub mod forward;
+mod gate;
+mod hygiene;
+mod ledger;
+mod limits;
+mod matched;
+mod meters;
+mod outbound;
+mod record;
+mod refuse;
+mod step;
+
+pub use admit::{Admit, Admitted};
+pub use authenticate::{Authenticate, Authenticated, Caller};
+pub use authorize::{Authorize, Authorized};
+pub use body::{Inbound, InboundError};
+pub use call::{Call, Received, RequestId};
+pub use embed::{Embedded, ScopegateLayer};
+pub use gate::{AccessLog, Entry, Gate, Limits, Outcome};
+pub use limits::{Bounded, LimitsLayer};
+pub use matched::{Match, Matched};
+pub use outbound::{Clean, Outbound};
+pub use record::{RecordLayer, Recorded};
+pub use refuse::{Answered, RefuseLayer, Refused};
+pub use step::{Step, StepLayer};
+
+use limits::Limited;
+use record::Record;
+use refuse::Refuse;
+use step::Stepped;
+
+/// The whole stack over its leaf.
+pub type Stack<L> = Record<
+    Refuse<Limited<Stepped<Match, Stepped<Authenticate, Stepped<Authorize, Stepped<Admit, Stepped<Clean, L>>>>>>>,
+>;
+
+/// Builds the stack over a leaf that answers outbound requests.
+pub fn stack<L>(gate: &Gate, leaf: L) -> Stack<L> {
+    tower::ServiceBuilder::new()
+        .layer(RecordLayer::new(gate))
+        .layer(RefuseLayer::new(gate))
+        .layer(LimitsLayer::new(gate))
+        .layer(StepLayer::new(Match::new(gate)))
+        .layer(StepLayer::new(Authenticate::new(gate)))
+        .layer(StepLayer::new(Authorize))
+        .layer(StepLayer::new(Admit::new(gate)))
+        .layer(StepLayer::new(Clean))
+        .service(leaf)
+}

@@ -1,0 +1,109 @@
+//! The request as the upstream gets it: cleaned, then told who calls.
+
+use http::header::{self, HeaderMap, HeaderName, HeaderValue};
+use http::{Request, Uri, Version};
+
+use super::hygiene;
+use super::{Admitted, Call, Caller, Inbound, Refused, Step};
+use crate::model::UpstreamName;
+use crate::policy::{AuthenticatorKind, Authorization, Route};
+
+#[derive(Clone, Copy, Debug)]
+pub struct Clean;
+
+/// A request that passed every check, ready to be sent: no credential unless the route keeps it, no field of the
+/// caller's that says who calls.
+#[derive(Debug)]
+pub struct Outbound<B> {
+    request: Request<Inbound<B>>,
+    call: Call,
+    upstream: UpstreamName,
+}
+
+impl<B> Outbound<B> {
+    pub fn call(&self) -> &Call {
+        &self.call
+    }
+
+    pub fn upstream(&self) -> &UpstreamName {
+        &self.upstream
+    }
+
+    pub fn into_request(self) -> Request<Inbound<B>> {
+        self.request
+    }
+
+    pub(super) fn into_parts(self) -> (Request<Inbound<B>>, Call, UpstreamName) {
+        (self.request, self.call, self.upstream)
+    }
+}
+
+impl<B> Step<Admitted<B>> for Clean {
+    type Out = Outbound<B>;
+
+    fn take(&self, admitted: Admitted<B>) -> Result<Outbound<B>, Refused> {
+        let (authenticated, authorization) = admitted.into_inner().into_parts();
+        let (matched, caller) = authenticated.into_parts();
+        let (mut request, call, place) = matched.into_parts();
+        let route = &place.route;
+        let host = call.ledger.host.get().and_then(|h| HeaderValue::from_str(h).ok());
+        let takes_trailers = hygiene::clean_request(request.headers_mut());
+        let headers = request.headers_mut();
+        drop_credential(headers, route);
+        set_origin(headers, &call, host);
+        if takes_trailers {
+            headers.insert(header::TE, HeaderValue::from_static("trailers"));
+        }
+        if let (Caller::App(verified), Some(authorization)) = (&caller, &authorization) {
+            set_identity(headers, verified, authorization);
+        }
+        *request.version_mut() = Version::HTTP_11;
+        if request.uri().authority().is_some() {
+            // The path that was judged is the path that is sent; the authority was judged apart.
+            let path = request.uri().path_and_query().cloned();
+            *request.uri_mut() = path.map(Uri::from).unwrap_or_default();
+        }
+        let upstream = place.route.upstream.clone();
+        Ok(Outbound { request, call, upstream })
+    }
+}
+
+fn drop_credential(headers: &mut HeaderMap, route: &Route) {
+    if let AuthenticatorKind::Jwt(jwt) = &route.authenticator.kind
+        && !route.keep_credential
+    {
+        headers.remove(&jwt.header);
+    }
+}
+
+fn set_origin(headers: &mut HeaderMap, call: &Call, host: Option<HeaderValue>) {
+    headers.insert(hygiene::REQUEST_ID, call.id.header_value());
+    if let Some(peer) = call.peer {
+        insert(headers, hygiene::FORWARDED_FOR, &peer.address.ip().to_string());
+        let scheme = if peer.is_tls { "https" } else { "http" };
+        headers.insert(hygiene::FORWARDED_PROTO, HeaderValue::from_static(scheme));
+    }
+    if let Some(host) = host {
+        headers.insert(hygiene::FORWARDED_HOST, host);
+    }
+}
+
+fn set_identity(headers: &mut HeaderMap, verified: &crate::verify::Verified, authorization: &Authorization) {
+    let app = verified.app();
+    insert(headers, hygiene::APP, app.client_id.as_str());
+    insert(headers, hygiene::ACCOUNT, app.account.as_str());
+    if let Some(bot) = &authorization.bot {
+        insert(headers, hygiene::BOT, bot.as_str());
+    }
+    insert(headers, hygiene::SCOPES, app.scopes_on(authorization.bot.as_ref().map(|b| b.as_str())).as_str());
+    if let Some(subject) = &verified.claims().subject {
+        insert(headers, hygiene::SUBJECT, subject);
+    }
+}
+
+/// A value that can't stand in a header, such as a subject with a line break, is left out.
+fn insert(headers: &mut HeaderMap, name: HeaderName, value: &str) {
+    if let Ok(value) = HeaderValue::from_bytes(value.as_bytes()) {
+        headers.insert(name, value);
+    }
+}

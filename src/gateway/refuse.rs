@@ -1,0 +1,199 @@
+//! Every refusal becomes an answer here, in its route's format; the true reason goes to the record.
+
+use std::convert::Infallible;
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll, ready};
+
+use arc_swap::ArcSwap;
+use bytes::Bytes;
+use http::{HeaderValue, Response, header};
+use http_body::{Body, Frame, SizeHint};
+use http_body_util::Full;
+use pin_project_lite::pin_project;
+use tower::{Layer, Service};
+
+use super::answer::answer;
+use super::{Call, Gate, Limits, Received};
+use crate::model::{Reason, Refusal};
+use crate::policy::{ErrorFormat, Requirement, Route};
+
+/// A request that does not go on, and the route whose format the answer takes.
+#[derive(Debug)]
+pub struct Refused {
+    refusal: Refusal,
+    route: Option<Arc<Route>>,
+    allow: Option<String>,
+}
+
+impl Refused {
+    pub fn new(refusal: impl Into<Refusal>) -> Self {
+        Self { refusal: refusal.into(), route: None, allow: None }
+    }
+
+    #[must_use]
+    pub(super) fn on(mut self, route: &Arc<Route>) -> Self {
+        self.route = Some(Arc::clone(route));
+        self
+    }
+
+    #[must_use]
+    pub(super) fn allowing(mut self, methods: String) -> Self {
+        self.allow = Some(methods);
+        self
+    }
+
+    pub fn refusal(&self) -> &Refusal {
+        &self.refusal
+    }
+}
+
+#[derive(Clone)]
+pub struct RefuseLayer {
+    limits: Arc<ArcSwap<Limits>>,
+}
+
+impl RefuseLayer {
+    pub fn new(gate: &Gate) -> Self {
+        Self { limits: Arc::clone(&gate.limits) }
+    }
+}
+
+impl<S> Layer<S> for RefuseLayer {
+    type Service = Refuse<S>;
+
+    fn layer(&self, inner: S) -> Refuse<S> {
+        Refuse { limits: Arc::clone(&self.limits), inner }
+    }
+}
+
+#[derive(Clone)]
+pub struct Refuse<S> {
+    limits: Arc<ArcSwap<Limits>>,
+    inner: S,
+}
+
+impl<B, S, R> Service<Received<B>> for Refuse<S>
+where
+    S: Service<Received<B>, Response = Response<R>, Error = Refused>,
+{
+    type Response = Response<Answered<R>>;
+    type Error = Infallible;
+    type Future = RefuseFuture<S::Future>;
+
+    /// An inner service that fails to become ready is asked again by the call, which then fails for itself.
+    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
+        self.inner.poll_ready(cx).map(|_| Ok(()))
+    }
+
+    fn call(&mut self, received: Received<B>) -> Self::Future {
+        let (request, call) = received.into_parts();
+        let kept = call.clone();
+        let future = self.inner.call(Received::new(request, call));
+        RefuseFuture { future, call: kept, limits: Arc::clone(&self.limits) }
+    }
+}
+
+pin_project! {
+    pub struct RefuseFuture<F> {
+        #[pin]
+        future: F,
+        call: Call,
+        limits: Arc<ArcSwap<Limits>>,
+    }
+}
+
+impl<F, R> Future for RefuseFuture<F>
+where
+    F: Future<Output = Result<Response<R>, Refused>>,
+{
+    type Output = Result<Response<Answered<R>>, Infallible>;
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let this = self.project();
+        Poll::Ready(Ok(match ready!(this.future.poll(cx)) {
+            Ok(response) => response.map(|body| Answered::Upstream { body }),
+            Err(refused) => {
+                let reason_header = this.limits.load().reason_header;
+                let response = respond(&refused, this.call, reason_header);
+                if refused.route.is_some() {
+                    _ = refused.route.map(|route| this.call.ledger.route.set(route));
+                }
+                _ = this.call.ledger.refusal.set(refused.refusal);
+                response.map(|body| Answered::Own { body })
+            }
+        }))
+    }
+}
+
+fn respond(refused: &Refused, call: &Call, reason_header: bool) -> Response<Full<Bytes>> {
+    let route = refused.route.as_deref();
+    let reason = refused.refusal.reason;
+    let scope = route.filter(|_| reason == Reason::ScopeInsufficient).and_then(|r| scope_of(r, call));
+    let answer = answer(reason, route, scope.as_deref(), call.id.as_str());
+    let mut response = Response::new(Full::from(answer.body));
+    *response.status_mut() = answer.status;
+    let headers = response.headers_mut();
+    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(answer.content_type));
+    headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    if let Some(challenge) = answer.challenge.and_then(|c| HeaderValue::try_from(c).ok()) {
+        headers.insert(header::WWW_AUTHENTICATE, challenge);
+    }
+    if let Some(allow) = refused.allow.as_ref().and_then(|a| HeaderValue::try_from(a.as_str()).ok()) {
+        headers.insert(header::ALLOW, allow);
+    }
+    if answer.status.as_u16() == 503 {
+        headers.insert(header::RETRY_AFTER, HeaderValue::from_static("1"));
+    }
+    let is_vendor = route.is_some_and(|r| r.authenticator.error_format != ErrorFormat::Problem);
+    if is_vendor && reason_header {
+        headers.insert("x-scopegate-reason", HeaderValue::from_static(reason.public().code()));
+    }
+    response
+}
+
+/// The scope that the caller lacks; the app is known when it is asked for.
+fn scope_of(route: &Route, call: &Call) -> Option<String> {
+    let Requirement::Scope { bot, account } = &route.requirement else { return None };
+    let wanted = match call.ledger.app.get()?.level {
+        crate::model::Level::Bot => bot,
+        crate::model::Level::Account => account,
+    };
+    wanted.as_ref().map(ToString::to_string)
+}
+
+pin_project! {
+    /// The upstream's body, or one of our own.
+    #[project = Projected]
+    pub enum Answered<R> {
+        Upstream { #[pin] body: R },
+        Own { #[pin] body: Full<Bytes> },
+    }
+}
+
+impl<R: Body<Data = Bytes>> Body for Answered<R> {
+    type Data = Bytes;
+    type Error = R::Error;
+
+    fn poll_frame(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, R::Error>>> {
+        match self.project() {
+            Projected::Upstream { body } => body.poll_frame(cx),
+            Projected::Own { body } => body.poll_frame(cx).map_err(|never| match never {}),
+        }
+    }
+
+    fn is_end_stream(&self) -> bool {
+        match self {
+            Self::Upstream { body } => body.is_end_stream(),
+            Self::Own { body } => body.is_end_stream(),
+        }
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        match self {
+            Self::Upstream { body } => body.size_hint(),
+            Self::Own { body } => body.size_hint(),
+        }
+    }
+}

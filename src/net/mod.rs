@@ -1,0 +1,15 @@
+//! Bytes to a service: sockets, TLS for both sides, the connection loop, drain. No gateway word in it.
+
+mod connect;
+mod listen;
+mod peer;
+mod serve;
+mod stall;
+mod tls;
+
+pub use connect::{ConnectError, Connected, Endpoint};
+pub use listen::{BindError, bind, bind_alone};
+pub use peer::Peer;
+pub use serve::{Connections, ServerSettings, Shutdown, serve};
+pub use stall::Stall;
+pub use tls::{TlsError, client_config, server_config};

@@ -1,0 +1,233 @@
+//! The connection loop: accept, find out the protocol, serve, drain.
+
+use std::convert::Infallible;
+use std::future::Future;
+use std::io;
+use std::net::SocketAddr;
+use std::pin::{Pin, pin};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::{Request, Response};
+use http_body::Body;
+use hyper::body::Incoming;
+use hyper::server::conn::{http1, http2};
+use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
+use rustls::ServerConfig;
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::{mpsc, watch};
+use tokio_rustls::TlsAcceptor;
+use tower::Service;
+
+use super::Peer;
+
+/// How connections are served.
+#[derive(Clone, Debug)]
+pub struct ServerSettings {
+    pub tls: Option<Arc<ServerConfig>>,
+    /// From the first byte of a request to the last of its header, and between two requests of a connection.
+    pub header_timeout: Duration,
+    pub handshake_timeout: Duration,
+    /// Of all the listeners that share the count.
+    pub max_connections: usize,
+}
+
+/// Connections that are open, over all listeners that share it.
+pub type Connections = Arc<AtomicUsize>;
+
+/// Tells the listeners to stop. Dropping it tells them too.
+pub type Shutdown = watch::Receiver<bool>;
+
+const BUFFER: usize = 64 << 10;
+const HEADER_FIELDS: usize = 128;
+
+/// Serves a listener until it is told to stop, then lets the calls in hand finish, however long they take: whoever
+/// wants a deadline drops the future.
+pub async fn serve<S, B>(
+    listener: TcpListener,
+    settings: ServerSettings,
+    open: Connections,
+    service: S,
+    shutdown: Shutdown,
+) where
+    S: Service<Request<Incoming>, Response = Response<B>, Error = Infallible, Future: Send> + Clone + Send + 'static,
+    B: Body<Data = Bytes, Error: std::error::Error + Send + Sync> + Send + 'static,
+{
+    let settings = Arc::new(settings);
+    // Every connection holds the sender; the receiver sees the last of them go.
+    let (alive, mut gone) = mpsc::channel::<Infallible>(1);
+    let mut stop = shutdown.clone();
+    let mut stopped = pin!(async move { _ = stop.wait_for(|stop| *stop).await });
+    loop {
+        let accepted = tokio::select! {
+            () = &mut stopped => break,
+            accepted = listener.accept() => accepted,
+        };
+        match accepted {
+            Ok((stream, address)) => {
+                let Some(place) = Place::take(&open, settings.max_connections) else {
+                    metrics::counter!("scopegate_connections_refused_total").increment(1);
+                    continue;
+                };
+                let (settings, service, shutdown) = (Arc::clone(&settings), service.clone(), shutdown.clone());
+                let alive = alive.clone();
+                tokio::spawn(async move {
+                    connection(stream, address, &settings, service, shutdown).await;
+                    drop((place, alive));
+                });
+            }
+            // Out of file descriptors, most likely: those who hold some need time to give them back.
+            Err(error) if !is_of_one_connection(&error) => {
+                tracing::warn!(%error, "accept failed");
+                tokio::time::sleep(Duration::from_millis(50)).await;
+            }
+            Err(_) => {}
+        }
+    }
+    drop((listener, alive));
+    _ = gone.recv().await;
+}
+
+fn is_of_one_connection(error: &io::Error) -> bool {
+    use io::ErrorKind::{ConnectionAborted, ConnectionRefused, ConnectionReset};
+    matches!(error.kind(), ConnectionAborted | ConnectionRefused | ConnectionReset)
+}
+
+/// A place among the open connections.
+struct Place(Connections);
+
+impl Place {
+    fn take(open: &Connections, limit: usize) -> Option<Self> {
+        let place = Self(Arc::clone(open));
+        (open.fetch_add(1, Ordering::Relaxed) < limit).then_some(place)
+    }
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+async fn connection<S, B>(
+    stream: TcpStream,
+    address: SocketAddr,
+    settings: &ServerSettings,
+    service: S,
+    shutdown: Shutdown,
+) where
+    S: Service<Request<Incoming>, Response = Response<B>, Error = Infallible, Future: Send> + Clone + Send + 'static,
+    B: Body<Data = Bytes, Error: std::error::Error + Send + Sync> + Send + 'static,
+{
+    _ = stream.set_nodelay(true);
+    let Some(config) = &settings.tls else {
+        let peer = Peer { address, is_tls: false };
+        let protocol = tokio::time::timeout(settings.header_timeout, sniff(&stream));
+        if let Ok(Some(protocol)) = protocol.await {
+            http(stream, protocol, settings, Hosted { service, peer }, shutdown).await;
+        }
+        return;
+    };
+    let peer = Peer { address, is_tls: true };
+    let handshake = TlsAcceptor::from(Arc::clone(config)).accept(stream);
+    match tokio::time::timeout(settings.handshake_timeout, handshake).await {
+        Ok(Ok(stream)) => {
+            let is_h2 = stream.get_ref().1.alpn_protocol() == Some(b"h2");
+            let protocol = if is_h2 { Protocol::Http2 } else { Protocol::Http1 };
+            http(stream, protocol, settings, Hosted { service, peer }, shutdown).await;
+        }
+        Ok(Err(error)) => tracing::debug!(%address, %error, "TLS handshake failed"),
+        Err(_) => tracing::debug!(%address, "TLS handshake took too long"),
+    }
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Protocol {
+    Http1,
+    Http2,
+}
+
+/// HTTP/2 with prior knowledge begins with its preface (RFC 9113 section 3.4); no HTTP/1 method begins so.
+async fn sniff(stream: &TcpStream) -> Option<Protocol> {
+    const PREFACE: &[u8] = b"PRI";
+    let mut first = [0; PREFACE.len()];
+    loop {
+        let seen = stream.peek(&mut first).await.ok()?;
+        match seen {
+            0 => return None,
+            _ if first[..seen] != PREFACE[..seen] => return Some(Protocol::Http1),
+            n if n == PREFACE.len() => return Some(Protocol::Http2),
+            _ => tokio::time::sleep(Duration::from_millis(5)).await,
+        }
+    }
+}
+
+async fn http<I, S, B>(io: I, protocol: Protocol, settings: &ServerSettings, service: Hosted<S>, shutdown: Shutdown)
+where
+    I: AsyncRead + AsyncWrite + Send + Unpin + 'static,
+    S: Service<Request<Incoming>, Response = Response<B>, Error = Infallible, Future: Send> + Clone + Send + 'static,
+    B: Body<Data = Bytes, Error: std::error::Error + Send + Sync> + Send + 'static,
+{
+    let io = TokioIo::new(io);
+    match protocol {
+        Protocol::Http1 => {
+            let mut builder = http1::Builder::new();
+            builder.timer(TokioTimer::new()).header_read_timeout(settings.header_timeout);
+            builder.max_buf_size(BUFFER).max_headers(HEADER_FIELDS).pipeline_flush(true);
+            let connection = builder.serve_connection(io, service);
+            drive(connection, shutdown, http1::Connection::graceful_shutdown).await;
+        }
+        Protocol::Http2 => {
+            let mut builder = http2::Builder::new(TokioExecutor::new());
+            builder.timer(TokioTimer::new()).keep_alive_interval(Duration::from_secs(30));
+            builder.max_header_list_size(BUFFER as u32).max_concurrent_streams(256);
+            builder.initial_stream_window_size(256 << 10).initial_connection_window_size(1 << 20);
+            let connection = builder.serve_connection(io, service);
+            drive(connection, shutdown, http2::Connection::graceful_shutdown).await;
+        }
+    }
+}
+
+/// Serves until the peer is done, or until the calls in hand are done after a shutdown.
+async fn drive<C>(connection: C, mut shutdown: Shutdown, stop: impl FnOnce(Pin<&mut C>))
+where
+    C: Future<Output = hyper::Result<()>>,
+{
+    let mut connection = pin!(connection);
+    let mut stopped = pin!(async move { _ = shutdown.wait_for(|stop| *stop).await });
+    let ended = tokio::select! {
+        ended = connection.as_mut() => ended,
+        () = &mut stopped => {
+            stop(connection.as_mut());
+            connection.await
+        }
+    };
+    if let Err(error) = ended {
+        tracing::debug!(%error, "connection ended early");
+    }
+}
+
+/// The service with its connection's peer.
+#[derive(Clone)]
+struct Hosted<S> {
+    service: S,
+    peer: Peer,
+}
+
+impl<S> hyper::service::Service<Request<Incoming>> for Hosted<S>
+where
+    S: Service<Request<Incoming>> + Clone,
+{
+    type Response = S::Response;
+    type Error = S::Error;
+    type Future = S::Future;
+
+    fn call(&self, mut request: Request<Incoming>) -> S::Future {
+        request.extensions_mut().insert(self.peer);
+        // The services that are served here are always ready.
+        self.service.clone().call(request)
+    }
+}

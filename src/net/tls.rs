@@ -1,0 +1,104 @@
+//! TLS settings for both sides: 1.2 and newer, rustls' own choices of suites.
+
+use std::fmt;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use rustls::pki_types::pem::{self, PemObject};
+use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use rustls::server::WebPkiClientVerifier;
+use rustls::{ClientConfig, RootCertStore, ServerConfig};
+
+/// Files that give no TLS.
+#[derive(Debug)]
+pub enum TlsError {
+    File {
+        path: PathBuf,
+        error: pem::Error,
+    },
+    Empty(PathBuf),
+    /// The key does not belong to the certificate, or one of them is not usable.
+    Unusable {
+        path: PathBuf,
+        error: String,
+    },
+    /// The machine has no trusted roots.
+    NoRoots,
+}
+
+impl fmt::Display for TlsError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::File { path, error: pem::Error::Io(error) } => write!(f, "{}: {error}", path.display()),
+            Self::File { path, error } => write!(f, "{} can't be read as PEM: {error}", path.display()),
+            Self::Empty(path) => write!(f, "{} holds no certificate", path.display()),
+            Self::Unusable { path, error } => write!(f, "{} can't be used: {error}", path.display()),
+            Self::NoRoots => f.write_str("this machine has no trusted root certificates; name a ca file"),
+        }
+    }
+}
+
+impl std::error::Error for TlsError {}
+
+/// A server's certificate and key, and the authority of its clients' certificates, if they need any.
+///
+/// # Errors
+/// When a file is missing, is not PEM, or key and certificate do not belong together.
+pub fn server_config(cert: &Path, key: &Path, client_ca: Option<&Path>) -> Result<Arc<ServerConfig>, TlsError> {
+    let chain = certificates(cert)?;
+    let key_der = PrivateKeyDer::from_pem_file(key).map_err(|error| TlsError::File { path: key.into(), error })?;
+    let builder = ServerConfig::builder();
+    let builder = match client_ca {
+        None => builder.with_no_client_auth(),
+        Some(ca) => {
+            let verifier = WebPkiClientVerifier::builder(Arc::new(roots(ca)?)).build();
+            let verifier = verifier.map_err(|e| TlsError::Unusable { path: ca.into(), error: e.to_string() })?;
+            builder.with_client_cert_verifier(verifier)
+        }
+    };
+    let config = builder.with_single_cert(chain, key_der);
+    let mut config = config.map_err(|e| TlsError::Unusable { path: cert.into(), error: e.to_string() })?;
+    config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
+    if let Ok(ticketer) = rustls::crypto::aws_lc_rs::Ticketer::new() {
+        config.ticketer = ticketer;
+    }
+    Ok(Arc::new(config))
+}
+
+/// What a client trusts: the file's certificates, else those of the machine. HTTP/1.1 alone is offered.
+///
+/// # Errors
+/// When the file holds no certificates, or the machine trusts none.
+pub fn client_config(ca: Option<&Path>) -> Result<Arc<ClientConfig>, TlsError> {
+    let roots = match ca {
+        Some(ca) => roots(ca)?,
+        None => {
+            let mut roots = RootCertStore::empty();
+            roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
+            if roots.is_empty() {
+                return Err(TlsError::NoRoots);
+            }
+            roots
+        }
+    };
+    let mut config = ClientConfig::builder().with_root_certificates(roots).with_no_client_auth();
+    config.alpn_protocols = vec![b"http/1.1".to_vec()];
+    Ok(Arc::new(config))
+}
+
+fn roots(path: &Path) -> Result<RootCertStore, TlsError> {
+    let mut roots = RootCertStore::empty();
+    for certificate in certificates(path)? {
+        roots.add(certificate).map_err(|e| TlsError::Unusable { path: path.into(), error: e.to_string() })?;
+    }
+    Ok(roots)
+}
+
+fn certificates(path: &Path) -> Result<Vec<CertificateDer<'static>>, TlsError> {
+    let fail = |error| TlsError::File { path: path.into(), error };
+    let certificates: Result<Vec<_>, _> = CertificateDer::pem_file_iter(path).map_err(fail)?.collect();
+    match certificates.map_err(fail)? {
+        none if none.is_empty() => Err(TlsError::Empty(path.into())),
+        some => Ok(some),
+    }
+}
