@@ -1,4 +1,5 @@
 pub mod clock;
+pub mod config;
 pub mod gateway;
 pub mod jose;
 pub mod model;

@@ -1,0 +1,132 @@
+//! The registry as a file, such that `apply` of it changes nothing.
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use toml_edit::{Array, ArrayOfTables, DocumentMut, Item, Table, Value, value};
+
+use crate::jose::KeyMaterial;
+use crate::registry::{AppRecord, GrantTarget, KeyRecord, Permission, Registry, ResourceKind};
+
+/// What becomes of shared secrets.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Secrets {
+    /// Left out; applied again, such a key keeps the stored secret.
+    Omit,
+    /// Written as they are.
+    Plain,
+}
+
+/// Writes the registry. Public keys are always in it, shared secrets only where they are asked for.
+pub fn export(registry: &Registry, secrets: Secrets) -> String {
+    let mut document = DocumentMut::new();
+    document.insert("version", value(1));
+    let accounts = registry
+        .accounts
+        .values()
+        .map(|account| table([("id", account.id.as_str().into()), ("hosts", list(account.hosts.iter()))]));
+    put(&mut document, "account", accounts);
+    let bots = registry
+        .bots
+        .values()
+        .map(|bot| table([("id", bot.id.as_str().into()), ("account", bot.account.as_str().into())]));
+    put(&mut document, "bot", bots);
+    put(&mut document, "app", registry.apps.values().map(app));
+    let keys = registry.apps.values().flat_map(|app| app.keys.iter().map(move |k| key(app, k, secrets)));
+    put(&mut document, "key", keys);
+    put(&mut document, "grant", registry.apps.values().flat_map(grants));
+    put(&mut document, "table_grant", registry.apps.values().flat_map(table_grants));
+    document.to_string()
+}
+
+fn put(document: &mut DocumentMut, name: &str, tables: impl Iterator<Item = Table>) {
+    let tables: ArrayOfTables = tables.collect();
+    if !tables.is_empty() {
+        document.insert(name, Item::ArrayOfTables(tables));
+    }
+}
+
+fn table<'k>(entries: impl IntoIterator<Item = (&'k str, Value)>) -> Table {
+    entries.into_iter().map(|(key, entry)| (key, Item::Value(entry))).collect()
+}
+
+fn list<T: ToString>(entries: impl Iterator<Item = T>) -> Value {
+    entries.map(|entry| entry.to_string()).collect::<Array>().into()
+}
+
+fn app(record: &AppRecord) -> Table {
+    let settings = &record.settings;
+    let mut entry = table([
+        ("client_id", settings.client_id.as_str().into()),
+        ("name", settings.name.as_str().into()),
+        ("account", settings.account.as_str().into()),
+        ("level", settings.level.as_str().into()),
+        ("bots", list(settings.bots.iter())),
+        ("authenticators", list(settings.authenticators.iter())),
+        ("algorithms", list(settings.algorithms.iter())),
+        ("enforce_jti", settings.enforce_jti.into()),
+        ("enforce_jwe", settings.enforce_jwe.into()),
+        ("require_exp", settings.require_exp.into()),
+        ("enabled", settings.enabled.into()),
+    ]);
+    if let Some(lifetime) = settings.max_lifetime {
+        entry.insert("max_lifetime", value(humantime::format_duration(lifetime).to_string()));
+    }
+    entry
+}
+
+fn key(app: &AppRecord, key: &KeyRecord, secrets: Secrets) -> Table {
+    let mut entry = table([("app", app.settings.client_id.as_str().into())]);
+    if let Some(kid) = &key.kid {
+        entry.insert("kid", value(kid.as_str()));
+    }
+    match &key.material {
+        KeyMaterial::Secret(secret) => {
+            if secrets == Secrets::Plain
+                && let Ok(text) = std::str::from_utf8(secret.expose())
+            {
+                entry.insert("secret", value(text));
+            }
+        }
+        KeyMaterial::Public { spki, .. } => _ = entry.insert("public_key", value(pem(spki))),
+    }
+    entry
+}
+
+fn pem(spki: &[u8]) -> String {
+    let text = STANDARD.encode(spki);
+    let lines: Vec<&str> = text.as_bytes().chunks(64).filter_map(|line| std::str::from_utf8(line).ok()).collect();
+    format!("-----BEGIN PUBLIC KEY-----\n{}\n-----END PUBLIC KEY-----\n", lines.join("\n"))
+}
+
+fn grants(app: &AppRecord) -> impl Iterator<Item = Table> {
+    app.grants.iter().map(|grant| {
+        let (kind, target) = match &grant.target {
+            GrantTarget::Bot(bot) => ("bot", bot.as_str()),
+            GrantTarget::Account(account) => ("account", account.as_str()),
+        };
+        table([
+            ("app", app.settings.client_id.as_str().into()),
+            (kind, target.into()),
+            ("scopes", list(grant.published.iter())),
+        ])
+    })
+}
+
+fn table_grants(app: &AppRecord) -> impl Iterator<Item = Table> {
+    app.table_grants.iter().map(|grant| {
+        let kind = match grant.resource.kind {
+            ResourceKind::Table => "table",
+            ResourceKind::View => "view",
+        };
+        let name = |p: Permission| match p {
+            Permission::Read => "read",
+            Permission::Write => "write",
+            Permission::Delete => "delete",
+        };
+        table([
+            ("app", app.settings.client_id.as_str().into()),
+            (kind, grant.resource.name.as_str().into()),
+            ("permissions", list(grant.permissions.iter().map(name))),
+        ])
+    })
+}

@@ -1,0 +1,50 @@
+//! The configuration file as it is written.
+
+use std::collections::BTreeMap;
+
+use serde::Deserialize;
+
+use super::authenticator::AuthenticatorSection;
+use super::proxy::ProxySection;
+use super::route::RouteSection;
+use super::scope::ScopeSection;
+use super::stores::{ReplaySection, StoreSection, TelemetrySection};
+use super::upstream::UpstreamSection;
+
+/// The main file.
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(super) struct MainFile {
+    pub profiles: Vec<String>,
+    /// Patterns of files, relative to this one, that add to it.
+    pub include: Vec<String>,
+    pub profile: BTreeMap<String, ProfileSection>,
+    pub proxy: ProxySection,
+    pub telemetry: TelemetrySection,
+    pub store: StoreSection,
+    pub replay: ReplaySection,
+    pub upstream: BTreeMap<String, UpstreamSection>,
+    pub authenticator: BTreeMap<String, AuthenticatorSection>,
+    pub route: Vec<RouteSection>,
+    pub scope: Vec<ScopeSection>,
+}
+
+/// How a profile is used.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(super) struct ProfileSection {
+    /// Where its routes lead; needed where there are several upstreams.
+    pub upstream: Option<String>,
+    /// The hosts that its routes serve; any if absent.
+    pub hosts: Vec<String>,
+}
+
+/// A profile, or an included file.
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(super) struct PartFile {
+    pub upstream: BTreeMap<String, UpstreamSection>,
+    pub authenticator: BTreeMap<String, AuthenticatorSection>,
+    pub route: Vec<RouteSection>,
+    pub scope: Vec<ScopeSection>,
+}

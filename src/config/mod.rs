@@ -1,0 +1,26 @@
+//! The file format, and how it becomes each component's settings. Only this module knows TOML.
+//!
+//! A file is read by figment, with environment variables over it; profiles and included files add authenticators,
+//! scopes and routes. Everything is resolved, and everything that is wrong is reported, before a port is bound.
+
+mod authenticator;
+mod diagnostic;
+mod export;
+mod file;
+mod profile;
+mod proxy;
+mod registry_file;
+mod resolve;
+mod route;
+mod scope;
+mod source;
+mod stores;
+mod time;
+mod upstream;
+
+pub use diagnostic::{ConfigError, Diagnostic};
+pub use export::{Secrets, export};
+pub use proxy::ProxySettings;
+pub use registry_file::RegistryFile;
+pub use resolve::{Config, load, parse};
+pub use stores::{ReplaySettings, StoreLocation, TelemetrySettings};

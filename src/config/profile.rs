@@ -1,0 +1,11 @@
+//! The profiles in the binary.
+
+const PROFILES: [(&str, &str); 1] = [("kore", include_str!("../../config/profiles/kore.toml"))];
+
+pub(super) fn text(name: &str) -> Option<&'static str> {
+    PROFILES.iter().find(|(known, _)| *known == name).map(|(_, text)| *text)
+}
+
+pub(super) fn names() -> impl Iterator<Item = &'static str> {
+    PROFILES.iter().map(|(name, _)| *name)
+}

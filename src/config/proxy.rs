@@ -1,0 +1,159 @@
+//! `[proxy]`: the listener that callers reach.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use serde::Deserialize;
+
+use super::time::Span;
+use crate::gateway::Limits;
+use crate::net::{ServerSettings, server_config};
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(super) struct ProxySection {
+    listen: SocketAddr,
+    workers: usize,
+    tls: Option<TlsSection>,
+    reason_header: bool,
+    cache_bytes: u64,
+    limits: LimitsSection,
+    timeouts: TimeoutsSection,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct TlsSection {
+    cert: PathBuf,
+    key: PathBuf,
+    client_ca: Option<PathBuf>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+struct LimitsSection {
+    connections: usize,
+    concurrent_requests: usize,
+    header_bytes: usize,
+    body_bytes: Option<u64>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+struct TimeoutsSection {
+    header: Span,
+    tls_handshake: Span,
+    body_idle: Span,
+    drain: Span,
+}
+
+impl Default for ProxySection {
+    fn default() -> Self {
+        Self {
+            listen: SocketAddr::from(([0, 0, 0, 0], 8080)),
+            workers: 0,
+            tls: None,
+            reason_header: false,
+            cache_bytes: 64 << 20,
+            limits: LimitsSection::default(),
+            timeouts: TimeoutsSection::default(),
+        }
+    }
+}
+
+impl Default for LimitsSection {
+    fn default() -> Self {
+        let limits = Limits::default();
+        Self {
+            connections: 10_000,
+            concurrent_requests: limits.concurrent_requests,
+            header_bytes: limits.header_bytes,
+            body_bytes: None,
+        }
+    }
+}
+
+impl Default for TimeoutsSection {
+    fn default() -> Self {
+        let seconds = |n| Span(Duration::from_secs(n));
+        Self { header: seconds(30), tls_handshake: seconds(10), body_idle: seconds(60), drain: seconds(30) }
+    }
+}
+
+/// The listener, resolved.
+#[derive(Clone, Debug)]
+pub struct ProxySettings {
+    pub listen: SocketAddr,
+    /// At least one.
+    pub workers: usize,
+    pub server: ServerSettings,
+    /// How long calls in hand may take after a shutdown.
+    pub drain: Duration,
+    pub limits: Limits,
+    pub cache_bytes: u64,
+    /// What takes effect at a start alone, to tell whether a reload changed it.
+    pub(super) at_start: AtStart,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct AtStart {
+    listen: SocketAddr,
+    workers: usize,
+    tls: Option<TlsSection>,
+    connections: usize,
+    cache_bytes: u64,
+    timeouts: [Duration; 2],
+}
+
+impl AtStart {
+    /// The keys of `[proxy]` that differ.
+    pub fn differences(&self, other: &Self) -> Vec<&'static str> {
+        let differs = [
+            ("proxy.listen", self.listen != other.listen),
+            ("proxy.workers", self.workers != other.workers),
+            ("proxy.tls", self.tls != other.tls),
+            ("proxy.limits.connections", self.connections != other.connections),
+            ("proxy.cache_bytes", self.cache_bytes != other.cache_bytes),
+            ("proxy.timeouts", self.timeouts != other.timeouts),
+        ];
+        differs.into_iter().filter(|(_, differs)| *differs).map(|(key, _)| key).collect()
+    }
+}
+
+impl ProxySection {
+    /// # Errors
+    /// What is wrong, and with which key.
+    pub fn resolve(&self) -> Result<ProxySettings, (&'static str, String)> {
+        let least = |key, value: usize, least: usize| {
+            if value < least { Err((key, format!("{value} is too few: at least {least}"))) } else { Ok(value) }
+        };
+        let tls = self.tls.as_ref().map(|tls| server_config(&tls.cert, &tls.key, tls.client_ca.as_deref()));
+        let tls = tls.transpose().map_err(|error| ("tls", error.to_string()))?;
+        let cores = std::thread::available_parallelism().map_or(1, usize::from);
+        let workers = if self.workers == 0 { cores } else { self.workers };
+        let limits = Limits {
+            concurrent_requests: least("limits", self.limits.concurrent_requests, 1)?,
+            header_bytes: least("limits", self.limits.header_bytes, 1024)?,
+            body_bytes: self.limits.body_bytes.unwrap_or(u64::MAX),
+            body_idle: self.timeouts.body_idle.0,
+            reason_header: self.reason_header,
+        };
+        let server = ServerSettings {
+            tls,
+            header_timeout: self.timeouts.header.0,
+            handshake_timeout: self.timeouts.tls_handshake.0,
+            max_connections: least("limits", self.limits.connections, 1)?,
+        };
+        let at_start = AtStart {
+            listen: self.listen,
+            workers,
+            tls: self.tls.clone(),
+            connections: self.limits.connections,
+            cache_bytes: self.cache_bytes,
+            timeouts: [self.timeouts.header.0, self.timeouts.tls_handshake.0],
+        };
+        let (listen, drain, cache_bytes) = (self.listen, self.timeouts.drain.0, self.cache_bytes);
+        Ok(ProxySettings { listen, workers, server, drain, limits, cache_bytes, at_start })
+    }
+}

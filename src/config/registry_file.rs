@@ -1,0 +1,293 @@
+//! The registry file, for `apply`.
+
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
+
+use serde::Deserialize;
+
+use super::source::Source;
+use super::time::Span;
+use super::{ConfigError, Diagnostic};
+use crate::jose::{KeyError, KeyMaterial};
+use crate::model::{AccountId, Algorithm, AuthenticatorName, BotId, ClientId, KeyId, Level, ScopeId};
+use crate::registry::{
+    Account, AppSettings, Bot, DEFAULT_ACCOUNT, Desired, DesiredApp, DesiredGrant, DesiredKey, GrantTarget, Permission,
+    PlanError, Resource, ResourceKind,
+};
+use crate::secret::Secret;
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct File {
+    version: u32,
+    #[serde(default)]
+    account: Vec<AccountEntry>,
+    #[serde(default)]
+    bot: Vec<BotEntry>,
+    #[serde(default)]
+    app: Vec<AppEntry>,
+    #[serde(default)]
+    key: Vec<KeyEntry>,
+    #[serde(default)]
+    grant: Vec<GrantEntry>,
+    #[serde(default)]
+    table_grant: Vec<TableGrantEntry>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct AccountEntry {
+    id: AccountId,
+    #[serde(default)]
+    hosts: Vec<String>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct BotEntry {
+    id: BotId,
+    account: Option<AccountId>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct AppEntry {
+    client_id: ClientId,
+    name: String,
+    account: Option<AccountId>,
+    level: Level,
+    #[serde(default)]
+    bots: BTreeSet<BotId>,
+    #[serde(default)]
+    authenticators: BTreeSet<AuthenticatorName>,
+    algorithms: BTreeSet<Algorithm>,
+    #[serde(default)]
+    enforce_jti: bool,
+    #[serde(default)]
+    enforce_jwe: bool,
+    #[serde(default)]
+    require_exp: bool,
+    max_lifetime: Option<Span>,
+    #[serde(default = "yes")]
+    enabled: bool,
+}
+
+fn yes() -> bool {
+    true
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct KeyEntry {
+    app: ClientId,
+    kid: Option<KeyId>,
+    secret: Option<String>,
+    secret_file: Option<PathBuf>,
+    secret_env: Option<String>,
+    public_key: Option<String>,
+    public_key_file: Option<PathBuf>,
+    jwk: Option<serde_json::Value>,
+}
+
+impl std::fmt::Debug for KeyEntry {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "KeyEntry({}, {:?})", self.app, self.kid)
+    }
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct GrantEntry {
+    app: ClientId,
+    bot: Option<BotId>,
+    account: Option<AccountId>,
+    scopes: BTreeSet<ScopeId>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct TableGrantEntry {
+    app: ClientId,
+    table: Option<String>,
+    view: Option<String>,
+    permissions: Vec<Permission>,
+}
+
+/// A registry file, read; its lines are kept for errors that show later.
+pub struct RegistryFile {
+    source: Source,
+    desired: Desired,
+}
+
+impl RegistryFile {
+    /// Reads a file. Secrets may stand in it, in other files (relative to it) or in environment variables.
+    ///
+    /// # Errors
+    /// All that is wrong with it.
+    pub fn load(path: &Path) -> Result<Self, ConfigError> {
+        let source = Source::file(path).map_err(|d| ConfigError(vec![d]))?;
+        Self::read(source, path.parent().unwrap_or(Path::new(".")))
+    }
+
+    /// Reads a text instead of a file.
+    ///
+    /// # Errors
+    /// All that is wrong with it.
+    pub fn parse(name: &str, text: &str) -> Result<Self, ConfigError> {
+        Self::read(Source::new(name, text), Path::new("."))
+    }
+
+    pub fn desired(&self) -> &Desired {
+        &self.desired
+    }
+
+    /// An error of the plan, at its line.
+    pub fn locate(&self, error: &PlanError) -> Diagnostic {
+        let index = error.index.to_string();
+        let line = self.source.line(&[error.table, &index]);
+        Diagnostic { place: self.source.name.clone(), line, message: error.message.clone(), help: None }
+    }
+
+    fn read(source: Source, folder: &Path) -> Result<Self, ConfigError> {
+        let file: File = source.read(false)?;
+        let mut reader = Reader { source: &source, folder, faults: Vec::new() };
+        if file.version != 1 {
+            reader.fault(&["version"], format!("version {} is not known; this is version 1", file.version));
+        }
+        let default = AccountId::new(DEFAULT_ACCOUNT).map_err(|_| ConfigError(Vec::new()))?;
+        let account = |named: Option<AccountId>| named.unwrap_or_else(|| default.clone());
+        let desired = Desired {
+            accounts: file.account.into_iter().map(AccountEntry::desired).collect(),
+            bots: file.bot.into_iter().map(|b| Bot { id: b.id, account: account(b.account) }).collect(),
+            keys: file.key.into_iter().enumerate().map(|(i, key)| reader.key(i, key)).collect(),
+            grants: file.grant.into_iter().enumerate().filter_map(|(i, grant)| reader.grant(i, grant)).collect(),
+            table_grants: file
+                .table_grant
+                .into_iter()
+                .enumerate()
+                .filter_map(|(i, g)| reader.table_grant(i, g))
+                .collect(),
+            apps: file.app.into_iter().map(|app| app.desired(&account)).collect(),
+        };
+        let faults = reader.faults;
+        if faults.is_empty() { Ok(Self { source, desired }) } else { Err(ConfigError(faults)) }
+    }
+}
+
+impl AccountEntry {
+    fn desired(self) -> Account {
+        Account { id: self.id, hosts: self.hosts.into_iter().map(|h| h.to_ascii_lowercase()).collect() }
+    }
+}
+
+impl AppEntry {
+    fn desired(self, account: &impl Fn(Option<AccountId>) -> AccountId) -> DesiredApp {
+        DesiredApp(AppSettings {
+            client_id: self.client_id,
+            name: self.name,
+            account: account(self.account),
+            level: self.level,
+            bots: self.bots,
+            authenticators: self.authenticators,
+            algorithms: self.algorithms,
+            enforce_jti: self.enforce_jti,
+            enforce_jwe: self.enforce_jwe,
+            require_exp: self.require_exp,
+            max_lifetime: self.max_lifetime.map(|s| s.0),
+            enabled: self.enabled,
+        })
+    }
+}
+
+struct Reader<'a> {
+    source: &'a Source,
+    folder: &'a Path,
+    faults: Vec<Diagnostic>,
+}
+
+impl Reader<'_> {
+    fn fault(&mut self, path: &[&str], message: String) {
+        let (place, line) = (self.source.name.clone(), self.source.line(path));
+        self.faults.push(Diagnostic { place, line, message, help: None });
+    }
+
+    fn key(&mut self, index: usize, entry: KeyEntry) -> DesiredKey {
+        let material = self.material(&entry).unwrap_or_else(|(key, why)| {
+            self.fault(&["key", &index.to_string(), key], format!("key of app {}: {why}", entry.app));
+            None
+        });
+        DesiredKey { app: entry.app, kid: entry.kid, material }
+    }
+
+    fn material(&self, entry: &KeyEntry) -> Result<Option<KeyMaterial>, (&'static str, String)> {
+        let given = [
+            entry.secret.is_some(),
+            entry.secret_file.is_some(),
+            entry.secret_env.is_some(),
+            entry.public_key.is_some(),
+            entry.public_key_file.is_some(),
+            entry.jwk.is_some(),
+        ];
+        if given.iter().filter(|g| **g).count() > 1 {
+            let all = "secret, secret_file, secret_env, public_key, public_key_file and jwk";
+            return Err(("app", format!("one of {all}, not several")));
+        }
+        let at = |key| move |error: KeyError| (key, error.to_string());
+        let read = |key, path: &PathBuf| {
+            let path = self.folder.join(path);
+            std::fs::read_to_string(&path).map_err(|error| (key, format!("{}: {error}", path.display())))
+        };
+        let secret = |key, text: &str| KeyMaterial::from_secret(Secret::new(text)).map_err(at(key)).map(Some);
+        if let Some(text) = &entry.secret {
+            secret("secret", text)
+        } else if let Some(path) = &entry.secret_file {
+            // Editors end a file with a line break; no secret does.
+            secret("secret_file", read("secret_file", path)?.trim_end_matches(['\r', '\n']))
+        } else if let Some(name) = &entry.secret_env {
+            let text = std::env::var(name).map_err(|_| ("secret_env", format!("the environment has no {name}")))?;
+            secret("secret_env", &text)
+        } else if let Some(pem) = &entry.public_key {
+            KeyMaterial::from_pem(pem).map_err(at("public_key")).map(Some)
+        } else if let Some(path) = &entry.public_key_file {
+            KeyMaterial::from_pem(&read("public_key_file", path)?).map_err(at("public_key_file")).map(Some)
+        } else if let Some(jwk) = &entry.jwk {
+            KeyMaterial::from_jwk(&jwk.to_string()).map_err(at("jwk")).map(Some)
+        } else {
+            Ok(None)
+        }
+    }
+
+    fn grant(&mut self, index: usize, entry: GrantEntry) -> Option<DesiredGrant> {
+        let target = match (entry.bot, entry.account) {
+            (Some(bot), None) => GrantTarget::Bot(bot),
+            (None, Some(account)) => GrantTarget::Account(account),
+            _ => {
+                self.fault(
+                    &["grant", &index.to_string()],
+                    "a grant is on a bot or on an account: bot = \"…\" or account = \"…\"".into(),
+                );
+                return None;
+            }
+        };
+        Some(DesiredGrant { app: entry.app, target, scopes: entry.scopes })
+    }
+
+    fn table_grant(
+        &mut self,
+        index: usize,
+        entry: TableGrantEntry,
+    ) -> Option<(ClientId, Resource, crate::registry::Permissions)> {
+        let (kind, name) = match (entry.table, entry.view) {
+            (Some(table), None) => (ResourceKind::Table, table),
+            (None, Some(view)) => (ResourceKind::View, view),
+            _ => {
+                self.fault(
+                    &["table_grant", &index.to_string()],
+                    "a table grant is on a table or on a view: table = \"…\" or view = \"…\"".into(),
+                );
+                return None;
+            }
+        };
+        Some((entry.app, Resource { kind, name }, entry.permissions.into_iter().collect()))
+    }
+}

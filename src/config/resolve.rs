@@ -1,0 +1,312 @@
+//! From files to settings.
+
+use std::collections::{BTreeMap, HashMap};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use super::authenticator::AuthenticatorSection;
+use super::diagnostic::nearest;
+use super::file::{MainFile, PartFile, ProfileSection};
+use super::profile;
+use super::route::{Names, RouteSection};
+use super::scope::ScopeSection;
+use super::source::Source;
+use super::upstream::UpstreamSection;
+use super::{ConfigError, Diagnostic, ProxySettings, ReplaySettings, StoreLocation, TelemetrySettings};
+use crate::gateway::forward::Upstream;
+use crate::model::{AuthenticatorName, UpstreamName};
+use crate::policy::{Route, RouteTable};
+use crate::registry::{GrantRules, ScopeCatalogue};
+
+/// A configuration in which every name leads somewhere.
+#[derive(Debug)]
+pub struct Config {
+    pub proxy: ProxySettings,
+    pub telemetry: TelemetrySettings,
+    pub store: StoreLocation,
+    pub replay: ReplaySettings,
+    pub upstreams: HashMap<UpstreamName, Arc<Upstream>>,
+    pub routes: Arc<RouteTable>,
+    pub scopes: Arc<ScopeCatalogue>,
+    /// What grants have to obey under this configuration.
+    pub grants: GrantRules,
+}
+
+impl Config {
+    /// The keys that differ from another configuration and take effect only at a start.
+    pub fn needs_restart(&self, running: &Self) -> Vec<&'static str> {
+        let mut keys = self.proxy.at_start.differences(&running.proxy.at_start);
+        let others = [
+            ("telemetry", self.telemetry != running.telemetry),
+            ("store", self.store != running.store),
+            ("replay", self.replay != running.replay),
+        ];
+        keys.extend(others.into_iter().filter(|(_, differs)| *differs).map(|(key, _)| key));
+        keys
+    }
+}
+
+/// Reads a file, what it includes, the profiles it names, and the environment.
+///
+/// # Errors
+/// All that is wrong with them.
+pub fn load(path: &Path) -> Result<Config, ConfigError> {
+    let source = Source::file(path).map_err(|diagnostic| {
+        let help = Some("`-c FILE` names another file; config/scopegate.toml is a commented example".to_owned());
+        ConfigError(vec![Diagnostic { help, ..diagnostic }])
+    })?;
+    resolve(source, path.parent().unwrap_or(Path::new(".")), true)
+}
+
+/// Reads a text instead of a file, and leaves the environment out. Included files are relative to the working directory.
+///
+/// # Errors
+/// All that is wrong with it.
+pub fn parse(name: &str, text: &str) -> Result<Config, ConfigError> {
+    resolve(Source::new(name, text), Path::new("."), false)
+}
+
+fn resolve(source: Source, folder: &Path, with_environment: bool) -> Result<Config, ConfigError> {
+    let main: MainFile = source.read(with_environment)?;
+    let mut parts = Parts::default();
+    for (i, name) in main.profiles.iter().enumerate() {
+        match profile::text(name) {
+            Some(text) => parts.add_profile(name, text, main.profile.get(name)),
+            None => {
+                let help = nearest(name, profile::names()).map(|near| format!("did you mean {near:?}?"));
+                let help = help.or_else(|| Some(format!("known: {}", profile::names().collect::<Vec<_>>().join(", "))));
+                parts.report(&source, &["profiles", &i.to_string()], format!("there is no profile {name:?}"), help);
+            }
+        }
+    }
+    for name in main.profile.keys().filter(|name| !main.profiles.contains(name)) {
+        parts.report(
+            &source,
+            &["profile", name],
+            format!("profile {name:?} is not in use"),
+            Some(format!("add it: profiles = [{name:?}]")),
+        );
+    }
+    let source = Arc::new(source);
+    for (i, pattern) in main.include.iter().enumerate() {
+        let place = ["include", &i.to_string()].map(str::to_owned);
+        parts.include(&source, &place, folder, pattern);
+    }
+    let MainFile { proxy, telemetry, store, replay, upstream, authenticator, route, scope, .. } = main;
+    parts.add(&source, PartFile { upstream, authenticator, route, scope });
+
+    let upstreams = parts.upstreams();
+    let scopes = Arc::new(parts.catalogue());
+    let grants = GrantRules { catalogue: (*scopes).clone(), grantable: parts.grantable() };
+    let routes = parts.routes(&upstreams, &scopes);
+    let proxy = proxy
+        .resolve()
+        .map_err(|(key, why)| parts.report(&source, &["proxy", key], format!("proxy.{key}: {why}"), None));
+    let replay = replay
+        .resolve()
+        .map_err(|(key, why)| parts.report(&source, &["replay", key], format!("replay.{key}: {why}"), None));
+    match (proxy, replay, routes) {
+        (Ok(proxy), Ok(replay), Some(routes)) if parts.faults.is_empty() => Ok(Config {
+            proxy,
+            telemetry: telemetry.resolve(),
+            store: store.resolve(),
+            replay,
+            upstreams,
+            routes: Arc::new(routes),
+            scopes,
+            grants,
+        }),
+        _ => Err(ConfigError(parts.faults)),
+    }
+}
+
+/// What profiles, included files and the main file say together, each part with its place.
+#[derive(Default)]
+struct Parts {
+    upstreams: BTreeMap<String, (Arc<Source>, UpstreamSection)>,
+    authenticators: BTreeMap<String, (Arc<Source>, AuthenticatorSection)>,
+    routes: Vec<Placed<RouteSection>>,
+    scopes: Vec<Placed<ScopeSection>>,
+    faults: Vec<Diagnostic>,
+}
+
+/// An entry of a list, and where it stands.
+struct Placed<T> {
+    source: Arc<Source>,
+    index: usize,
+    is_profile: bool,
+    entry: T,
+}
+
+impl Parts {
+    fn report(&mut self, source: &Source, path: &[&str], message: String, help: Option<String>) {
+        self.faults.push(Diagnostic { place: source.name.clone(), line: source.line(path), message, help });
+    }
+
+    fn add_profile(&mut self, name: &str, text: &str, section: Option<&ProfileSection>) {
+        let source = Arc::new(Source::new(format!("profile {name}"), text));
+        match source.read::<PartFile>(false) {
+            Ok(mut part) => {
+                for route in &mut part.route {
+                    if let Some(section) = section {
+                        route.upstream = route.upstream.take().or_else(|| section.upstream.clone());
+                        route.hosts.extend(section.hosts.iter().cloned());
+                    }
+                }
+                self.put(&source, part, true);
+            }
+            Err(ConfigError(faults)) => self.faults.extend(faults),
+        }
+    }
+
+    fn include(&mut self, main: &Source, place: &[String], folder: &Path, pattern: &str) {
+        let place: Vec<&str> = place.iter().map(String::as_str).collect();
+        let whole = folder.join(pattern);
+        let found: Vec<PathBuf> = match glob::glob(&whole.to_string_lossy()) {
+            Ok(paths) => paths.filter_map(Result::ok).collect(),
+            Err(error) => return self.report(main, &place, format!("{pattern:?} is no pattern: {error}"), None),
+        };
+        if found.is_empty() && !pattern.contains(['*', '?', '[']) {
+            self.report(main, &place, format!("{} does not exist", whole.display()), None);
+        }
+        for path in found {
+            match Source::file(&path)
+                .map_err(|d| ConfigError(vec![d]))
+                .and_then(|s| s.read(false).map(|part| (s, part)))
+            {
+                Ok((source, part)) => self.add(&Arc::new(source), part),
+                Err(ConfigError(faults)) => self.faults.extend(faults),
+            }
+        }
+    }
+
+    fn add(&mut self, source: &Arc<Source>, part: PartFile) {
+        self.put(source, part, false);
+    }
+
+    /// Later parts may change an authenticator of a profile key by key, and replace a route of a profile by its id.
+    fn put(&mut self, source: &Arc<Source>, part: PartFile, is_profile: bool) {
+        for (name, section) in part.upstream {
+            self.upstreams.insert(name, (Arc::clone(source), section));
+        }
+        for (name, section) in part.authenticator {
+            let base = self.authenticators.remove(&name).map(|(_, base)| base).unwrap_or_default();
+            self.authenticators.insert(name, (Arc::clone(source), section.over(base)));
+        }
+        self.routes.retain(|known| !known.is_profile || part.route.iter().all(|r| r.id != known.entry.id));
+        let place = |index, entry| Placed { source: Arc::clone(source), index, is_profile, entry };
+        self.routes.extend(part.route.into_iter().enumerate().map(|(i, route)| place(i, route)));
+        let place = |index, entry| Placed { source: Arc::clone(source), index, is_profile, entry };
+        self.scopes.extend(part.scope.into_iter().enumerate().map(|(i, scope)| place(i, scope)));
+    }
+
+    fn upstreams(&mut self) -> HashMap<UpstreamName, Arc<Upstream>> {
+        let mut resolved = HashMap::new();
+        for (name, (source, section)) in std::mem::take(&mut self.upstreams) {
+            match (UpstreamName::new(&name), section.resolve()) {
+                (Ok(id), Ok(upstream)) => _ = resolved.insert(id, Arc::new(upstream)),
+                (Err(error), _) => self.report(&source, &["upstream", &name], error.to_string(), None),
+                (_, Err((key, why))) => {
+                    self.report(&source, &["upstream", &name, key], format!("upstream.{name}.{key}: {why}"), None);
+                }
+            }
+        }
+        resolved
+    }
+
+    fn catalogue(&mut self) -> ScopeCatalogue {
+        let mut definitions: Vec<crate::registry::ScopeDefinition> = Vec::new();
+        for placed in std::mem::take(&mut self.scopes) {
+            let index = placed.index.to_string();
+            for definition in placed.entry.definitions() {
+                if definitions.iter().any(|d| d.id == definition.id && d.level == definition.level) {
+                    let message = format!("scope {} is declared twice at level {}", definition.id, definition.level);
+                    self.report(&placed.source, &["scope", &index, "id"], message, None);
+                } else {
+                    definitions.push(definition);
+                }
+            }
+        }
+        ScopeCatalogue::new(definitions)
+    }
+
+    fn grantable(&self) -> BTreeMap<AuthenticatorName, crate::model::AlgorithmSet> {
+        let entry = |(name, (_, section)): (&String, &(_, AuthenticatorSection))| {
+            Some((AuthenticatorName::new(name).ok()?, section.grantable()?))
+        };
+        self.authenticators.iter().filter_map(entry).collect()
+    }
+
+    fn routes(
+        &mut self,
+        upstreams: &HashMap<UpstreamName, Arc<Upstream>>,
+        scopes: &ScopeCatalogue,
+    ) -> Option<RouteTable> {
+        let mut authenticators = BTreeMap::new();
+        for (name, (source, section)) in std::mem::take(&mut self.authenticators) {
+            let resolved =
+                AuthenticatorName::new(&name).map_err(|e| ("", e.to_string())).and_then(|n| section.resolve(&n));
+            match resolved {
+                Ok(authenticator) => _ = authenticators.insert(name, Arc::new(authenticator)),
+                Err((key, why)) => {
+                    let message = format!("authenticator.{name}: {why}");
+                    self.report(&source, &["authenticator", &name, key], message, None);
+                }
+            }
+        }
+        let names: Vec<UpstreamName> = upstreams.keys().cloned().collect();
+        let only = if let [only] = &names[..] { Some(only) } else { None };
+        let names = Names { authenticators: &authenticators, upstreams: &names, upstream: only, scopes };
+        let placed = std::mem::take(&mut self.routes);
+        let (mut routes, mut places) = (Vec::new(), Vec::new());
+        let mut ids = HashMap::new();
+        for placed in &placed {
+            let index = placed.index.to_string();
+            let id = &placed.entry.id;
+            if let Some(other) = ids.insert(id.clone(), placed) {
+                let first = place(other);
+                self.report(
+                    &placed.source,
+                    &["route", &index, "id"],
+                    format!("route {id} is declared twice, first in {first}"),
+                    None,
+                );
+            }
+            match placed.entry.resolve(&names) {
+                Ok(route) => {
+                    routes.push(Arc::new(route));
+                    places.push(placed);
+                }
+                Err((key, why, help)) => {
+                    self.report(&placed.source, &["route", &index, key], format!("route {id}: {why}"), help)
+                }
+            }
+        }
+        self.table(routes, &places)
+    }
+
+    fn table(&mut self, routes: Vec<Arc<Route>>, places: &[&Placed<RouteSection>]) -> Option<RouteTable> {
+        RouteTable::new(routes)
+            .map_err(|conflicts| {
+                for conflict in conflicts {
+                    let (first, second) = (places[conflict.first], places[conflict.second]);
+                    let message = format!(
+                        "route {}: {conflict}: {} in {}, once parameter names are erased",
+                        second.entry.id,
+                        first.entry.id,
+                        place(first)
+                    );
+                    self.report(&second.source, &["route", &second.index.to_string(), "path"], message, None);
+                }
+            })
+            .ok()
+    }
+}
+
+fn place(placed: &Placed<RouteSection>) -> String {
+    let (name, index) = (&placed.source.name, placed.index.to_string());
+    match placed.source.line(&["route", &index, "id"]) {
+        Some(line) => format!("{name}:{line}"),
+        None => name.clone(),
+    }
+}

@@ -1,0 +1,217 @@
+//! `[[route]]`: a method and path, who may call it, and where it leads.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use http::Method;
+use serde::Deserialize;
+
+use super::diagnostic::nearest;
+use crate::model::{Level, RouteId, ScopeId, UpstreamName};
+use crate::policy::{Authenticator, AuthenticatorKind, Pattern, Requirement, Route};
+use crate::registry::{Permission, ResourceKind, ScopeCatalogue};
+
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct RouteSection {
+    pub id: RouteId,
+    title: Option<String>,
+    group: Option<String>,
+    #[serde(default)]
+    pub hosts: Vec<String>,
+    methods: Vec<String>,
+    path: OneOrMany,
+    pub upstream: Option<String>,
+    authenticator: String,
+    scope: Option<ScopeKey>,
+    table: Option<ResourceKey>,
+    view: Option<ResourceKey>,
+    bot_param: Option<String>,
+    #[serde(default)]
+    keep_credential: bool,
+}
+
+#[derive(Clone, Debug, Deserialize)]
+#[serde(untagged, expecting = "expected a path, or a list of paths")]
+enum OneOrMany {
+    One(String),
+    Many(Vec<String>),
+}
+
+/// `"any"`, the same id at both levels, or an id for each.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(untagged, expecting = "expected a scope, \"any\", or { bot = \"…\", account = \"…\" }")]
+enum ScopeKey {
+    Same(ScopeId),
+    Each(EachScope),
+}
+
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct EachScope {
+    bot: Option<ScopeId>,
+    account: Option<ScopeId>,
+}
+
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct ResourceKey {
+    param: String,
+    permissions: Vec<Permission>,
+}
+
+/// What a route refers to.
+pub(super) struct Names<'a> {
+    pub authenticators: &'a BTreeMap<String, Arc<Authenticator>>,
+    pub upstreams: &'a [UpstreamName],
+    /// For routes that name none, if there is one that is meant.
+    pub upstream: Option<&'a UpstreamName>,
+    pub scopes: &'a ScopeCatalogue,
+}
+
+/// The key, what is wrong with it, and what would be right.
+type Fault = (&'static str, String, Option<String>);
+
+fn fault<T>(key: &'static str, message: impl Into<String>) -> Result<T, Fault> {
+    Err((key, message.into(), None))
+}
+
+impl RouteSection {
+    /// # Errors
+    /// What is wrong, and with which key.
+    pub fn resolve(&self, names: &Names<'_>) -> Result<Route, Fault> {
+        let Some(authenticator) = names.authenticators.get(&self.authenticator) else {
+            let known = names.authenticators.keys().map(String::as_str);
+            return Err(unknown("authenticator", &self.authenticator, known));
+        };
+        let patterns = self.patterns()?;
+        for name in self.bot_param.iter().chain(self.table.iter().chain(&self.view).map(|r| &r.param)) {
+            if let Some(pattern) = patterns.iter().find(|p| p.param(name).is_none()) {
+                return fault("path", format!("{} has no parameter {{{name}}}", pattern.as_str()));
+            }
+        }
+        Ok(Route {
+            id: self.id.clone(),
+            title: self.title.clone(),
+            group: self.group.clone(),
+            hosts: self.hosts.iter().map(|h| h.to_ascii_lowercase()).collect(),
+            methods: self.methods()?,
+            patterns,
+            upstream: self.upstream(names)?,
+            requirement: self.requirement(authenticator, names.scopes)?,
+            authenticator: Arc::clone(authenticator),
+            bot_param: self.bot_param.clone(),
+            keep_credential: self.keep_credential,
+        })
+    }
+
+    fn patterns(&self) -> Result<Vec<Pattern>, Fault> {
+        let paths = match &self.path {
+            OneOrMany::One(path) => std::slice::from_ref(path),
+            OneOrMany::Many(paths) => paths,
+        };
+        if paths.is_empty() {
+            return fault("path", "name at least one path");
+        }
+        let parse = |path: &String| path.parse::<Pattern>().map_err(|e| ("path", format!("{path:?}: {e}"), None));
+        paths.iter().map(parse).collect()
+    }
+
+    fn methods(&self) -> Result<Vec<Method>, Fault> {
+        if self.methods.is_empty() {
+            return fault("methods", "name at least one method, for example methods = [\"GET\"]");
+        }
+        let parse = |name: &String| match name.parse::<Method>() {
+            Ok(Method::CONNECT | Method::TRACE) => fault("methods", format!("{name} is never taken")),
+            Ok(method) if name.bytes().all(|b| b.is_ascii_uppercase() || b == b'-') => Ok(method),
+            _ => Err((
+                "methods",
+                format!("{name:?} is no method"),
+                Some("methods are compared exactly; write GET, POST, …".into()),
+            )),
+        };
+        self.methods.iter().map(parse).collect()
+    }
+
+    fn upstream(&self, names: &Names<'_>) -> Result<UpstreamName, Fault> {
+        match &self.upstream {
+            Some(name) => match names.upstreams.iter().find(|u| u.as_str() == name) {
+                Some(upstream) => Ok(upstream.clone()),
+                None => Err(unknown("upstream", name, names.upstreams.iter().map(UpstreamName::as_str))),
+            },
+            None => match names.upstream {
+                Some(upstream) => Ok(upstream.clone()),
+                None => {
+                    fault("upstream", "which upstream? There is none, or more than one: name it here or in [profile.…]")
+                }
+            },
+        }
+    }
+
+    fn requirement(&self, authenticator: &Authenticator, scopes: &ScopeCatalogue) -> Result<Requirement, Fault> {
+        let is_anonymous = matches!(authenticator.kind, AuthenticatorKind::Anonymous);
+        let requirement = match (&self.scope, &self.table, &self.view) {
+            (None, None, None) if is_anonymous => return Ok(Requirement::Nothing),
+            _ if is_anonymous => return fault("scope", "an anonymous route can ask for nothing: leave it out"),
+            (Some(ScopeKey::Same(any)), None, None) if any.as_str() == "any" => return Ok(Requirement::AnyApp),
+            (Some(ScopeKey::Same(id)), None, None) => {
+                let at = |level| scopes.get(id.as_str(), level).map(|_| id.clone());
+                let bot = at(Level::Bot).filter(|_| self.bot_param.is_some());
+                match (bot, at(Level::Account)) {
+                    (None, None) => return Err(undeclared(id, None, scopes)),
+                    (bot, account) => Requirement::Scope { bot, account },
+                }
+            }
+            (Some(ScopeKey::Each(each)), None, None) => self.each(each, scopes)?,
+            (None, Some(table), None) => resource(ResourceKind::Table, table)?,
+            (None, None, Some(view)) => resource(ResourceKind::View, view)?,
+            (None, None, None) => {
+                let help =
+                    "write scope = \"…\", or scope = \"any\" for any valid app, or use an anonymous authenticator";
+                return Err(("scope", "the route asks for no scope".into(), Some(help.into())));
+            }
+            _ => return fault("scope", "one of scope, table and view, not several"),
+        };
+        Ok(requirement)
+    }
+
+    fn each(&self, each: &EachScope, scopes: &ScopeCatalogue) -> Result<Requirement, Fault> {
+        let EachScope { bot, account } = each.clone();
+        if bot.is_none() && account.is_none() {
+            return fault("scope", "a scope for neither level: nobody could call this route");
+        }
+        for (id, level) in [(&bot, Level::Bot), (&account, Level::Account)] {
+            if let Some(id) = id.as_ref().filter(|id| scopes.get(id.as_str(), level).is_none()) {
+                return Err(undeclared(id, Some(level), scopes));
+            }
+        }
+        if bot.is_some() && self.bot_param.is_none() {
+            return fault("scope", "a scope at bot level on a route without bot_param: no bot could be judged");
+        }
+        Ok(Requirement::Scope { bot, account })
+    }
+}
+
+fn resource(kind: ResourceKind, key: &ResourceKey) -> Result<Requirement, Fault> {
+    if key.permissions.is_empty() {
+        return fault(kind.as_str(), "name at least one of read, write and delete");
+    }
+    let permissions = key.permissions.iter().copied().collect();
+    Ok(Requirement::Resource { kind, param: key.param.clone(), permissions })
+}
+
+fn undeclared(id: &ScopeId, level: Option<Level>, scopes: &ScopeCatalogue) -> Fault {
+    let at = level.map(|l| format!(" at level {l}")).unwrap_or_default();
+    let known = scopes.iter().filter(|s| level.is_none_or(|l| s.level == l)).map(|s| s.id.as_str());
+    let near = nearest(id.as_str(), known).map(|near| format!("did you mean {near:?}?"));
+    let help = near.unwrap_or_else(|| "declare it with [[scope]]".into());
+    ("scope", format!("no scope {id:?} is declared{at}"), Some(help))
+}
+
+fn unknown<'k>(key: &'static str, name: &str, known: impl Iterator<Item = &'k str> + Clone) -> Fault {
+    let help = match nearest(name, known.clone()) {
+        Some(near) => format!("did you mean {near:?}?"),
+        None => format!("known: {}", known.collect::<Vec<_>>().join(", ")),
+    };
+    (key, format!("there is no {key} {name:?}"), Some(help))
+}
