@@ -3,3 +3,4 @@ pub mod jose;
 pub mod model;
 pub mod registry;
 pub mod secret;
+pub mod store;
