@@ -1,1 +1,7 @@
-fn main() {}
+//! The `scopegate` command.
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    scopegate::cli::run()
+}

@@ -87,7 +87,12 @@ fn key(app: &AppRecord, key: &KeyRecord, secrets: Secrets) -> Table {
                 entry.insert("secret", value(text));
             }
         }
-        KeyMaterial::Public { spki, .. } => _ = entry.insert("public_key", value(pem(spki))),
+        KeyMaterial::Public { spki, only, .. } => {
+            entry.insert("public_key", value(pem(spki)));
+            if let Some(algorithm) = only {
+                entry.insert("algorithm", value(algorithm.as_str()));
+            }
+        }
     }
     entry
 }

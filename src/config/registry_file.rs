@@ -87,6 +87,8 @@ struct KeyEntry {
     public_key: Option<String>,
     public_key_file: Option<PathBuf>,
     jwk: Option<serde_json::Value>,
+    /// Of a public key: the only one that it may be used with.
+    algorithm: Option<Algorithm>,
 }
 
 impl std::fmt::Debug for KeyEntry {
@@ -212,7 +214,13 @@ impl Reader<'_> {
     }
 
     fn key(&mut self, index: usize, entry: KeyEntry) -> DesiredKey {
-        let material = self.material(&entry).unwrap_or_else(|(key, why)| {
+        let material = self.material(&entry).and_then(|material| match (material, entry.algorithm) {
+            (Some(material), Some(only)) => {
+                material.restricted_to(only).map(Some).map_err(|error| ("algorithm", error.to_string()))
+            }
+            (material, _) => Ok(material),
+        });
+        let material = material.unwrap_or_else(|(key, why)| {
             self.fault(&["key", &index.to_string(), key], format!("key of app {}: {why}", entry.app));
             None
         });

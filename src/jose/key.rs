@@ -116,6 +116,20 @@ impl KeyMaterial {
         Ok(Self::Public { family, spki, only })
     }
 
+    /// The same key, for one algorithm alone; a secret is for all of its family.
+    ///
+    /// # Errors
+    /// When the key can't be used with the algorithm.
+    pub fn restricted_to(self, algorithm: Algorithm) -> Result<Self, KeyError> {
+        if !self.can(algorithm) {
+            return Err(KeyError::WrongFamily(algorithm));
+        }
+        Ok(match self {
+            Self::Secret(_) => self,
+            Self::Public { family, spki, .. } => Self::Public { family, spki, only: Some(algorithm) },
+        })
+    }
+
     pub fn family(&self) -> Family {
         match self {
             Self::Secret(_) => Family::Hmac,

@@ -26,8 +26,9 @@ impl Live {
         self.0.load_full()
     }
 
-    /// Requests that begin after this see the new state.
-    pub fn store(&self, state: State) {
-        self.0.store(Arc::new(state));
+    /// Replaces the state by one made of it; requests that begin after this see the new one. `next` may be called again
+    /// when another update comes between.
+    pub fn update(&self, next: impl Fn(&State) -> State) {
+        self.0.rcu(|state| next(state));
     }
 }

@@ -86,9 +86,11 @@ impl App {
         let (mut bot_scopes, mut account_scopes, mut drafts) = (BTreeMap::new(), ScopeSet::default(), BTreeMap::new());
         for grant in &record.grants {
             let published = ScopeSet::new(&grant.published);
+            // A grant that was made before the app moved to another account or lost a bot gives nothing.
             match &grant.target {
-                GrantTarget::Bot(bot) => _ = bot_scopes.insert(bot.clone(), published),
-                GrantTarget::Account(_) => account_scopes = published,
+                GrantTarget::Bot(bot) if settings.bots.contains(bot) => _ = bot_scopes.insert(bot.clone(), published),
+                GrantTarget::Account(account) if *account == settings.account => account_scopes = published,
+                GrantTarget::Bot(_) | GrantTarget::Account(_) => continue,
             }
             if grant.draft != grant.published {
                 drafts.insert(grant.target.clone(), grant.draft.clone());

@@ -5,6 +5,8 @@
 mod app;
 mod catalogue;
 mod change;
+#[cfg(test)]
+pub(crate) mod conformance;
 mod plan;
 mod record;
 mod repository;

@@ -31,6 +31,16 @@ pub struct UpstreamTimeouts {
     pub idle: Duration,
 }
 
+impl Upstream {
+    /// Whether connections to one serve the other; never with TLS, whose trust may have changed.
+    fn is_same(&self, other: &Self) -> bool {
+        let (a, b) = (&self.endpoint, &other.endpoint);
+        let is_plain = a.tls.is_none() && b.tls.is_none();
+        let where_to = (&a.host, a.port, a.timeout, &self.host, self.timeouts, self.max_idle);
+        is_plain && where_to == (&b.host, b.port, b.timeout, &other.host, other.timeouts, other.max_idle)
+    }
+}
+
 /// All upstreams; replaced as a whole when the configuration changes.
 #[derive(Debug, Default)]
 pub struct UpstreamSet(ArcSwap<HashMap<UpstreamName, Arc<Upstream>>>);
@@ -40,8 +50,17 @@ impl UpstreamSet {
         Self(ArcSwap::from_pointee(upstreams))
     }
 
-    pub fn replace(&self, upstreams: HashMap<UpstreamName, Arc<Upstream>>) {
-        self.0.store(Arc::new(upstreams));
+    /// Adds upstreams and replaces those that changed. One that is the same keeps its connections.
+    pub fn extend(&self, upstreams: &HashMap<UpstreamName, Arc<Upstream>>) {
+        self.0.rcu(|known| {
+            let mut next = HashMap::clone(known);
+            for (name, upstream) in upstreams {
+                if known.get(name).is_none_or(|known| !known.is_same(upstream)) {
+                    next.insert(name.clone(), Arc::clone(upstream));
+                }
+            }
+            next
+        });
     }
 
     pub fn get(&self, name: &UpstreamName) -> Option<Arc<Upstream>> {

@@ -1,0 +1,75 @@
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::Args;
+
+use super::Failure;
+use super::open::{ConfigArgument, actor, open_store};
+use crate::config::{ConfigError, RegistryFile};
+use crate::registry::{Change, GrantRules, Plan, PlanOptions, Repository as _};
+use crate::store::Store;
+
+/// Bring the registry in line with a file
+///
+/// Adds and changes what the file names, and deletes nothing unless told to prune. A running gateway notices within a second.
+#[derive(Debug, Args)]
+pub(super) struct Apply {
+    #[command(flatten)]
+    config: ConfigArgument,
+    /// The registry file
+    #[arg(short, long, value_name = "FILE")]
+    file: PathBuf,
+    /// Print what would change, and change nothing; exit status 2 if there is anything
+    #[arg(long)]
+    dry_run: bool,
+    /// Leave grants to bots as drafts
+    #[arg(long)]
+    draft: bool,
+    /// Delete what the file does not name
+    #[arg(long)]
+    prune: bool,
+    /// For the audit
+    #[arg(long, value_name = "TEXT")]
+    why: Option<String>,
+}
+
+impl Apply {
+    pub async fn run(self) -> Result<ExitCode, Failure> {
+        let config = self.config.load()?;
+        let file = RegistryFile::load(&self.file)?;
+        let store = open_store(&config).await?;
+        let options = PlanOptions { prune: self.prune, draft: self.draft };
+        let plan = plan(&store, &file, &config.grants, options).await?;
+        for change in &plan.0 {
+            println!("{change}");
+        }
+        if plan.0.is_empty() {
+            println!("nothing to change");
+        } else if self.dry_run {
+            println!("{} changes; nothing was changed (dry run)", plan.0.len());
+            return Ok(ExitCode::from(2));
+        } else {
+            let version = store.commit(&plan.0, &actor(self.why)).await?;
+            println!("{} changes applied; the registry is at version {}", plan.0.len(), version.0);
+            if plan.0.iter().any(|c| matches!(c, Change::PutGrant { publish: false, .. })) {
+                println!("drafts are not live: apply the file without --draft to publish them");
+            }
+        }
+        store.close().await;
+        Ok(ExitCode::SUCCESS)
+    }
+}
+
+/// What has to change, or every error of the file at its line.
+pub(super) async fn plan(
+    store: &Store,
+    file: &RegistryFile,
+    rules: &GrantRules,
+    options: PlanOptions,
+) -> Result<Plan, Failure> {
+    let (_, stored) = store.load().await?;
+    Plan::new(&stored, file.desired(), rules, options).map_err(|errors| {
+        let errors = ConfigError(errors.iter().map(|error| file.locate(error)).collect());
+        Failure::new(format!("the registry file can't be applied\n{errors}"))
+    })
+}

@@ -1,0 +1,79 @@
+use std::process::ExitCode;
+
+use clap::Args;
+
+use super::Failure;
+use super::live::is_ready;
+use super::open::ConfigArgument;
+use super::table::table;
+use crate::policy::{AuthenticatorKind, Requirement, Route, allowed_methods};
+
+/// Validate a configuration and print its routes
+#[derive(Debug, Args)]
+pub(super) struct Check {
+    #[command(flatten)]
+    config: ConfigArgument,
+    /// Ask the running gateway whether it takes calls, and print nothing else
+    #[arg(long)]
+    live: bool,
+}
+
+impl Check {
+    pub async fn run(self) -> Result<ExitCode, Failure> {
+        let config = self.config.load()?;
+        if self.live {
+            let is_ready = is_ready(config.telemetry.listen).await?;
+            println!("{}", if is_ready { "ready" } else { "not ready" });
+            return Ok(if is_ready { ExitCode::SUCCESS } else { ExitCode::FAILURE });
+        }
+        let routes = config.routes.routes();
+        let rows: Vec<_> = routes.iter().flat_map(|route| rows(route)).collect();
+        print!(
+            "{}",
+            table(["METHODS", "PATH", "BOT SCOPE", "ACCOUNT SCOPE", "AUTHENTICATOR", "UPSTREAM", "ROUTE"], &rows)
+        );
+        println!(
+            "\n{} is good: {} routes, {} scopes",
+            self.config.path.display(),
+            routes.len(),
+            config.scopes.iter().count()
+        );
+        Ok(ExitCode::SUCCESS)
+    }
+}
+
+fn rows(route: &Route) -> impl Iterator<Item = [String; 7]> {
+    let (bot, account) = requirement(route);
+    route.patterns.iter().map(move |pattern| {
+        let hosts = if route.hosts.is_empty() { String::new() } else { route.hosts.join(",") };
+        [
+            allowed_methods(route.methods.iter()),
+            format!("{hosts}{}", pattern.as_str()),
+            bot.clone(),
+            account.clone(),
+            route.authenticator.name.to_string(),
+            route.upstream.to_string(),
+            route.id.to_string(),
+        ]
+    })
+}
+
+/// What an app of each level has to hold.
+pub(super) fn requirement(route: &Route) -> (String, String) {
+    match &route.requirement {
+        Requirement::Nothing => match route.authenticator.kind {
+            AuthenticatorKind::Anonymous => ("(anybody)".into(), "(anybody)".into()),
+            AuthenticatorKind::Jwt(_) => ("-".into(), "-".into()),
+        },
+        Requirement::AnyApp => ("(any app)".into(), "(any app)".into()),
+        Requirement::Scope { bot, account } => {
+            let text =
+                |scope: &Option<crate::model::ScopeId>| scope.as_ref().map_or_else(|| "-".into(), ToString::to_string);
+            (text(bot), text(account))
+        }
+        Requirement::Resource { kind, permissions, .. } => {
+            let needed = format!("{}: {permissions}", kind.as_str());
+            (needed.clone(), needed)
+        }
+    }
+}

@@ -1,0 +1,217 @@
+use std::process::ExitCode;
+use std::time::Duration;
+
+use clap::{Args, Subcommand};
+use http::{HeaderMap, HeaderName, HeaderValue, Method};
+use serde_json::{Map, Value};
+
+use super::Failure;
+use super::open::{ConfigArgument, now, open_store};
+use super::token::{KeyArgument, TokenArgument};
+use crate::clock::Timestamp;
+use crate::jose::{Compact, read_time, sign};
+use crate::model::Algorithm;
+use crate::policy::{Attempt, AuthenticatorKind, Explanation, Found, Outcome, RouteTable, State, explain, judge};
+use crate::registry::{Repository as _, Snapshot};
+
+/// Make tokens, read them, and find out why one is refused
+#[derive(Debug, Subcommand)]
+pub(super) enum Jwt {
+    Mint(Mint),
+    Decode(Decode),
+    Explain(Box<Explain>),
+}
+
+impl Jwt {
+    pub async fn run(self) -> Result<ExitCode, Failure> {
+        match self {
+            Self::Mint(mint) => mint.run(),
+            Self::Decode(decode) => decode.run(),
+            Self::Explain(explain) => explain.run().await,
+        }
+    }
+}
+
+/// Make a token
+#[derive(Debug, Args)]
+pub(super) struct Mint {
+    /// The app's client id
+    #[arg(long, value_name = "ID", env = "SCOPEGATE_CLIENT_ID")]
+    client_id: String,
+    /// The claim that names the app
+    #[arg(long, value_name = "NAME", default_value = "appId")]
+    app_claim: String,
+    /// The signature algorithm
+    #[arg(long, default_value = "HS256")]
+    alg: Algorithm,
+    #[command(flatten)]
+    key: KeyArgument,
+    /// The key's name, for apps with several keys
+    #[arg(long)]
+    kid: Option<String>,
+    /// How long the token is good
+    #[arg(long, value_name = "TIME", default_value = "10m", value_parser = humantime::parse_duration)]
+    lifetime: Duration,
+    /// Leave exp and iat out
+    #[arg(long)]
+    no_times: bool,
+    /// A claim more: the value is JSON, or text if it is none
+    #[arg(long = "claim", value_name = "NAME=VALUE")]
+    claims: Vec<String>,
+}
+
+impl Mint {
+    fn run(self) -> Result<ExitCode, Failure> {
+        let key = self.key.read(self.alg)?;
+        let mut claims = Map::new();
+        claims.insert(self.app_claim, self.client_id.into());
+        if !self.no_times {
+            let now = now();
+            claims.insert("iat".into(), now.secs().into());
+            claims.insert("exp".into(), now.after(self.lifetime).secs().into());
+        }
+        for claim in &self.claims {
+            let (name, text) = claim
+                .split_once('=')
+                .ok_or_else(|| Failure::new(format!("{claim:?} is no claim: write NAME=VALUE")))?;
+            claims.insert(name.into(), serde_json::from_str(text).unwrap_or_else(|_| text.into()));
+        }
+        println!("{}", sign(self.alg, self.kid.as_deref(), &Value::Object(claims).to_string(), &key)?);
+        Ok(ExitCode::SUCCESS)
+    }
+}
+
+/// Print what a token says, without checking its signature
+#[derive(Debug, Args)]
+pub(super) struct Decode {
+    #[command(flatten)]
+    token: TokenArgument,
+}
+
+impl Decode {
+    fn run(self) -> Result<ExitCode, Failure> {
+        let token = self.token.read()?;
+        let compact =
+            Compact::parse(token.as_bytes(), 1 << 20).map_err(|error| Failure::new(format!("no token: {error}")))?;
+        let header = &compact.header;
+        let optional =
+            |name: &str, text: &Option<Box<str>>| text.as_ref().map(|t| (name.to_owned(), Value::from(&**t)));
+        let mut shown = Map::from_iter([("alg".to_owned(), Value::from(&*header.algorithm))]);
+        shown.extend(optional("kid", &header.key_id).into_iter().chain(optional("typ", &header.token_type)));
+        let claims: Value = serde_json::from_str(compact.claims.as_json())?;
+        println!("header {}\nclaims {}", serde_json::to_string_pretty(&shown)?, serde_json::to_string_pretty(&claims)?);
+        for name in ["iat", "nbf", "exp"] {
+            if let Some(raw) = compact.claims.get(name) {
+                match read_time(raw) {
+                    Ok(time) => println!("{name} is {time}"),
+                    Err(what) => println!("{name} is no time: {what}"),
+                }
+            }
+        }
+        println!("the signature was not checked; `scopegate jwt explain` does that");
+        Ok(ExitCode::SUCCESS)
+    }
+}
+
+/// Print every check's verdict for a token on a call
+///
+/// Reads the configuration and the registry, asks nobody, and uses nothing up. Exit status 1 when the call would be refused.
+#[derive(Debug, Args)]
+pub(super) struct Explain {
+    #[command(flatten)]
+    token: TokenArgument,
+    #[command(flatten)]
+    config: ConfigArgument,
+    #[arg(long, default_value = "GET")]
+    method: Method,
+    /// The path of the call, without the query
+    #[arg(long)]
+    path: String,
+    /// The host of the call
+    #[arg(long, default_value = "localhost")]
+    host: String,
+    /// The header that carries the token, as the caller writes it; the route's own if absent
+    #[arg(long, value_name = "NAME")]
+    header: Option<HeaderName>,
+    /// When: RFC 3339, or seconds since 1970; now if absent
+    #[arg(long, value_name = "TIME", value_parser = moment)]
+    at: Option<Timestamp>,
+    /// Print JSON
+    #[arg(long)]
+    json: bool,
+}
+
+impl Explain {
+    async fn run(self) -> Result<ExitCode, Failure> {
+        let config = self.config.load()?;
+        let token = self.token.read()?;
+        let store = open_store(&config).await?;
+        let (version, registry) = store.load().await?;
+        store.close().await;
+        let state = State { routes: config.routes, scopes: config.scopes, registry: Snapshot::new(version, registry) };
+        let headers = self.headers(&token, &state.routes)?;
+        let attempt = Attempt { method: &self.method, host: &self.host, path: &self.path, headers: &headers };
+        let story = explain(attempt, &state, self.at.unwrap_or_else(now));
+        if self.json {
+            println!("{}", serde_json::to_string_pretty(&story)?);
+        } else {
+            print!("{}", render(&story));
+        }
+        Ok(if story.is_allowed() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+    }
+
+    /// The token in the header, and after the scheme, that the route wants.
+    fn headers(&self, token: &str, routes: &RouteTable) -> Result<HeaderMap, Failure> {
+        let jwt = judge(&self.path).ok().and_then(|path| match routes.find(&self.host, &self.method, &path) {
+            Found::Route { route, .. } | Found::OtherMethods { route, .. } => match &route.authenticator.kind {
+                AuthenticatorKind::Jwt(jwt) => Some((jwt.header.clone(), jwt.scheme.clone())),
+                AuthenticatorKind::Anonymous => None,
+            },
+            Found::Nothing => None,
+        });
+        let (header, scheme) = jwt.unwrap_or((http::header::AUTHORIZATION, "Bearer".into()));
+        let value = match &self.header {
+            Some(_) => token.to_owned(),
+            None if scheme.is_empty() => token.to_owned(),
+            None => format!("{scheme} {token}"),
+        };
+        let value = HeaderValue::from_str(&value)
+            .map_err(|_| Failure::new("the token holds characters that no header can carry"))?;
+        Ok(HeaderMap::from_iter([(self.header.clone().unwrap_or(header), value)]))
+    }
+}
+
+/// A story for a person.
+pub(super) fn render(story: &Explanation) -> String {
+    let mut text = String::new();
+    for check in &story.checks {
+        let mark = match check.outcome {
+            Outcome::Passed => "ok    ",
+            Outcome::Failed => "FAILED",
+            Outcome::NotReached => "-     ",
+        };
+        let reason = check.reason.map(|r| format!("{r}: ")).unwrap_or_default();
+        text.push_str(format!("{mark}  {:20} {reason}{}", check.name, check.detail).trim_end());
+        text.push('\n');
+    }
+    match story.reason {
+        None => text.push_str("\nthe call goes on\n"),
+        Some(reason) => {
+            text.push_str(&format!("\nrefused: {reason}; the caller is told {}\n", reason.public()));
+            for hint in &story.hints {
+                text.push_str(&format!("  {hint}\n"));
+            }
+        }
+    }
+    text
+}
+
+fn moment(text: &str) -> Result<Timestamp, String> {
+    if let Ok(seconds) = text.parse() {
+        return Ok(Timestamp::from_secs(seconds));
+    }
+    let time = humantime::parse_rfc3339_weak(text)
+        .map_err(|_| format!("{text:?} is no time: write 2026-11-22T12:00:00Z or seconds since 1970"))?;
+    let since = time.duration_since(std::time::UNIX_EPOCH).map_err(|_| "before 1970".to_owned())?;
+    Ok(Timestamp::default().after(since))
+}

@@ -1,0 +1,37 @@
+//! Asks a running gateway whether it takes calls.
+
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::{Request, StatusCode, header};
+use http_body_util::Empty;
+use hyper_util::rt::TokioIo;
+
+use super::Failure;
+use crate::net::{Connected, Endpoint};
+
+const LIMIT: Duration = Duration::from_secs(3);
+
+/// Whether `/readyz` says so within three seconds.
+pub(super) async fn is_ready(listen: SocketAddr) -> Result<bool, Failure> {
+    let asked = tokio::time::timeout(LIMIT, ask(listen)).await;
+    Ok(asked.map_err(|_| Failure::new(format!("no answer from {listen} within {LIMIT:?}")))?? == StatusCode::OK)
+}
+
+async fn ask(listen: SocketAddr) -> Result<StatusCode, Failure> {
+    // A listener on every address is asked on loopback.
+    let host = match listen.ip() {
+        ip if ip.is_unspecified() && ip.is_ipv4() => "127.0.0.1".to_owned(),
+        ip if ip.is_unspecified() => "::1".to_owned(),
+        ip => ip.to_string(),
+    };
+    let endpoint = Endpoint { host, port: listen.port(), tls: None, timeout: LIMIT };
+    let Connected::Plain(stream) = endpoint.connect().await? else {
+        return Err(Failure::new("the telemetry listener has no TLS"));
+    };
+    let (mut sender, connection) = hyper::client::conn::http1::handshake(TokioIo::new(stream)).await?;
+    tokio::spawn(connection);
+    let request = Request::get("/readyz").header(header::HOST, "localhost").body(Empty::<Bytes>::new())?;
+    Ok(sender.send_request(request).await?.status())
+}

@@ -1,0 +1,75 @@
+//! The command line: a file a command.
+
+mod apply;
+mod catalog;
+mod check;
+mod demo;
+mod export;
+mod failure;
+mod jwt;
+mod live;
+mod open;
+mod reload;
+mod serve;
+mod table;
+mod token;
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+use self::failure::Failure;
+
+/// An authenticating reverse proxy for bot APIs.
+///
+/// Every call carries a JSON Web Token. Scopegate works out which app sent it, whether the token is good now, whether the
+/// app holds the scope that the route asks for, and only then forwards the call.
+#[derive(Debug, Parser)]
+#[command(version, about, max_term_width = 100)]
+struct Arguments {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    Demo(demo::Demo),
+    Serve(serve::Serve),
+    Check(check::Check),
+    Reload(reload::Reload),
+    Apply(apply::Apply),
+    Export(export::Export),
+    #[command(subcommand)]
+    Jwt(jwt::Jwt),
+    #[command(subcommand)]
+    Catalog(catalog::Catalog),
+}
+
+/// Runs the command that the process's arguments name.
+///
+/// Exit status: 0 when it did what was asked, 1 when it did not, 2 for wrong arguments and for a dry run that found changes.
+pub fn run() -> ExitCode {
+    let arguments = Arguments::parse();
+    // One library of cryptography, chosen once; a second choice would be the same one.
+    _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
+    let done = match arguments.command {
+        Command::Demo(command) => block_on(command.run()),
+        Command::Serve(command) => block_on(command.run()),
+        Command::Check(command) => block_on(command.run()),
+        Command::Reload(command) => block_on(command.run()),
+        Command::Apply(command) => block_on(command.run()),
+        Command::Export(command) => block_on(command.run()),
+        Command::Jwt(command) => block_on(command.run()),
+        Command::Catalog(command) => command.run(),
+    };
+    match done {
+        Ok(code) => code,
+        Err(failure) => failure.report(),
+    }
+}
+
+/// The control runtime: this thread's.
+fn block_on<F: Future<Output = Result<ExitCode, Failure>>>(command: F) -> Result<ExitCode, Failure> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+    runtime.map_err(|error| Failure::new(format!("the system refused a runtime: {error}")))?.block_on(command)
+}

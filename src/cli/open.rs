@@ -1,0 +1,40 @@
+//! What most commands begin with: the configuration, and the store that it names.
+
+use std::path::PathBuf;
+
+use clap::Args;
+
+use super::Failure;
+use crate::clock::{Clock, Timestamp};
+use crate::config::{self, Config};
+use crate::registry::Actor;
+use crate::store::{Store, StoreSettings};
+
+#[derive(Debug, Args)]
+pub(super) struct ConfigArgument {
+    /// The configuration file
+    #[arg(short, long = "config", value_name = "FILE", default_value = "config/scopegate.toml")]
+    pub path: PathBuf,
+}
+
+impl ConfigArgument {
+    pub fn load(&self) -> Result<Config, Failure> {
+        config::load(&self.path).map_err(|error| Failure::new(format!("the configuration can't be used\n{error}")))
+    }
+}
+
+pub(super) async fn open_store(config: &Config) -> Result<Store, Failure> {
+    let settings = StoreSettings { url: config.store.url.clone(), key_file: config.store.key_file.clone() };
+    Ok(Store::open(&settings).await?)
+}
+
+pub(super) fn now() -> Timestamp {
+    Clock::System.now()
+}
+
+/// Whoever runs the command, for the audit.
+pub(super) fn actor(why: Option<String>) -> Actor {
+    let user = std::env::var("USER").or_else(|_| std::env::var("LOGNAME")).unwrap_or_else(|_| "unknown".into());
+    let host = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
+    Actor { name: format!("cli:{user}@{}", host.trim()), why, at: now() }
+}

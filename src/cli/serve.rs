@@ -1,0 +1,61 @@
+use std::io;
+use std::process::ExitCode;
+use std::sync::Arc;
+
+use clap::Args;
+use tokio::signal::unix::{SignalKind, signal};
+
+use super::Failure;
+use super::open::{ConfigArgument, open_store};
+use crate::clock::Clock;
+use crate::gateway::AccessLog;
+use crate::process::{ConfigSource, Parts, Prepared};
+use crate::telemetry::{JsonLog, NoLog, install_logs, install_metrics};
+
+/// Run the gateway
+///
+/// Standard output is the access log, one JSON object a call; standard error has operational events. SIGHUP reloads the
+/// configuration; SIGTERM and SIGINT stop taking calls and let those in hand finish.
+#[derive(Debug, Args)]
+pub(super) struct Serve {
+    #[command(flatten)]
+    config: ConfigArgument,
+}
+
+impl Serve {
+    pub async fn run(self) -> Result<ExitCode, Failure> {
+        install_logs();
+        let config = self.config.load()?;
+        let store = open_store(&config).await?;
+        let log: Arc<dyn AccessLog> =
+            if config.telemetry.access_log { Arc::new(JsonLog::new(io::stdout())?) } else { Arc::new(NoLog) };
+        let routes = config.routes.routes().len();
+        let source = ConfigSource::File(self.config.path);
+        let parts = Parts { config, source, store: store.clone(), metrics: install_metrics()?, clock: Clock::System };
+        let running = Prepared::new(parts, |_| log).await?.start()?;
+        tracing::info!(proxy = %running.proxy, telemetry = %running.telemetry, routes, "taking calls");
+        stop_signal().await?;
+        tracing::info!("draining");
+        running.stop().await;
+        store.close().await;
+        tracing::info!("stopped");
+        Ok(ExitCode::SUCCESS)
+    }
+}
+
+/// Waits for SIGTERM or SIGINT. A second one ends the process at once.
+pub(super) async fn stop_signal() -> Result<(), Failure> {
+    let (mut terminate, mut interrupt) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
+    tokio::select! {
+        _ = terminate.recv() => {}
+        _ = interrupt.recv() => {}
+    }
+    tokio::spawn(async move {
+        tokio::select! {
+            _ = terminate.recv() => {}
+            _ = interrupt.recv() => {}
+        }
+        std::process::exit(1);
+    });
+    Ok(())
+}

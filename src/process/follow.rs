@@ -1,0 +1,53 @@
+//! Keeps what requests see in step with the store.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::policy::{Live, State};
+use crate::registry::{Repository as _, StoreError};
+use crate::store::Store;
+
+const INTERVAL: Duration = Duration::from_millis(200);
+const AFTER_ERROR: Duration = Duration::from_secs(2);
+
+/// Follows the change log of the store. While the store can't be read, requests see what was read last.
+pub(super) async fn follow(store: Store, live: Arc<Live>) {
+    let mut watcher = store.watch();
+    let mut is_behind = true;
+    loop {
+        let step = async {
+            is_behind |= watcher.changed().await?;
+            if is_behind {
+                catch_up(&store, &live).await?;
+                is_behind = false;
+            }
+            Ok::<_, StoreError>(())
+        };
+        let pause = match step.await {
+            Ok(()) => INTERVAL,
+            Err(error) => {
+                is_behind = true;
+                let cause = std::error::Error::source(&error).map(ToString::to_string);
+                tracing::error!(%error, cause, "the registry can't be followed; the last version stays in force");
+                AFTER_ERROR
+            }
+        };
+        tokio::time::sleep(pause).await;
+    }
+}
+
+async fn catch_up(store: &Store, live: &Live) -> Result<(), StoreError> {
+    let delta = store.changes_since(live.load().registry.version()).await?;
+    let version = delta.version;
+    if version == live.load().registry.version() {
+        return Ok(());
+    }
+    let changed = delta.accounts.len() + delta.bots.len() + delta.apps.len();
+    live.update(|state| State {
+        routes: Arc::clone(&state.routes),
+        scopes: Arc::clone(&state.scopes),
+        registry: state.registry.with(delta.clone()),
+    });
+    tracing::info!(version = version.0, changed, "registry followed");
+    Ok(())
+}

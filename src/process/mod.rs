@@ -1,0 +1,168 @@
+//! The composition root: from a configuration and a store to a running gateway.
+//!
+//! One control runtime, the caller's, owns the store, the reload and the telemetry listener. Each worker is a thread
+//! with a runtime, a listener and an upstream pool of its own; it reaches the rest by the atomic pointer alone.
+
+mod error;
+mod follow;
+mod reload;
+mod worker;
+
+pub use error::StartError;
+pub use reload::ConfigSource;
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use arc_swap::ArcSwap;
+use metrics_exporter_prometheus::PrometheusHandle;
+use tokio::net::TcpListener;
+use tokio::sync::watch;
+use tokio::task::JoinSet;
+
+use crate::clock::Clock;
+use crate::config::Config;
+use crate::gateway::forward::UpstreamSet;
+use crate::gateway::{AccessLog, Gate};
+use crate::net::{self, Connections, ServerSettings};
+use crate::policy::{Live, State};
+use crate::registry::{Repository as _, Snapshot};
+use crate::replay::ReplayMemory;
+use crate::store::Store;
+use crate::telemetry::{Health, Status};
+use crate::verify::Verifier;
+
+/// What a gateway is started with.
+pub struct Parts {
+    pub config: Config,
+    /// Where the configuration is read from again.
+    pub source: ConfigSource,
+    pub store: Store,
+    pub metrics: PrometheusHandle,
+    pub clock: Clock,
+}
+
+/// A gateway that takes calls.
+pub struct Running {
+    /// Where callers reach it, and where its telemetry is.
+    pub proxy: SocketAddr,
+    pub telemetry: SocketAddr,
+    health: Health,
+    shutdown: watch::Sender<bool>,
+    workers: Vec<JoinHandle<()>>,
+    control: JoinSet<()>,
+}
+
+/// A gateway whose ports are bound and whose registry is loaded, but which takes no calls yet.
+pub struct Prepared {
+    pub gate: Gate,
+    parts: Parts,
+    upstreams: Arc<UpstreamSet>,
+    open: Connections,
+    listeners: Vec<TcpListener>,
+    telemetry: TcpListener,
+}
+
+impl Prepared {
+    /// Binds the ports and loads the registry. `log` makes the access log, which may want to look at the state.
+    ///
+    /// # Errors
+    /// When a port is taken or the registry can't be read.
+    pub async fn new(parts: Parts, log: impl FnOnce(&Arc<Live>) -> Arc<dyn AccessLog>) -> Result<Self, StartError> {
+        let config = &parts.config;
+        let listeners = net::bind(config.proxy.listen, config.proxy.workers).map_err(StartError::Proxy)?;
+        let telemetry = net::bind_alone(config.telemetry.listen).map_err(StartError::Telemetry)?;
+        let (version, registry) = parts.store.load().await.map_err(StartError::Store)?;
+        let state = State {
+            routes: Arc::clone(&config.routes),
+            scopes: Arc::clone(&config.scopes),
+            registry: Snapshot::new(version, registry),
+        };
+        let live = Arc::new(Live::new(state));
+        let replay =
+            ReplayMemory::new(config.replay.max_entries, parts.clock.clone()).map_err(|_| StartError::Randomness)?;
+        let gate = Gate {
+            log: log(&live),
+            live,
+            verifier: Arc::new(Verifier::new(config.proxy.cache_bytes)),
+            replay: Arc::new(replay),
+            limits: Arc::new(ArcSwap::from_pointee(config.proxy.limits.clone())),
+            clock: parts.clock.clone(),
+            in_hand: Arc::default(),
+        };
+        let upstreams = Arc::new(UpstreamSet::new(config.upstreams.clone()));
+        Ok(Self { gate, parts, upstreams, open: Arc::default(), listeners, telemetry })
+    }
+
+    /// Takes calls.
+    ///
+    /// # Errors
+    /// When the system gives no threads.
+    pub fn start(self) -> Result<Running, StartError> {
+        let Self { gate, parts, upstreams, open, listeners, telemetry } = self;
+        let Parts { config, source, store, metrics, .. } = parts;
+        let (shutdown, stop) = watch::channel(false);
+        let address = |listener: &TcpListener| listener.local_addr().map_err(StartError::Socket);
+        let proxy = address(&listeners[0])?;
+        let telemetry_address = address(&telemetry)?;
+        let mut workers = Vec::with_capacity(listeners.len());
+        for (number, listener) in listeners.into_iter().enumerate() {
+            let worker = worker::Worker {
+                gate: gate.clone(),
+                upstreams: Arc::clone(&upstreams),
+                settings: config.proxy.server.clone(),
+                drain: config.proxy.drain,
+                open: Arc::clone(&open),
+                shutdown: stop.clone(),
+            };
+            workers.push(worker.spawn(number, listener).map_err(StartError::Socket)?);
+        }
+        let health = Health::default();
+        let mut control = JoinSet::new();
+        control.spawn(follow::follow(store.clone(), Arc::clone(&gate.live)));
+        control.spawn(reload::run(reload::Reload::new(config, source, store, gate.clone(), upstreams)));
+        control.spawn(upkeep(metrics.clone(), gate, Arc::clone(&open)));
+        let status = Status::new(health.clone(), metrics);
+        control.spawn(net::serve(telemetry, telemetry_server(), Connections::default(), status, stop));
+        health.set_ready(true);
+        Ok(Running { proxy, telemetry: telemetry_address, health, shutdown, workers, control })
+    }
+}
+
+impl Running {
+    /// Takes no new calls, lets those in hand finish within the drain time, and returns when all is over.
+    pub async fn stop(mut self) {
+        self.health.set_ready(false);
+        _ = self.shutdown.send(true);
+        let workers = std::mem::take(&mut self.workers);
+        let joined = tokio::task::spawn_blocking(move || workers.into_iter().for_each(|worker| _ = worker.join()));
+        _ = joined.await;
+        self.control.shutdown().await;
+    }
+}
+
+fn telemetry_server() -> ServerSettings {
+    let limit = Duration::from_secs(10);
+    ServerSettings { tls: None, header_timeout: limit, handshake_timeout: limit, max_connections: 64 }
+}
+
+/// Once a second: drains the histograms and sets the gauges.
+async fn upkeep(metrics: PrometheusHandle, gate: Gate, open: Connections) {
+    use std::sync::atomic::Ordering::Relaxed;
+    let mut tick = tokio::time::interval(Duration::from_secs(1));
+    loop {
+        tick.tick().await;
+        metrics.run_upkeep();
+        let state = gate.live.load();
+        #[expect(clippy::cast_precision_loss, reason = "gauges are floating-point numbers")]
+        let set = |name: &'static str, value: u64| metrics::gauge!(name).set(value as f64);
+        set("scopegate_connections", open.load(Relaxed) as u64);
+        set("scopegate_requests_in_hand", gate.in_hand.load(Relaxed) as u64);
+        set("scopegate_registry_version", state.registry.version().0.unsigned_abs());
+        set("scopegate_apps", state.registry.counts().2 as u64);
+        set("scopegate_verified_tokens", gate.verifier.remembered());
+        set("scopegate_replay_entries", gate.replay.len() as u64);
+    }
+}

@@ -1,0 +1,154 @@
+//! A small registry with one of everything.
+
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use crate::clock::Timestamp;
+use crate::jose::KeyMaterial;
+use crate::model::{AccountId, Algorithm, AuthenticatorName, BotId, ClientId, KeyId, Level, ScopeId};
+use crate::registry::{Account, Actor, AppSettings, Bot, Change, GrantTarget, Permission, Resource, ResourceKind};
+use crate::secret::Secret;
+
+pub const SECRET: &str = "correct horse battery staple, and a second one";
+/// The public key of RFC 8037 appendix A.2.
+const ED25519_PEM: &str = "-----BEGIN PUBLIC KEY-----\n\
+    MCowBQYDK2VwAyEA11qYAYKxCrfVS/7TyWQHOg7hcvPapiMlrwIaaPcHURo=\n-----END PUBLIC KEY-----\n";
+/// The public key of RFC 7515 appendix A.3.
+const ES256_JWK: &str = r#"{"kty":"EC","crv":"P-256","alg":"ES256","x":"f83OJ3D2xF1Bg8vub9tLe1gHMzV76e8Tus9uPHvRVEU",
+    "y":"x_FEzRu9m36HLN_tue659LNpXW6pCyStikYjKIWI5a0"}"#;
+/// The public key of RFC 7515 appendix A.2.
+const RSA_JWK: &str = concat!(
+    r#"{"kty":"RSA","e":"AQAB","n":""#,
+    "ofgWCuLjybRlzo0tZWJjNiuSfb4p4fAkd_wWJcyQoTbji9k0l8W26mPddxHmfJQp-Vaw-4qPCJrcS2mJPMEzP1Pt0Bm4d4QlL-yR",
+    "T-SFd2lZS-pCgNMsD1W_YpRPEwOWvG6b32690r2jZ47soMZo9wGzjb_7OMg0LOL-bSf63kpaSHSXndS5z5rexMdbBYUsLA9e-KXB",
+    "dQOS-UTo7WTBEMa2R2CapHg665xsmtdVMTBQY4uDZlxvb3qCo5ZwKh9kG4LT6_I5IhlJH7aGhyxXFvUK-DWNmoudF8NAco9_h9ia",
+    "GNj8q2ethFkMLs91kzk2PAcDTW9gb54h4FRWyuXpoQ",
+    r#""}"#
+);
+
+pub fn actor() -> Actor {
+    Actor { name: "cli:ana@host".into(), why: Some("a test".into()), at: Timestamp::from_secs(1_795_348_800) }
+}
+
+pub fn account_id(id: &str) -> AccountId {
+    AccountId::new(id).unwrap()
+}
+
+pub fn bot_id(id: &str) -> BotId {
+    BotId::new(id).unwrap()
+}
+
+pub fn client_id(id: &str) -> ClientId {
+    ClientId::new(id).unwrap()
+}
+
+pub fn put_account(id: &str, hosts: &[&str]) -> Change {
+    Change::PutAccount(Account { id: account_id(id), hosts: hosts.iter().map(|h| (*h).to_owned()).collect() })
+}
+
+pub fn put_bot(id: &str, account: &str) -> Change {
+    Change::PutBot(Bot { id: bot_id(id), account: account_id(account) })
+}
+
+pub fn settings(id: &str, account: &str, bots: &[&str]) -> AppSettings {
+    AppSettings {
+        client_id: client_id(id),
+        name: format!("the app {id}"),
+        account: account_id(account),
+        level: if bots.is_empty() { Level::Account } else { Level::Bot },
+        bots: bots.iter().map(|b| bot_id(b)).collect(),
+        authenticators: BTreeSet::new(),
+        algorithms: BTreeSet::from([Algorithm::Hs256]),
+        enforce_jti: false,
+        enforce_jwe: false,
+        require_exp: false,
+        max_lifetime: None,
+        enabled: true,
+    }
+}
+
+/// An app with each of its settings away from its default.
+pub fn unusual_settings(id: &str, account: &str, bots: &[&str]) -> AppSettings {
+    AppSettings {
+        name: "\u{fc}nusual \"name\"; DROP TABLE app".into(),
+        authenticators: BTreeSet::from([name("bearer"), name("khoros")]),
+        algorithms: Algorithm::ALL.into(),
+        enforce_jti: true,
+        enforce_jwe: true,
+        require_exp: true,
+        max_lifetime: Some(Duration::from_millis(86_400_123)),
+        enabled: false,
+        ..settings(id, account, bots)
+    }
+}
+
+pub fn put_app(settings: AppSettings) -> Change {
+    Change::PutApp { settings, is_new: true }
+}
+
+pub fn change_app(settings: AppSettings) -> Change {
+    Change::PutApp { settings, is_new: false }
+}
+
+pub fn secret(text: &str) -> KeyMaterial {
+    KeyMaterial::from_secret(Secret::new(format!("{text:-<32}"))).unwrap()
+}
+
+pub fn add_key(app: &str, kid: Option<&str>, material: KeyMaterial) -> Change {
+    Change::AddKey { app: client_id(app), kid: kid.map(|k| KeyId::new(k).unwrap()), material }
+}
+
+/// A secret of any bytes, and a public key of each family that a PEM or JWK can give.
+pub fn materials() -> Vec<KeyMaterial> {
+    vec![
+        secret(SECRET),
+        KeyMaterial::from_secret(Secret::new((0..=255).collect::<Vec<u8>>())).unwrap(),
+        KeyMaterial::from_pem(ED25519_PEM).unwrap(),
+        KeyMaterial::from_jwk(ES256_JWK).unwrap(),
+        KeyMaterial::from_jwk(RSA_JWK).unwrap(),
+    ]
+}
+
+pub fn scopes(ids: &[&str]) -> BTreeSet<ScopeId> {
+    ids.iter().map(|s| ScopeId::new(s).unwrap()).collect()
+}
+
+pub fn on_bot(id: &str) -> GrantTarget {
+    GrantTarget::Bot(bot_id(id))
+}
+
+pub fn put_grant(app: &str, target: GrantTarget, ids: &[&str], publish: bool) -> Change {
+    Change::PutGrant { app: client_id(app), target, scopes: scopes(ids), publish }
+}
+
+pub fn view(name: &str) -> Resource {
+    Resource { kind: ResourceKind::View, name: name.into() }
+}
+
+pub fn put_table_grant(app: &str, resource: Resource, permissions: &[Permission]) -> Change {
+    Change::PutTableGrant { app: client_id(app), resource, permissions: permissions.iter().copied().collect() }
+}
+
+/// Account `acme` with two bots, a bot-level and an account-level app, keys and grants.
+pub fn everything() -> Vec<Change> {
+    let mut changes = vec![
+        put_account("acme", &["bots.acme.example", "acme.example"]),
+        put_bot("b1", "acme"),
+        put_bot("b2", "acme"),
+        put_app(unusual_settings("bot-app", "acme", &["b1", "b2"])),
+        put_app(settings("account-app", "acme", &[])),
+    ];
+    let kids = [None, Some("bytes"), Some("pem"), Some("jwk"), Some("rsa")];
+    changes.extend(materials().into_iter().zip(kids).map(|(material, kid)| add_key("bot-app", kid, material)));
+    changes.push(add_key("account-app", Some("pem"), secret("another secret")));
+    changes.push(put_grant("bot-app", on_bot("b1"), &["logs:change_logs", "a"], true));
+    changes.push(put_grant("bot-app", on_bot("b2"), &["b"], false));
+    changes.push(put_grant("account-app", GrantTarget::Account(account_id("acme")), &["c"], true));
+    changes.push(put_table_grant("bot-app", view("orders"), &[Permission::Read, Permission::Delete]));
+    changes.push(put_table_grant("bot-app", Resource { kind: ResourceKind::Table, ..view("orders") }, &[]));
+    changes
+}
+
+fn name(name: &str) -> AuthenticatorName {
+    AuthenticatorName::new(name).unwrap()
+}

@@ -1,0 +1,87 @@
+//! Carrying out changes: each does its work, and leaves a row in the change log and one in the audit.
+
+mod accounts;
+mod apps;
+mod grants;
+mod keys;
+mod trail;
+
+use std::collections::HashMap;
+
+use self::trail::{Trace, Trail};
+use super::load;
+use super::seal::Sealer;
+use super::sqlite::Connection;
+use crate::model::ClientId;
+use crate::registry::{Actor, Change, StoreError, Version};
+
+/// Carries out all the changes in a transaction that the caller has begun and commits, or drops after an error.
+pub async fn carry_out(
+    connection: &mut Connection,
+    sealer: &Sealer,
+    changes: &[Change],
+    actor: &Actor,
+) -> Result<Version, StoreError> {
+    // The write lock is held, so versions can be counted here. The newest row of the log is never deleted.
+    let Version(version) = load::version(connection).await?;
+    let mut writer = Writer { connection, sealer, version, numbers: HashMap::new() };
+    let mut trail = Trail::new(actor);
+    for change in changes {
+        writer.version += 1;
+        let trace = writer.apply(change).await?;
+        trail.add(writer.connection, writer.version, change, trace).await?;
+    }
+    trail.write(writer.connection).await?;
+    if changes.iter().any(|change| matches!(change, Change::PutAccount(_))) {
+        writer.check_hosts().await?;
+    }
+    Ok(Version(writer.version))
+}
+
+struct Writer<'a> {
+    connection: &'a mut Connection,
+    sealer: &'a Sealer,
+    /// Of the change that is being carried out.
+    version: i64,
+    /// Of the apps that this commit has met.
+    numbers: HashMap<ClientId, i64>,
+}
+
+impl Writer<'_> {
+    async fn apply(&mut self, change: &Change) -> Result<Trace, StoreError> {
+        match change {
+            Change::PutAccount(account) => self.put_account(account).await,
+            Change::DeleteAccount(id) => self.delete_account(id).await,
+            Change::PutBot(bot) => self.put_bot(bot).await,
+            Change::DeleteBot(id) => self.delete_bot(id).await,
+            Change::PutApp { settings, is_new } => self.put_app(settings, *is_new).await,
+            Change::DeleteApp(id) => self.delete_app(id).await,
+            Change::AddKey { app, kid, material } => self.add_key(app, kid.as_ref(), material).await,
+            Change::ReplaceKey { app, key, kid, material } => self.replace_key(app, *key, kid.as_ref(), material).await,
+            Change::SetKeyState { app, key, state } => self.set_key_state(app, *key, *state).await,
+            Change::DeleteKey { app, key, .. } => self.delete_key(app, *key).await,
+            Change::PutGrant { app, target, scopes, publish } => self.put_grant(app, target, scopes, *publish).await,
+            Change::DeleteGrant { app, target } => self.delete_grant(app, target).await,
+            Change::PutTableGrant { app, resource, permissions } => {
+                self.put_table_grant(app, resource, *permissions).await
+            }
+            Change::DeleteTableGrant { app, resource } => self.delete_table_grant(app, resource).await,
+        }
+    }
+}
+
+/// What `RETURNING` gave. All rows have to be fetched: sqlx leaves a statement after the first row of `fetch_one`, and
+/// then nobody hears of a reference that the end of the statement finds broken.
+pub fn returned<T>(rows: Vec<T>) -> Result<T, StoreError> {
+    rows.into_iter().next().ok_or_else(|| StoreError::Unavailable("a statement returned no row".into()))
+}
+
+/// The first few of what stands in the way.
+fn named(what: &str, mut ids: Vec<String>, limit: usize) -> Option<String> {
+    if ids.is_empty() {
+        return None;
+    }
+    let more = if ids.len() > limit { " and more" } else { "" };
+    ids.truncate(limit);
+    Some(format!("{what} {}{more}", ids.join(", ")))
+}

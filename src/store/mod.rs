@@ -1,0 +1,113 @@
+//! The registry, kept in SQLite: behind the trait `registry::Repository`, with secrets sealed under a master key.
+//!
+//! `sqlite` is what SQLite alone knows; the SQL of the other files is such that PostgreSQL takes it too.
+
+mod audit;
+mod commit;
+mod error;
+mod load;
+mod master_key;
+mod migrations;
+mod reload;
+mod rows;
+mod seal;
+mod sqlite;
+#[cfg(test)]
+mod tests;
+mod watch;
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+pub use self::audit::AuditRow;
+pub use self::error::{KeyFileError, OpenError};
+pub use self::reload::ReloadOutcome;
+pub use self::watch::Watcher;
+
+use self::seal::{Place, Sealer};
+use self::sqlite::Database;
+use crate::registry::{Actor, Change, Delta, Registry, Repository, StoreError, Version};
+
+/// Where the store is.
+#[derive(Clone, Debug)]
+pub struct StoreSettings {
+    /// `sqlite://` and a path.
+    pub url: String,
+    /// The file with the master key; `master.key` beside the database where none is given.
+    pub key_file: Option<PathBuf>,
+}
+
+/// An open store; copies share its connections.
+#[derive(Clone)]
+pub struct Store {
+    database: Database,
+    sealer: Arc<Sealer>,
+}
+
+impl Store {
+    /// Opens the store, and makes what is missing: folder, database, schema, and the master key if nothing is sealed
+    /// under one.
+    ///
+    /// # Errors
+    /// When it can't be opened, was written by a later release, or was sealed under another master key.
+    pub async fn open(settings: &StoreSettings) -> Result<Self, OpenError> {
+        let database = Database::open(&settings.url).await?;
+        let key_file = settings.key_file.clone().unwrap_or_else(|| database.path().with_file_name("master.key"));
+        let sealed = first_sealed(&database).await.map_err(OpenError::Store)?;
+        let key = match (master_key::read(&key_file).map_err(OpenError::Key)?, &sealed) {
+            (Some(key), _) => key,
+            (None, None) => master_key::make(&key_file).map_err(OpenError::Key)?,
+            (None, Some(_)) => return Err(OpenError::Key(KeyFileError::Missing(key_file))),
+        };
+        let sealer = Sealer::new(&key).map_err(OpenError::Key)?;
+        if let Some((app, number, blob)) = sealed {
+            sealer.check_key(&blob, key_place(&app, number)).map_err(OpenError::Store)?;
+        }
+        Ok(Self { database, sealer: Arc::new(sealer) })
+    }
+
+    /// Waits for what is under way and closes the files; every copy of the store is then of no use.
+    pub async fn close(&self) {
+        self.database.close().await;
+    }
+
+    /// Tells when anyone has committed, without reading the registry.
+    pub fn watch(&self) -> Watcher {
+        Watcher::new(self.database.clone())
+    }
+}
+
+impl Repository for Store {
+    async fn version(&self) -> Result<Version, StoreError> {
+        let mut connection = self.database.readers().acquire().await.map_err(error::failed)?;
+        load::version(&mut connection).await
+    }
+
+    async fn load(&self) -> Result<(Version, Registry), StoreError> {
+        load::everything(&mut *self.database.read().await?, &self.sealer).await
+    }
+
+    async fn changes_since(&self, version: Version) -> Result<Delta, StoreError> {
+        load::changes_since(&mut *self.database.read().await?, &self.sealer, version).await
+    }
+
+    async fn commit(&self, changes: &[Change], actor: &Actor) -> Result<Version, StoreError> {
+        let mut transaction = self.database.write().await?;
+        let version = commit::carry_out(&mut transaction, &self.sealer, changes, actor).await?;
+        transaction.commit().await.map_err(error::failed)?;
+        Ok(version)
+    }
+}
+
+/// A key's row, to which its secret is bound.
+fn key_place(app: &str, number: i64) -> Place<'_> {
+    Place { table: "app_key", owner: app, number }
+}
+
+type SealedKey = (String, i64, Vec<u8>);
+
+async fn first_sealed(database: &Database) -> Result<Option<SealedKey>, StoreError> {
+    let query = "SELECT app.client_id, app_key.number, app_key.sealed \
+                 FROM app_key JOIN app ON app.number = app_key.app WHERE app_key.sealed IS NOT NULL LIMIT 1";
+    sqlx::query_as(query).fetch_optional(database.readers()).await.map_err(error::failed)
+}

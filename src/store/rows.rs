@@ -1,0 +1,231 @@
+//! Rows as the database has them, and the records that they stand for. What can't be read is named, never shown.
+
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use sqlx::{Database, FromRow, Row};
+
+use super::key_place;
+use super::seal::Sealer;
+use super::sqlite::Db;
+use crate::clock::Timestamp;
+use crate::jose::KeyMaterial;
+use crate::model::{Algorithm, ClientId, Family, InvalidId, KeyId, Level};
+use crate::registry::{
+    AppSettings, Grant, GrantTarget, KeyNumber, KeyRecord, KeyState, Permission, Resource, ResourceKind, StoreError,
+    TableGrant,
+};
+
+/// The columns of an [`AppRow`].
+pub const APP_COLUMNS: &str = "number, client_id, name, account, level, authenticators, algorithms, enforce_jti, \
+                               enforce_jwe, require_exp, max_lifetime, enabled, credential_version";
+
+pub struct AppRow {
+    pub number: i64,
+    pub credential_version: i64,
+    client_id: String,
+    name: String,
+    account: String,
+    level: String,
+    authenticators: String,
+    algorithms: String,
+    enforce_jti: bool,
+    enforce_jwe: bool,
+    require_exp: bool,
+    max_lifetime: Option<i64>,
+    enabled: bool,
+}
+
+impl<'r> FromRow<'r, <Db as Database>::Row> for AppRow {
+    fn from_row(row: &'r <Db as Database>::Row) -> Result<Self, sqlx::Error> {
+        Ok(Self {
+            number: row.try_get("number")?,
+            credential_version: row.try_get("credential_version")?,
+            client_id: row.try_get("client_id")?,
+            name: row.try_get("name")?,
+            account: row.try_get("account")?,
+            level: row.try_get("level")?,
+            authenticators: row.try_get("authenticators")?,
+            algorithms: row.try_get("algorithms")?,
+            enforce_jti: row.try_get("enforce_jti")?,
+            enforce_jwe: row.try_get("enforce_jwe")?,
+            require_exp: row.try_get("require_exp")?,
+            max_lifetime: row.try_get("max_lifetime")?,
+            enabled: row.try_get("enabled")?,
+        })
+    }
+}
+
+impl AppRow {
+    /// The settings without the bots, which stand in another table.
+    pub fn into_settings(self) -> Result<AppSettings, StoreError> {
+        let damaged = |what| unreadable(format!("the {what} of app {}", self.client_id));
+        let level = match self.level.as_str() {
+            "bot" => Level::Bot,
+            "account" => Level::Account,
+            _ => return Err(damaged("level")),
+        };
+        Ok(AppSettings {
+            client_id: id(&self.client_id)?,
+            account: id(&self.account)?,
+            level,
+            bots: BTreeSet::new(),
+            authenticators: list(&self.authenticators).ok_or_else(|| damaged("authenticators"))?,
+            algorithms: list(&self.algorithms).ok_or_else(|| damaged("algorithms"))?,
+            enforce_jti: self.enforce_jti,
+            enforce_jwe: self.enforce_jwe,
+            require_exp: self.require_exp,
+            max_lifetime: self.max_lifetime.map(|millis| Duration::from_millis(millis.unsigned_abs())),
+            enabled: self.enabled,
+            name: self.name,
+        })
+    }
+}
+
+/// The columns of a [`KeyRow`].
+pub const KEY_COLUMNS: &str = "app_key.number, app_key.app, kid, kind, sealed, spki, only_algorithm, state, retire_at";
+
+pub struct KeyRow {
+    pub number: i64,
+    pub app: i64,
+    kid: Option<String>,
+    kind: String,
+    sealed: Option<Vec<u8>>,
+    spki: Option<Vec<u8>>,
+    only: Option<String>,
+    state: String,
+    retire_at: Option<i64>,
+}
+
+impl<'r> FromRow<'r, <Db as Database>::Row> for KeyRow {
+    fn from_row(row: &'r <Db as Database>::Row) -> Result<Self, sqlx::Error> {
+        Ok(Self {
+            number: row.try_get("number")?,
+            app: row.try_get("app")?,
+            kid: row.try_get("kid")?,
+            kind: row.try_get("kind")?,
+            sealed: row.try_get("sealed")?,
+            spki: row.try_get("spki")?,
+            only: row.try_get("only_algorithm")?,
+            state: row.try_get("state")?,
+            retire_at: row.try_get("retire_at")?,
+        })
+    }
+}
+
+impl KeyRow {
+    pub fn into_record(self, app: &ClientId, sealer: &Sealer) -> Result<KeyRecord, StoreError> {
+        let damaged = |what| unreadable(format!("the {what} of key {} of app {app}", self.number));
+        let state = match (self.state.as_str(), self.retire_at) {
+            ("active", None) => KeyState::Active,
+            ("retiring", Some(until)) => KeyState::Retiring(Timestamp::from_millis(until)),
+            ("retired", None) => KeyState::Retired,
+            _ => return Err(damaged("state")),
+        };
+        let only = self.only.as_deref().map(str::parse::<Algorithm>).transpose().map_err(|_| damaged("algorithm"))?;
+        let material = match (self.kind.as_str(), self.sealed, self.spki) {
+            ("secret", Some(blob), None) => {
+                KeyMaterial::Secret(sealer.open(&blob, key_place(app.as_str(), self.number))?)
+            }
+            // What is no key after all disables its app alone, when it is compiled.
+            (kind, None, Some(spki)) => {
+                KeyMaterial::Public { family: family(kind).ok_or_else(|| damaged("kind"))?, spki, only }
+            }
+            _ => return Err(damaged("material")),
+        };
+        let kid = self.kid.as_deref().map(id::<KeyId>).transpose()?;
+        Ok(KeyRecord { number: KeyNumber(self.number), kid, material, state })
+    }
+}
+
+/// A state as its two columns.
+pub fn state_columns(state: KeyState) -> (&'static str, Option<i64>) {
+    match state {
+        KeyState::Active => ("active", None),
+        KeyState::Retiring(until) => ("retiring", Some(until.millis())),
+        KeyState::Retired => ("retired", None),
+    }
+}
+
+/// A key's kind as its column.
+pub fn kind_column(material: &KeyMaterial) -> &'static str {
+    match material.family() {
+        Family::Hmac => "secret",
+        Family::Rsa => "rsa",
+        Family::P256 => "p256",
+        Family::P384 => "p384",
+        Family::Ed25519 => "ed25519",
+    }
+}
+
+/// A public key's fingerprint, from its columns.
+pub fn fingerprint(kind: &str, spki: Vec<u8>) -> Option<String> {
+    KeyMaterial::Public { family: family(kind)?, spki, only: None }.fingerprint()
+}
+
+fn family(kind: &str) -> Option<Family> {
+    match kind {
+        "rsa" => Some(Family::Rsa),
+        "p256" => Some(Family::P256),
+        "p384" => Some(Family::P384),
+        "ed25519" => Some(Family::Ed25519),
+        _ => None,
+    }
+}
+
+/// The columns of a [`GrantRow`].
+pub const GRANT_COLUMNS: &str = "app, target_kind, target_id, draft, published";
+pub type GrantRow = (i64, String, String, String, String);
+
+pub fn grant((app, kind, target, draft, published): GrantRow) -> Result<(i64, Grant), StoreError> {
+    let damaged = || unreadable(format!("the grant of app number {app} on {kind} {target}"));
+    let target = match kind.as_str() {
+        "bot" => GrantTarget::Bot(id(&target)?),
+        "account" => GrantTarget::Account(id(&target)?),
+        _ => return Err(damaged()),
+    };
+    let draft = list(&draft).ok_or_else(damaged)?;
+    let published = list(&published).ok_or_else(damaged)?;
+    Ok((app, Grant { target, draft, published }))
+}
+
+/// A grant's target as its two columns.
+pub fn target_columns(target: &GrantTarget) -> (&'static str, &str) {
+    match target {
+        GrantTarget::Bot(bot) => ("bot", bot.as_str()),
+        GrantTarget::Account(account) => ("account", account.as_str()),
+    }
+}
+
+/// The columns of a [`TableGrantRow`].
+pub const TABLE_GRANT_COLUMNS: &str = "app, resource_kind, resource_name, permissions";
+pub type TableGrantRow = (i64, String, String, String);
+
+pub fn table_grant((app, kind, name, permissions): TableGrantRow) -> Result<(i64, TableGrant), StoreError> {
+    let damaged = || unreadable(format!("the grant of app number {app} on {kind} {name}"));
+    let permissions: Vec<Permission> = serde_json::from_str(&permissions).map_err(|_| damaged())?;
+    let kind = [ResourceKind::Table, ResourceKind::View].into_iter().find(|k| k.as_str() == kind);
+    let resource = Resource { kind: kind.ok_or_else(damaged)?, name };
+    Ok((app, TableGrant { resource, permissions: permissions.into_iter().collect() }))
+}
+
+/// An identifier of any type.
+pub fn id<I: TryFrom<String, Error = InvalidId>>(text: &str) -> Result<I, StoreError> {
+    I::try_from(text.to_owned()).map_err(|_| unreadable(format!("the id {text:?}")))
+}
+
+/// A list as its column.
+pub fn json<T: Serialize>(items: impl IntoIterator<Item = T>) -> Result<String, StoreError> {
+    let items: Vec<T> = items.into_iter().collect();
+    serde_json::to_string(&items).map_err(|e| StoreError::Unavailable(e.into()))
+}
+
+fn list<T: DeserializeOwned + Ord>(text: &str) -> Option<BTreeSet<T>> {
+    serde_json::from_str::<Vec<T>>(text).ok().map(|items| items.into_iter().collect())
+}
+
+fn unreadable(what: String) -> StoreError {
+    StoreError::Unreadable(format!("{what} is damaged"))
+}

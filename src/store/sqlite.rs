@@ -1,0 +1,142 @@
+//! What is SQLite alone: where the file is, how it is opened, and how a commit by others is seen.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use sqlx::error::DatabaseError;
+use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous};
+use sqlx::{ConnectOptions as _, Sqlite, SqliteConnection, SqlitePool, Transaction};
+
+use super::error::{OpenError, failed};
+use super::migrations;
+use crate::registry::StoreError;
+
+/// The database that the SQL of this module runs on.
+pub type Db = Sqlite;
+pub type Connection = SqliteConnection;
+
+const READERS: u32 = 4;
+/// How long a commit waits for another process' one; a plan of 100,000 changes holds the lock for seconds.
+const BUSY: Duration = Duration::from_secs(30);
+const RETRY: Duration = Duration::from_millis(20);
+
+/// One connection that writes and a few that read.
+#[derive(Clone)]
+pub struct Database {
+    path: PathBuf,
+    writer: SqlitePool,
+    readers: SqlitePool,
+}
+
+impl Database {
+    /// Makes the file and its folder if they are not there, and brings the schema up to date.
+    pub async fn open(url: &str) -> Result<Self, OpenError> {
+        let path = path_of(url)?;
+        if let Some(folder) = path.parent() {
+            fs::create_dir_all(folder).map_err(|source| OpenError::File { path: folder.into(), source })?;
+        }
+        let broken = |error: sqlx::Error| OpenError::Database { path: path.clone(), source: Box::new(error) };
+        let writer = open_writer(&path).await.map_err(broken)?;
+        migrate(&writer, &path).await?;
+        let read = options(&path).pragma("query_only", "ON");
+        let readers = pool().max_connections(READERS).connect_with(read).await.map_err(broken)?;
+        Ok(Self { path, writer, readers })
+    }
+
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// A transaction that holds the write lock from its start, so that it can't fail half-way for want of it.
+    pub async fn write(&self) -> Result<Transaction<'static, Db>, StoreError> {
+        self.writer.begin_with("BEGIN IMMEDIATE").await.map_err(failed)
+    }
+
+    /// A transaction that sees one state of the database throughout.
+    pub async fn read(&self) -> Result<Transaction<'static, Db>, StoreError> {
+        self.readers.begin().await.map_err(failed)
+    }
+
+    pub fn readers(&self) -> &SqlitePool {
+        &self.readers
+    }
+
+    /// A connection of its own, for [`data_version`].
+    pub async fn connect(&self) -> Result<Connection, StoreError> {
+        options(&self.path).pragma("query_only", "ON").connect().await.map_err(failed)
+    }
+
+    pub async fn close(&self) {
+        self.readers.close().await;
+        self.writer.close().await;
+    }
+}
+
+/// A number that is another one after each commit of any other connection, in this process or another.
+pub async fn data_version(connection: &mut Connection) -> Result<i64, StoreError> {
+    sqlx::query_scalar("PRAGMA data_version").fetch_one(connection).await.map_err(failed)
+}
+
+fn path_of(url: &str) -> Result<PathBuf, OpenError> {
+    let Some(path) = url.strip_prefix("sqlite://") else {
+        // Only the scheme is shown: the rest of a database's URL may hold a password.
+        let given = match url.split_once("://") {
+            Some((scheme, _)) => format!("this build has no store for {scheme}://"),
+            None => "the store's url has no scheme".to_owned(),
+        };
+        return Err(OpenError::Url(format!("{given}; write url = \"sqlite://data/scopegate.db\"")));
+    };
+    if path.is_empty() || path.ends_with('/') {
+        return Err(OpenError::Url(format!("{url} names no file; write url = \"sqlite://data/scopegate.db\"")));
+    }
+    if path == ":memory:" || path.contains('?') {
+        return Err(OpenError::Url(format!("{url}: a store is a file, and takes no options after its path")));
+    }
+    Ok(PathBuf::from(path))
+}
+
+fn options(path: &Path) -> SqliteConnectOptions {
+    SqliteConnectOptions::new()
+        .filename(path)
+        .synchronous(SqliteSynchronous::Full)
+        .busy_timeout(BUSY)
+        .foreign_keys(true)
+        .disable_statement_logging()
+}
+
+/// The change to a write-ahead log does not wait for its lock: of processes that make a store at once, all but one are
+/// told that it is busy, and try again.
+async fn open_writer(path: &Path) -> Result<SqlitePool, sqlx::Error> {
+    let options = options(path).create_if_missing(true).journal_mode(SqliteJournalMode::Wal);
+    let opening = async {
+        loop {
+            match pool().max_connections(1).connect_with(options.clone()).await {
+                Err(sqlx::Error::Database(error)) if is_busy(&*error) => tokio::time::sleep(RETRY).await,
+                opened => return opened,
+            }
+        }
+    };
+    tokio::time::timeout(2 * BUSY, opening).await.unwrap_or(Err(sqlx::Error::PoolTimedOut))
+}
+
+/// SQLITE_BUSY, in the low byte of the extended code.
+fn is_busy(error: &dyn DatabaseError) -> bool {
+    error.code().and_then(|code| code.parse::<i32>().ok()).is_some_and(|code| code & 0xff == 5)
+}
+
+/// A connection to a file does not age.
+fn pool() -> SqlitePoolOptions {
+    SqlitePoolOptions::new().idle_timeout(None).max_lifetime(None).test_before_acquire(false).acquire_timeout(2 * BUSY)
+}
+
+/// In one transaction that holds the write lock: of two processes that start at once, the second finds it done.
+async fn migrate(writer: &SqlitePool, path: &Path) -> Result<(), OpenError> {
+    let broken = |error: sqlx::Error| OpenError::Database { path: path.into(), source: Box::new(error) };
+    let mut transaction = writer.begin_with("BEGIN IMMEDIATE").await.map_err(broken)?;
+    migrations::sqlite().run_direct(None, &mut *transaction, false).await.map_err(|error| match error {
+        sqlx::migrate::MigrateError::VersionMissing(version) => OpenError::NewerSchema { path: path.into(), version },
+        other => OpenError::Database { path: path.into(), source: Box::new(other) },
+    })?;
+    transaction.commit().await.map_err(broken)
+}

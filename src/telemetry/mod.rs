@@ -1,0 +1,11 @@
+//! Logs, metrics and the listener that shows them.
+
+mod access_log;
+mod listener;
+mod logs;
+mod metrics;
+
+pub use access_log::{JsonLog, NoLog};
+pub use listener::{Health, Status};
+pub use logs::install_logs;
+pub use metrics::{MetricsError, install_metrics};
