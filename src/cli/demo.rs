@@ -48,10 +48,10 @@ impl Demo {
         let (stop, stopped) = watch::channel(false);
         let upstream = match &self.upstream {
             Some(url) => url.clone(),
-            None => echo(stopped).await?,
+            None => echo(stopped)?,
         };
         let setting = setting::Setting::new(Clock::System.now())?;
-        let text = setting.configuration(&self.listen, &self.telemetry_listen, &upstream, folder.path());
+        let text = setting::Setting::configuration(&self.listen, &self.telemetry_listen, &upstream, folder.path());
         let config = config::parse("the demo's configuration", &text)?;
         let location = StoreSettings { url: config.store.url.clone(), key_file: None };
         let store = Store::open(&location).await?;
@@ -80,7 +80,7 @@ impl Demo {
 }
 
 /// An upstream of our own, on a port that is free.
-async fn echo(stopped: watch::Receiver<bool>) -> Result<String, Failure> {
+fn echo(stopped: watch::Receiver<bool>) -> Result<String, Failure> {
     let listener = bind_alone(SocketAddr::from(([127, 0, 0, 1], 0)))?;
     let address = listener.local_addr()?;
     let limit = std::time::Duration::from_secs(300);

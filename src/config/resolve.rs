@@ -278,7 +278,7 @@ impl Parts {
                     places.push(placed);
                 }
                 Err((key, why, help)) => {
-                    self.report(&placed.source, &["route", &index, key], format!("route {id}: {why}"), help)
+                    self.report(&placed.source, &["route", &index, key], format!("route {id}: {why}"), help);
                 }
             }
         }

@@ -72,8 +72,7 @@ fn is_hop_by_hop(name: &str) -> bool {
 
 /// In any spelling that some server reads alike: `_` and `.` for `-`.
 fn is_ours(name: &str) -> bool {
-    let is = |known: &&str| same(name, known);
-    is_identity(name) || OURS.iter().any(|k| is(&k)) || begins(name, "x-forwarded-")
+    is_identity(name) || OURS.iter().any(|ours| same(name, ours)) || begins(name, "x-forwarded-")
 }
 
 fn is_identity(name: &str) -> bool {

@@ -166,7 +166,7 @@ impl KeyMaterial {
             return Err(KeyError::WrongFamily(algorithm));
         }
         let verifier = match self {
-            Self::Secret(secret) => Verifier::Hmac(hmac::Key::new(hmac_of(algorithm), secret.expose())),
+            Self::Secret(secret) => Verifier::Hmac(Box::new(hmac::Key::new(hmac_of(algorithm), secret.expose()))),
             Self::Public { spki, .. } => {
                 let key = ParsedPublicKey::new(verification_of(algorithm), spki);
                 Verifier::Public(Box::new(key.map_err(|_| KeyError::Unsupported)?))
@@ -192,7 +192,7 @@ pub struct PreparedKey {
 }
 
 enum Verifier {
-    Hmac(hmac::Key),
+    Hmac(Box<hmac::Key>),
     Public(Box<ParsedPublicKey>),
 }
 

@@ -27,7 +27,7 @@ pub fn read_object(part: Part, bytes: Vec<u8>) -> Result<Claims, TokenError> {
     let mut members = Vec::with_capacity(8);
     let mut fault = None;
     let mut json = serde_json::Deserializer::from_str(&text);
-    let read = Members { text: &text, part, members: &mut members, fault: &mut fault }.deserialize(&mut json);
+    let read = Members { text: &text, part, found: &mut members, fault: &mut fault }.deserialize(&mut json);
     match (fault, read.and_then(|()| json.end())) {
         (Some(fault), _) => Err(fault),
         (None, Err(_)) => Err(TokenError::Json(part)),
@@ -64,7 +64,7 @@ fn depth(text: &[u8]) -> usize {
 struct Members<'a> {
     text: &'a str,
     part: Part,
-    members: &'a mut Vec<(Name, Range<u32>)>,
+    found: &'a mut Vec<(Name, Range<u32>)>,
     fault: &'a mut Option<TokenError>,
 }
 
@@ -83,10 +83,10 @@ impl Members<'_> {
     }
 
     fn check(&self, name: &str) -> Option<TokenError> {
-        if self.members.len() == MAX_MEMBERS {
+        if self.found.len() == MAX_MEMBERS {
             return Some(TokenError::Members { part: self.part, limit: MAX_MEMBERS });
         }
-        let twice = self.members.iter().any(|(known, _)| self.name_of(known) == name);
+        let twice = self.found.iter().any(|(known, _)| self.name_of(known) == name);
         twice.then(|| TokenError::Duplicate { part: self.part, name: name.chars().take(64).collect() })
     }
 }
@@ -122,7 +122,7 @@ impl<'de> Visitor<'de> for Members<'_> {
                 Err(escaped) => Name::Escaped(escaped),
             };
             let value = self.range_of(value.get());
-            self.members.push((name, value));
+            self.found.push((name, value));
         }
         Ok(())
     }

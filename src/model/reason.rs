@@ -52,6 +52,7 @@ macro_rules! reasons {
             }
 
             /// What the caller is told: this reason, or one that gives nothing away to whoever can't sign as the app.
+            #[must_use]
             pub const fn public(self) -> Self {
                 match self { $(Self::$variant => Self::$public,)* }
             }
@@ -206,6 +207,13 @@ reasons! {
     GatewayInternal "gateway.internal" 500 Absent GatewayInternal
         "Something went wrong in the gateway."
         "This is a bug; the log has more under the request id."
+}
+
+/// As its code.
+impl serde::Serialize for Reason {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(self.code())
+    }
 }
 
 impl fmt::Display for Reason {

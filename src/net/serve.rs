@@ -41,7 +41,7 @@ pub type Connections = Arc<AtomicUsize>;
 /// Tells the listeners to stop. Dropping it tells them too.
 pub type Shutdown = watch::Receiver<bool>;
 
-const BUFFER: usize = 64 << 10;
+const BUFFER: u32 = 64 << 10;
 const HEADER_FIELDS: usize = 128;
 
 /// Serves a listener until it is told to stop, then lets the calls in hand finish, however long they take: whoever
@@ -176,14 +176,14 @@ where
         Protocol::Http1 => {
             let mut builder = http1::Builder::new();
             builder.timer(TokioTimer::new()).header_read_timeout(settings.header_timeout);
-            builder.max_buf_size(BUFFER).max_headers(HEADER_FIELDS).pipeline_flush(true);
+            builder.max_buf_size(BUFFER as usize).max_headers(HEADER_FIELDS).pipeline_flush(true);
             let connection = builder.serve_connection(io, service);
             drive(connection, shutdown, http1::Connection::graceful_shutdown).await;
         }
         Protocol::Http2 => {
             let mut builder = http2::Builder::new(TokioExecutor::new());
             builder.timer(TokioTimer::new()).keep_alive_interval(Duration::from_secs(30));
-            builder.max_header_list_size(BUFFER as u32).max_concurrent_streams(256);
+            builder.max_header_list_size(BUFFER).max_concurrent_streams(256);
             builder.initial_stream_window_size(256 << 10).initial_connection_window_size(1 << 20);
             let connection = builder.serve_connection(io, service);
             drive(connection, shutdown, http2::Connection::graceful_shutdown).await;

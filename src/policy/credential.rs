@@ -58,10 +58,8 @@ fn stray(token: &[u8]) -> Option<&'static str> {
 fn missing(headers: &HeaderMap, authenticator: &JwtAuthenticator) -> Refusal {
     let elsewhere = if authenticator.header == header::AUTHORIZATION { "auth" } else { "authorization" };
     let refusal = Refusal::new(Reason::CredentialMissing).expected(shape(authenticator));
-    match headers.contains_key(elsewhere) {
-        true => refusal.found(format!("no {}, but a header {elsewhere}", authenticator.header)),
-        false => refusal.found(format!("no {}", authenticator.header)),
-    }
+    let instead = if headers.contains_key(elsewhere) { format!(", but a header {elsewhere}") } else { String::new() };
+    refusal.found(format!("no {}{instead}", authenticator.header))
 }
 
 fn shape(authenticator: &JwtAuthenticator) -> String {

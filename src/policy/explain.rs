@@ -38,12 +38,8 @@ pub struct Check {
     pub outcome: Outcome,
     /// What was found, where the check passed; what was expected and found instead, where it failed.
     pub detail: String,
-    #[serde(serialize_with = "code", skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub reason: Option<Reason>,
-}
-
-fn code<S: serde::Serializer>(reason: &Option<Reason>, serializer: S) -> Result<S::Ok, S::Error> {
-    reason.map(Reason::code).serialize(serializer)
 }
 
 /// The story of a call.
@@ -51,7 +47,6 @@ fn code<S: serde::Serializer>(reason: &Option<Reason>, serializer: S) -> Result<
 pub struct Explanation {
     pub checks: Vec<Check>,
     /// The first failure, for which the call is refused; none where it goes on.
-    #[serde(serialize_with = "code")]
     pub reason: Option<Reason>,
     /// What to do about it, most likely first.
     pub hints: Vec<String>,

@@ -32,7 +32,7 @@ pub fn read(path: &Path) -> Result<Option<Secret>, KeyFileError> {
     if mode & 0o077 != 0 {
         return Err(KeyFileError::Exposed { path: path.into(), mode });
     }
-    let mut text = Zeroizing::new(Vec::with_capacity(MAX_FILE as usize));
+    let mut text = Zeroizing::new(Vec::with_capacity(64));
     file.take(MAX_FILE).read_to_end(&mut text).map_err(broken)?;
     match STANDARD.decode(text.trim_ascii()) {
         Ok(key) if key.len() == KEY_LEN => Ok(Some(Secret::new(key))),

@@ -61,7 +61,7 @@ impl<'r> FromRow<'r, <Db as Database>::Row> for AppRow {
 impl AppRow {
     /// The settings without the bots, which stand in another table.
     pub fn into_settings(self) -> Result<AppSettings, StoreError> {
-        let damaged = |what| unreadable(format!("the {what} of app {}", self.client_id));
+        let damaged = |what| unreadable(&format!("the {what} of app {}", self.client_id));
         let level = match self.level.as_str() {
             "bot" => Level::Bot,
             "account" => Level::Account,
@@ -117,7 +117,7 @@ impl<'r> FromRow<'r, <Db as Database>::Row> for KeyRow {
 
 impl KeyRow {
     pub fn into_record(self, app: &ClientId, sealer: &Sealer) -> Result<KeyRecord, StoreError> {
-        let damaged = |what| unreadable(format!("the {what} of key {} of app {app}", self.number));
+        let damaged = |what| unreadable(&format!("the {what} of key {} of app {app}", self.number));
         let state = match (self.state.as_str(), self.retire_at) {
             ("active", None) => KeyState::Active,
             ("retiring", Some(until)) => KeyState::Retiring(Timestamp::from_millis(until)),
@@ -180,7 +180,7 @@ pub const GRANT_COLUMNS: &str = "app, target_kind, target_id, draft, published";
 pub type GrantRow = (i64, String, String, String, String);
 
 pub fn grant((app, kind, target, draft, published): GrantRow) -> Result<(i64, Grant), StoreError> {
-    let damaged = || unreadable(format!("the grant of app number {app} on {kind} {target}"));
+    let damaged = || unreadable(&format!("the grant of app number {app} on {kind} {target}"));
     let target = match kind.as_str() {
         "bot" => GrantTarget::Bot(id(&target)?),
         "account" => GrantTarget::Account(id(&target)?),
@@ -204,7 +204,7 @@ pub const TABLE_GRANT_COLUMNS: &str = "app, resource_kind, resource_name, permis
 pub type TableGrantRow = (i64, String, String, String);
 
 pub fn table_grant((app, kind, name, permissions): TableGrantRow) -> Result<(i64, TableGrant), StoreError> {
-    let damaged = || unreadable(format!("the grant of app number {app} on {kind} {name}"));
+    let damaged = || unreadable(&format!("the grant of app number {app} on {kind} {name}"));
     let permissions: Vec<Permission> = serde_json::from_str(&permissions).map_err(|_| damaged())?;
     let kind = [ResourceKind::Table, ResourceKind::View].into_iter().find(|k| k.as_str() == kind);
     let resource = Resource { kind: kind.ok_or_else(damaged)?, name };
@@ -213,7 +213,7 @@ pub fn table_grant((app, kind, name, permissions): TableGrantRow) -> Result<(i64
 
 /// An identifier of any type.
 pub fn id<I: TryFrom<String, Error = InvalidId>>(text: &str) -> Result<I, StoreError> {
-    I::try_from(text.to_owned()).map_err(|_| unreadable(format!("the id {text:?}")))
+    I::try_from(text.to_owned()).map_err(|_| unreadable(&format!("the id {text:?}")))
 }
 
 /// A list as its column.
@@ -226,6 +226,6 @@ fn list<T: DeserializeOwned + Ord>(text: &str) -> Option<BTreeSet<T>> {
     serde_json::from_str::<Vec<T>>(text).ok().map(|items| items.into_iter().collect())
 }
 
-fn unreadable(what: String) -> StoreError {
+fn unreadable(what: &str) -> StoreError {
     StoreError::Unreadable(format!("{what} is damaged"))
 }

@@ -110,7 +110,7 @@ pub fn prove<'a>(
     let (usable, retired): (Vec<_>, Vec<_>) = keys.into_iter().partition(|k| k.state.usable_at(now));
     match usable.into_iter().find(signed_with) {
         Some(key) => Ok((algorithm, key)),
-        None if retired.iter().any(|k| signed_with(k)) => Err(Reason::KeyRetired.into()),
+        None if retired.iter().any(signed_with) => Err(Reason::KeyRetired.into()),
         None => Err(Reason::TokenSignatureInvalid.into()),
     }
 }

@@ -79,7 +79,7 @@ impl Setting {
         })
     }
 
-    pub fn configuration(&self, listen: &SocketAddr, telemetry: &SocketAddr, upstream: &str, folder: &Path) -> String {
+    pub fn configuration(listen: &SocketAddr, telemetry: &SocketAddr, upstream: &str, folder: &Path) -> String {
         let database = folder.join("scopegate.db");
         format!(
             r#"
@@ -134,30 +134,30 @@ scope = "any"
 
     /// A token that is good for a day.
     pub fn token(&self, app: &DemoApp) -> Result<String, Failure> {
-        self.signed(app, &json!({ "appId": app.client_id, "sub": "demo", "exp": self.now.after(DAY).secs() }))
+        signed(app, &json!({ "appId": app.client_id, "sub": "demo", "exp": self.now.after(DAY).secs() }))
     }
 
     /// A token that was good until a minute ago.
     pub fn expired(&self, app: &DemoApp) -> Result<String, Failure> {
         let exp = self.now.before(Duration::from_secs(60)).secs();
-        self.signed(app, &json!({ "appId": app.client_id, "sub": "demo", "exp": exp }))
+        signed(app, &json!({ "appId": app.client_id, "sub": "demo", "exp": exp }))
     }
 
     /// A token that says another subject than was signed.
     pub fn tampered(&self, app: &DemoApp) -> Result<String, Failure> {
-        let (token, other) = (self.token(app)?, self.signed(app, &json!({ "appId": app.client_id, "sub": "root" }))?);
+        let (token, other) = (self.token(app)?, signed(app, &json!({ "appId": app.client_id, "sub": "root" }))?);
         let (signature, payload) = (token.rsplit('.').next(), other.rsplit_once('.').map(|(input, _)| input));
         Ok(format!("{}.{}", payload.unwrap_or_default(), signature.unwrap_or_default()))
     }
 
     /// A token whose claim has a name that is not quite right.
     pub fn misnamed(&self, app: &DemoApp) -> Result<String, Failure> {
-        self.signed(app, &json!({ "appid": app.client_id, "exp": self.now.after(DAY).secs() }))
+        signed(app, &json!({ "appid": app.client_id, "exp": self.now.after(DAY).secs() }))
     }
+}
 
-    fn signed(&self, app: &DemoApp, claims: &Value) -> Result<String, Failure> {
-        Ok(sign(Algorithm::Hs256, None, &claims.to_string(), &SigningKey::from_secret(&app.secret))?)
-    }
+fn signed(app: &DemoApp, claims: &Value) -> Result<String, Failure> {
+    Ok(sign(Algorithm::Hs256, None, &claims.to_string(), &SigningKey::from_secret(&app.secret))?)
 }
 
 const DAY: Duration = Duration::from_secs(24 * 3600);

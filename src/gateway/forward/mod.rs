@@ -25,8 +25,10 @@ use crate::model::{Reason, Refusal, UpstreamName};
 /// The last of the stack: sends the request to its upstream. One per worker, with connections of its own.
 pub struct Forward<B> {
     upstreams: Arc<UpstreamSet>,
-    pools: Arc<Mutex<HashMap<UpstreamName, Arc<Pool<Inbound<B>>>>>>,
+    pools: Arc<Mutex<Pools<B>>>,
 }
+
+type Pools<B> = HashMap<UpstreamName, Arc<Pool<Inbound<B>>>>;
 
 impl<B> Forward<B> {
     pub fn new(upstreams: Arc<UpstreamSet>) -> Self {

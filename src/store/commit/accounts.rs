@@ -6,7 +6,7 @@ use crate::registry::{Account, Bot, DEFAULT_ACCOUNT, StoreError};
 use crate::store::error::{failed, or_missing};
 
 /// How many names a refusal gives.
-const NAMED: usize = 5;
+const NAMED: u8 = 5;
 
 impl Writer<'_> {
     pub(super) async fn put_account(&mut self, account: &Account) -> Result<Trace, StoreError> {
@@ -34,10 +34,10 @@ impl Writer<'_> {
         }
         let before = self.hosts(id).await?.ok_or_else(|| no_account(id))?;
         let apps = "SELECT client_id FROM app WHERE account = $1 ORDER BY client_id LIMIT $2";
-        let apps = named("app", self.names(apps, id.as_str()).await?, NAMED);
+        let apps = named("app", self.names(apps, id.as_str()).await?, NAMED.into());
         let bots = "SELECT id FROM bot WHERE account = $1 ORDER BY id LIMIT $2";
-        let bots = named("bot", self.names(bots, id.as_str()).await?, NAMED);
-        let grants = named("a grant to app", self.granted("account", id.as_str()).await?, NAMED);
+        let bots = named("bot", self.names(bots, id.as_str()).await?, NAMED.into());
+        let grants = named("a grant to app", self.granted("account", id.as_str()).await?, NAMED.into());
         let held: Vec<_> = [apps, bots, grants].into_iter().flatten().collect();
         if !held.is_empty() {
             return Err(StoreError::Conflict(format!("account {id} can't be deleted: it has {}", held.join(", and "))));
@@ -66,21 +66,21 @@ impl Writer<'_> {
         let query = "INSERT INTO bot (id, account) VALUES ($1, $2) ON CONFLICT (id) DO UPDATE SET account = $2";
         let query = sqlx::query(query).bind(bot.id.as_str()).bind(bot.account.as_str());
         query.execute(&mut *self.connection).await.map_err(|e| or_missing(e, || no_account_text(&bot.account)))?;
-        Ok(Trace { before: before.map(bot_json), after: Some(bot_json(bot.account.to_string())) })
+        Ok(Trace { before: before.as_deref().map(bot_json), after: Some(bot_json(bot.account.as_str())) })
     }
 
     pub(super) async fn delete_bot(&mut self, id: &BotId) -> Result<Trace, StoreError> {
         let before = self.account_of(id).await?.ok_or_else(|| StoreError::Conflict(no_bot(id.as_str())))?;
         let apps = "SELECT client_id FROM app JOIN app_bot ON app_bot.app = app.number WHERE bot = $1 \
                     ORDER BY client_id LIMIT $2";
-        let apps = named("app", self.names(apps, id.as_str()).await?, NAMED);
-        let grants = named("a grant to app", self.granted("bot", id.as_str()).await?, NAMED);
+        let apps = named("app", self.names(apps, id.as_str()).await?, NAMED.into());
+        let grants = named("a grant to app", self.granted("bot", id.as_str()).await?, NAMED.into());
         if let Some(held) = apps.or(grants) {
             return Err(StoreError::Conflict(format!("bot {id} can't be deleted: it is named by {held}")));
         }
         let query = sqlx::query("DELETE FROM bot WHERE id = $1").bind(id.as_str());
         query.execute(&mut *self.connection).await.map_err(failed)?;
-        Ok(Trace { before: Some(bot_json(before)), after: None })
+        Ok(Trace { before: Some(bot_json(&before)), after: None })
     }
 
     /// The account's hosts; none where there is no such account.
@@ -104,13 +104,13 @@ impl Writer<'_> {
     async fn granted(&mut self, kind: &str, id: &str) -> Result<Vec<String>, StoreError> {
         let query = "SELECT client_id FROM app JOIN app_grant ON app_grant.app = app.number \
                      WHERE target_id = $1 AND target_kind = $3 ORDER BY client_id LIMIT $2";
-        let query = sqlx::query_scalar(query).bind(id).bind(NAMED as i64 + 1).bind(kind);
+        let query = sqlx::query_scalar(query).bind(id).bind(i64::from(NAMED) + 1).bind(kind);
         query.fetch_all(&mut *self.connection).await.map_err(failed)
     }
 
     /// A few names and one more, which shows that there are more.
     async fn names(&mut self, query: &'static str, id: &str) -> Result<Vec<String>, StoreError> {
-        let query = sqlx::query_scalar(query).bind(id).bind(NAMED as i64 + 1);
+        let query = sqlx::query_scalar(query).bind(id).bind(i64::from(NAMED) + 1);
         query.fetch_all(&mut *self.connection).await.map_err(failed)
     }
 }
@@ -127,6 +127,6 @@ pub fn no_bot(id: &str) -> String {
     format!("bot {id} does not exist")
 }
 
-fn bot_json(account: String) -> Value {
+fn bot_json(account: &str) -> Value {
     json!({ "account": account })
 }
