@@ -3,4 +3,5 @@
 #![expect(clippy::unwrap_used, clippy::panic, reason = "a test stops where something is not as it says")]
 
 mod harness;
+mod interop;
 mod kore;

@@ -10,7 +10,7 @@ pub struct App {
     pub bots: Vec<String>,
     /// On each of its bots, or on its account if it has none.
     pub scopes: Vec<String>,
-    pub algorithm: String,
+    pub algorithms: Vec<String>,
     /// Keys of `[[app]]` more, as TOML lines.
     pub settings: String,
     /// The lines of `[[key]]`.
@@ -26,14 +26,14 @@ impl App {
             account: account.into(),
             bots: text(bots),
             scopes: text(scopes),
-            algorithm: "HS256".into(),
+            algorithms: vec!["HS256".into()],
             settings: String::new(),
             key: format!("secret = {:?}", secret_of(client_id)),
         }
     }
 
-    pub fn algorithm(self, algorithm: &str) -> Self {
-        Self { algorithm: algorithm.into(), ..self }
+    pub fn algorithms(self, algorithms: &[&str]) -> Self {
+        Self { algorithms: algorithms.iter().map(|&a| a.to_owned()).collect(), ..self }
     }
 
     pub fn settings(self, settings: &str) -> Self {
@@ -76,12 +76,12 @@ impl Registry {
     }
 
     pub fn app(mut self, app: &App) -> Self {
-        let App { client_id, account, bots, scopes, algorithm, settings, key } = app;
+        let App { client_id, account, bots, scopes, algorithms, settings, key } = app;
         let level = if bots.is_empty() { "account" } else { "bot" };
         _ = writeln!(
             self.0,
             "[[app]]\nclient_id = {client_id:?}\nname = \"named {client_id}\"\naccount = {account:?}\nlevel = {level:?}\n\
-             bots = {bots:?}\nalgorithms = [{algorithm:?}]\n{settings}\n[[key]]\napp = {client_id:?}\n{key}"
+             bots = {bots:?}\nalgorithms = {algorithms:?}\n{settings}\n[[key]]\napp = {client_id:?}\n{key}"
         );
         if scopes.is_empty() {
             return self;

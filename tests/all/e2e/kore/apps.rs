@@ -47,7 +47,7 @@ fn f012_scopes_go_to_apps_that_sign_with_hs256_alone() {
     for algorithm in ["HS512", "RS256"] {
         let key =
             if algorithm == "RS256" { format!("public_key = '''{}'''", super::tokens::rsa().public) } else { ci().key };
-        let app = App::new("f012", ACCOUNT, &[BOT], &["logs:change_logs"]).algorithm(algorithm).key(key);
+        let app = App::new("f012", ACCOUNT, &[BOT], &["logs:change_logs"]).algorithms(&[algorithm]).key(key);
         let registry = Registry::new().account(ACCOUNT, &[BOT]).app(&app);
         world.gateway.setup.write("f012.toml", registry.as_str());
         let refused = world.gateway.setup.run(&["apply", "-f", "f012.toml"]);
@@ -71,9 +71,10 @@ fn f012_scopes_go_to_apps_that_sign_with_hs256_alone() {
 fn f083_an_app_with_a_public_key_is_known_by_its_signature() {
     let rsa = super::tokens::rsa();
     let upstream = Recorder::start();
-    let pem =
-        App::new("f083-pem", ACCOUNT, &[BOT], &[]).algorithm("RS256").key(format!("public_key = '''{}'''", rsa.public));
-    let jwk = App::new("f083-jwk", ACCOUNT, &[BOT], &[]).algorithm("RS256").key(format!("jwk = {}", rsa.jwk));
+    let pem = App::new("f083-pem", ACCOUNT, &[BOT], &[])
+        .algorithms(&["RS256"])
+        .key(format!("public_key = '''{}'''", rsa.public));
+    let jwk = App::new("f083-jwk", ACCOUNT, &[BOT], &[]).algorithms(&["RS256"]).key(format!("jwk = {}", rsa.jwk));
     let registry = Registry::new().account(ACCOUNT, &[BOT]).apps(&[pem.clone(), jwk.clone()]);
     let gateway = Gateway::start(Setup::kore(&upstream.url(), ""), &registry);
     for app in [pem, jwk] {

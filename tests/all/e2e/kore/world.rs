@@ -190,7 +190,7 @@ pub const FIXTURE_SECRET: &str = "Vb1vQ0m7m0l5x3Yw8s0uN2kQ9rT4eZ6hJ1pL5cX7dA8=";
 
 /// Signs with HS512: an SDK app, which holds no scopes.
 pub fn sdk() -> App {
-    App::new("cs-51251251-0000-5000-8000-00000000f012", ACCOUNT, &[BOT], &[]).algorithm("HS512")
+    App::new("cs-51251251-0000-5000-8000-00000000f012", ACCOUNT, &[BOT], &[]).algorithms(&["HS512"])
 }
 
 /// Wants every token to have an end.
