@@ -6,3 +6,4 @@ mod policy;
 mod record;
 mod stack;
 mod support;
+mod tokens;

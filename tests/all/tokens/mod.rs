@@ -1,0 +1,3 @@
+//! Tokens that were changed, tokens of others, and vectors of others.
+
+mod keys;
