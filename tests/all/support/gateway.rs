@@ -91,7 +91,12 @@ impl Gateway {
     pub fn change(&self, change: impl FnOnce(&mut Registry)) {
         let mut registry = registry::registry();
         change(&mut registry);
-        self.gate.live.store(state(registry));
+        let registry = Snapshot::new(Version(2), registry);
+        self.gate.live.update(|now| State {
+            routes: Arc::clone(&now.routes),
+            scopes: Arc::clone(&now.scopes),
+            registry: registry.clone(),
+        });
     }
 
     pub fn limit(&self, change: impl FnOnce(&mut Limits)) {
