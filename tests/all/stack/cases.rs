@@ -108,6 +108,14 @@ fn requests() -> Vec<Case> {
             .kore(None)
             .log(None, Some("more than one Host"))
             .call(|format, _| any(format, &Token::of(BOT)).header("host", HOST)),
+        Case::new("another host than the target's", Reason::RequestInvalid, (400, "request.invalid"))
+            .kore(None)
+            .log(None, Some("a Host other than the target's authority"))
+            .call(|format, _| any(format, &Token::of(BOT)).uri("http://acme.example/problem/any")),
+        Case::new("no host", Reason::RequestInvalid, (400, "request.invalid"))
+            .kore(None)
+            .log(None, Some("no Host"))
+            .call(|_, _| Request::get("/problem/any")),
         Case::new("a header of 9,000 bytes", Reason::RequestHeadersTooLarge, (431, "request.headers_too_large"))
             .kore(None)
             .call(|format, _| any(format, &Token::of(BOT)).header("x-long", "x".repeat(9000))),

@@ -146,3 +146,25 @@ async fn a_host_of_an_account_is_closed_to_apps_of_others() {
         assert_eq!((reply.status, reply.log.host.as_deref()), (status, Some("acme.example")), "{app}");
     }
 }
+
+#[tokio::test]
+async fn a_whole_uri_goes_on_as_its_path() {
+    let gateway = Gateway::new();
+    let request = Format::Problem.request("GET", "/any", &Token::of(ACCOUNT).make());
+    let request = request.uri("http://BOTS.example/problem/any?x=1").body(Script::empty()).unwrap();
+    assert_eq!(gateway.call(request).await.status, 200);
+    assert_eq!(gateway.leaf.take_one().uri, "/problem/any?x=1");
+}
+
+#[tokio::test]
+async fn a_path_is_sent_as_it_came_and_judged_as_it_reads() {
+    let gateway = Gateway::new();
+    let token = Token::of(crate::support::registry::TABLES).make();
+    let request = Format::Problem.request("GET", "/tables/caf%C3%A9", &token).body(Script::empty()).unwrap();
+    assert_eq!(gateway.call(request).await.log.expected.as_deref(), Some("read on table \"café\""));
+    let request = Format::Problem.request("GET", "/tables/orders%20", &token).body(Script::empty()).unwrap();
+    assert_eq!(gateway.call(request).await.status, 403);
+    let request = Format::Problem.request("GET", "/tables/orders?%2e%2e", &token).body(Script::empty()).unwrap();
+    assert_eq!(gateway.call(request).await.status, 200);
+    assert_eq!(gateway.leaf.take_one().uri, "/problem/tables/orders?%2e%2e");
+}
