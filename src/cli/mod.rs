@@ -73,3 +73,15 @@ fn block_on<F: Future<Output = Result<ExitCode, Failure>>>(command: F) -> Result
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     runtime.map_err(|error| Failure::new(format!("the system refused a runtime: {error}")))?.block_on(command)
 }
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory as _;
+
+    use super::*;
+
+    #[test]
+    fn the_arguments_of_every_command_are_consistent() {
+        Arguments::command().debug_assert();
+    }
+}

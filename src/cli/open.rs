@@ -13,7 +13,7 @@ use crate::store::{Store, StoreSettings};
 #[derive(Debug, Args)]
 pub(super) struct ConfigArgument {
     /// The configuration file
-    #[arg(short = 'c', long = "config", value_name = "FILE", default_value = "config/scopegate.toml")]
+    #[arg(id = "config", short = 'c', long, value_name = "FILE", default_value = "config/scopegate.toml")]
     pub path: PathBuf,
 }
 

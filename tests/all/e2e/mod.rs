@@ -1,0 +1,7 @@
+//! End to end: the real binary as a process, reached over sockets, in front of upstreams that record what they get.
+
+#![expect(clippy::unwrap_used, clippy::panic, reason = "a test stops where something is not as it says")]
+
+mod harness;
+mod interop;
+mod kore;
