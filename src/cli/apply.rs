@@ -4,7 +4,7 @@ use std::process::ExitCode;
 use clap::Args;
 
 use super::Failure;
-use super::open::{ConfigArgument, actor, open_store};
+use super::open::{ConfigArgument, actor, make_store};
 use crate::config::{ConfigError, RegistryFile};
 use crate::registry::{Change, GrantRules, Plan, PlanOptions, Repository as _};
 use crate::store::Store;
@@ -22,13 +22,13 @@ pub(super) struct Apply {
     /// Print what would change, and change nothing; exit status 2 if there is anything
     #[arg(long)]
     dry_run: bool,
-    /// Leave grants to bots as drafts
+    /// Leave grants to bots as drafts; grants to accounts are live at once
     #[arg(long)]
     draft: bool,
     /// Delete what the file does not name
     #[arg(long)]
     prune: bool,
-    /// For the audit
+    /// Why, for the audit
     #[arg(long, value_name = "TEXT")]
     why: Option<String>,
 }
@@ -37,7 +37,7 @@ impl Apply {
     pub async fn run(self) -> Result<ExitCode, Failure> {
         let config = self.config.load()?;
         let file = RegistryFile::load(&self.file)?;
-        let store = open_store(&config).await?;
+        let store = make_store(&config).await?;
         let options = PlanOptions { prune: self.prune, draft: self.draft };
         let plan = plan(&store, &file, &config.grants, options).await?;
         for change in &plan.0 {

@@ -82,7 +82,7 @@ async fn fields_of_one_connection_and_those_that_have_another_request_judged_end
     let seen = gateway.leaf.take_one();
     let mut names: Vec<_> = seen.headers.keys().map(http::HeaderName::as_str).collect();
     names.sort_unstable();
-    let ours = ["x-forwarded-host", "x-request-id", "x-scopegate-account", "x-scopegate-app", "x-scopegate-scopes"];
+    let ours = ["x-forwarded-host", "x-request-id", "x-scopegate-account", "x-scopegate-app"];
     let wanted: Vec<_> = ["accept"].into_iter().chain(ours).collect();
     assert_eq!(names, wanted);
 }
