@@ -2,6 +2,7 @@
 #![expect(clippy::unwrap_used, clippy::panic, reason = "a test stops where something is not as it says")]
 
 mod axum;
+mod documents;
 mod e2e;
 mod policy;
 mod record;
