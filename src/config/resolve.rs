@@ -249,7 +249,8 @@ impl Parts {
             match resolved {
                 Ok(authenticator) => _ = authenticators.insert(name, Arc::new(authenticator)),
                 Err((key, why)) => {
-                    let message = format!("authenticator.{name}: {why}");
+                    let dot = if key.is_empty() { "" } else { "." };
+                    let message = format!("authenticator.{name}{dot}{key}: {why}");
                     self.report(&source, &["authenticator", &name, key], message, None);
                 }
             }

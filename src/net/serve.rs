@@ -176,7 +176,9 @@ where
         Protocol::Http1 => {
             let mut builder = http1::Builder::new();
             builder.timer(TokioTimer::new()).header_read_timeout(settings.header_timeout);
-            builder.max_buf_size(BUFFER as usize).max_headers(HEADER_FIELDS).pipeline_flush(true);
+            // Deliberately without pipeline_flush: hyper then buffers answers without bound, and while a byte of the next
+            // request is waiting it sends nothing at all, not even that the request is malformed.
+            builder.max_buf_size(BUFFER as usize).max_headers(HEADER_FIELDS);
             let connection = builder.serve_connection(io, service);
             drive(connection, shutdown, http1::Connection::graceful_shutdown).await;
         }

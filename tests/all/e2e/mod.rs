@@ -5,3 +5,5 @@
 mod harness;
 mod interop;
 mod kore;
+mod operation;
+mod protocol;

@@ -77,10 +77,11 @@ impl Registry {
 
     pub fn app(mut self, app: &App) -> Self {
         let App { client_id, account, bots, scopes, algorithms, settings, key } = app;
+        let name = format!("named {client_id}");
         let level = if bots.is_empty() { "account" } else { "bot" };
         _ = writeln!(
             self.0,
-            "[[app]]\nclient_id = {client_id:?}\nname = \"named {client_id}\"\naccount = {account:?}\nlevel = {level:?}\n\
+            "[[app]]\nclient_id = {client_id:?}\nname = {name:?}\naccount = {account:?}\nlevel = {level:?}\n\
              bots = {bots:?}\nalgorithms = {algorithms:?}\n{settings}\n[[key]]\napp = {client_id:?}\n{key}"
         );
         if scopes.is_empty() {

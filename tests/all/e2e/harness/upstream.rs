@@ -156,8 +156,15 @@ async fn answer(
     let Answer { response, trailers } = (recording.respond)(&seen);
     recording.seen.lock().unwrap().push(seen);
     let (head, data) = response.into_parts();
-    let body = Full::new(data).with_trailers(std::future::ready(trailers.map(Ok)));
-    Ok(Response::from_parts(head, body.boxed_unsync()))
+    let body = match trailers {
+        None => Full::new(data).boxed_unsync(),
+        // Mapped, it tells no length: only a chunked body has trailers.
+        Some(trailers) => {
+            let body = Full::new(data).map_frame(|frame| frame);
+            body.with_trailers(std::future::ready(Some(Ok(trailers)))).boxed_unsync()
+        }
+    };
+    Ok(Response::from_parts(head, body))
 }
 
 /// An upstream that is a script: it runs for each connection, on a thread of its own.

@@ -1,0 +1,113 @@
+//! Coming up and going down.
+
+use std::io::Write as _;
+use std::net::TcpStream;
+use std::sync::{Mutex, mpsc};
+use std::time::Duration;
+
+use super::{call, ci, registry, start};
+use crate::e2e::harness::{Call, Connection, Gateway, Scripted, Setup, eventually, read_head, texts};
+
+/// An upstream that answers when it is told to, and tells when it was asked.
+fn waiting() -> (Scripted, mpsc::Sender<()>, mpsc::Receiver<()>) {
+    let ((answer, wait), (tell, asked)) = (mpsc::channel(), mpsc::channel());
+    let (wait, tell) = (Mutex::new(wait), Mutex::new(tell));
+    let upstream = Scripted::start(move |mut stream, _| {
+        read_head(&mut stream);
+        tell.lock().unwrap().send(()).unwrap();
+        _ = wait.lock().unwrap().recv_timeout(Duration::from_secs(20));
+        _ = stream.write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nlate");
+    });
+    (upstream, answer, asked)
+}
+
+#[test]
+fn a_call_in_hand_finishes_after_sigterm_and_new_connections_are_refused() {
+    let (upstream, answer, asked) = waiting();
+    let mut gateway = Gateway::start(Setup::kore(&upstream.url(), ""), &registry(&[ci()]));
+    let mut in_hand = Connection::open(gateway.proxy);
+    in_hand.send(&call(&ci()).bytes());
+    asked.recv_timeout(Duration::from_secs(10)).unwrap();
+    let mut idle = Connection::open(gateway.proxy);
+    assert_eq!(idle.call(&Call::get("/nowhere")).status, 404);
+
+    gateway.signal("TERM");
+    eventually("new connections are refused", || TcpStream::connect(gateway.proxy).is_err().then_some(()));
+    assert!(idle.is_closed(), "a connection without a call is closed");
+    let is_ready =
+        TcpStream::connect(gateway.telemetry).is_ok_and(|_| Call::get("/readyz").to(gateway.telemetry).status == 200);
+    assert!(!is_ready, "/readyz no longer says so");
+    assert!(gateway.is_running());
+
+    answer.send(()).unwrap();
+    let reply = in_hand.read(false).unwrap();
+    assert_eq!((reply.status, reply.body.as_slice()), (200, &b"late"[..]));
+    let (status, out, err) = gateway.wait();
+    assert_eq!(status.code(), Some(0), "{err}");
+    assert!(err.contains("draining") && err.contains("stopped"), "{err}");
+    assert!(out.lines().last().unwrap().contains("\"outcome\":\"complete\""), "the last call is in the log: {out}");
+}
+
+#[test]
+fn the_drain_time_ends_a_call_that_does_not_end_by_itself() {
+    let (upstream, _answer, asked) = waiting();
+    let setup = Setup::kore(&upstream.url(), "");
+    setup.edit("workers = 1", "workers = 1\ntimeouts = { drain = \"300ms\" }");
+    let mut gateway = Gateway::start(setup, &registry(&[ci()]));
+    let mut in_hand = Connection::open(gateway.proxy);
+    in_hand.send(&call(&ci()).bytes());
+    asked.recv_timeout(Duration::from_secs(10)).unwrap();
+    gateway.signal("TERM");
+    let (status, _, err) = gateway.wait();
+    assert_eq!(status.code(), Some(0), "{err}");
+    assert!(err.contains("calls were still in hand when the drain time was over"), "{err}");
+    assert!(in_hand.read(false).is_err());
+}
+
+#[test]
+fn a_second_signal_ends_it_at_once() {
+    let (upstream, _answer, asked) = waiting();
+    let mut gateway = Gateway::start(Setup::kore(&upstream.url(), ""), &registry(&[ci()]));
+    let mut in_hand = Connection::open(gateway.proxy);
+    in_hand.send(&call(&ci()).bytes());
+    asked.recv_timeout(Duration::from_secs(10)).unwrap();
+    gateway.signal("TERM");
+    gateway.await_event("draining");
+    gateway.signal("TERM");
+    assert_eq!(gateway.wait().0.code(), Some(1));
+}
+
+#[test]
+fn check_live_says_whether_the_gateway_takes_calls() {
+    let (mut gateway, _upstream) = start(&registry(&[]));
+    let listen = gateway.telemetry.to_string();
+    let environment = [("SCOPEGATE__TELEMETRY__LISTEN", listen.as_str())];
+    let live = gateway.setup.run_with(&["check", "--live"], &environment);
+    assert_eq!((live.status.code(), texts(&live).0.as_str()), (Some(0), "ready\n"));
+    for (path, status) in [("/healthz", 200), ("/readyz", 200), ("/metrics", 200), ("/", 404)] {
+        assert_eq!(Call::get(path).to(gateway.telemetry).status, status, "{path}");
+    }
+    assert_eq!(Call::post("/readyz", "").to(gateway.telemetry).status, 405);
+    gateway.signal("TERM");
+    gateway.wait();
+    let dead = gateway.setup.run_with(&["check", "--live"], &environment);
+    assert_eq!(dead.status.code(), Some(1));
+    assert!(texts(&dead).1.contains("no connection"), "{}", texts(&dead).1);
+}
+
+#[test]
+fn workers_share_the_port_and_the_state() {
+    let setup = Setup::kore(&Scripted::saying(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n").url(), "");
+    setup.edit("workers = 1", "workers = 4");
+    let gateway = Gateway::start(setup, &registry(&[ci()]));
+    for _ in 0..32 {
+        assert_eq!(gateway.call(&call(&ci())).status, 200);
+    }
+    // A jti is used up for all workers.
+    let once = crate::e2e::harness::Token::of("ci").claim("jti", "once").sign(ci().secret());
+    let statuses: Vec<_> = (0..16).map(|_| gateway.call(&Call::get(super::PATH).auth(&once)).status).collect();
+    assert_eq!(statuses.iter().filter(|s| **s == 200).count(), 1, "{statuses:?}");
+    let changed = registry(&[ci().settings("enabled = false")]);
+    gateway.apply_until(&changed, "the change acts", || gateway.call(&call(&ci())).status == 401);
+    assert!((0..32).all(|_| gateway.call(&call(&ci())).status == 401), "on every worker");
+}
