@@ -46,11 +46,11 @@ impl Apply {
         if plan.0.is_empty() {
             println!("nothing to change");
         } else if self.dry_run {
-            println!("{} changes; nothing was changed (dry run)", plan.0.len());
+            println!("{}; nothing was changed (dry run)", changes(plan.0.len()));
             return Ok(ExitCode::from(2));
         } else {
             let version = store.commit(&plan.0, &actor(self.why)).await?;
-            println!("{} changes applied; the registry is at version {}", plan.0.len(), version.0);
+            println!("{} applied; the registry is at version {}", changes(plan.0.len()), version.0);
             if plan.0.iter().any(|c| matches!(c, Change::PutGrant { publish: false, .. })) {
                 println!("drafts are not live: apply the file without --draft to publish them");
             }
@@ -58,6 +58,10 @@ impl Apply {
         store.close().await;
         Ok(ExitCode::SUCCESS)
     }
+}
+
+fn changes(count: usize) -> String {
+    if count == 1 { "1 change".into() } else { format!("{count} changes") }
 }
 
 /// What has to change, or every error of the file at its line.
