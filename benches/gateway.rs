@@ -1,1 +1,162 @@
-fn main() {}
+//! What a call costs, step by step and as a whole. Each result is checked once before it is timed.
+#![expect(clippy::unwrap_used, clippy::panic, reason = "a bench stops where something is not as it says")]
+
+use std::convert::Infallible;
+use std::future::{Future as _, Ready, ready};
+use std::hint::black_box;
+use std::pin::pin;
+use std::sync::Arc;
+use std::task::{Context, Poll, Waker};
+
+use bytes::Bytes;
+use criterion::{BatchSize, Criterion, criterion_group, criterion_main};
+use http::{Method, Request, Response};
+use http_body::Body as _;
+use http_body_util::Empty;
+use jsonwebtoken::Algorithm;
+use scopegate::gateway::{AccessLog, Entry, Gate, Outbound, Refused, stack};
+use scopegate::jose::Compact;
+use scopegate::policy::{Found, Requirement, RouteTable, authorize};
+use scopegate::registry::{Snapshot, Version};
+use scopegate::verify::{TokenRules, Verifier};
+use tower::Service;
+
+use support::registry::{ACCOUNT, BOT, registry};
+use support::routes::{anonymous, route, token_settings};
+use support::{Format, Gateway, Token, now};
+
+#[path = "../tests/all/support/mod.rs"]
+#[expect(dead_code, unused_imports, reason = "benches use a part of what tests use")]
+mod support;
+
+const CACHE: u64 = 1 << 20;
+
+fn parse(c: &mut Criterion) {
+    for algorithm in [Algorithm::HS256, Algorithm::RS256] {
+        let token = Token::of(ACCOUNT).signed(algorithm).make();
+        assert!(Compact::parse(token.as_bytes(), 4096).is_ok());
+        c.bench_function(&format!("parse/{algorithm:?}"), |b| {
+            b.iter(|| Compact::parse(black_box(token.as_bytes()), 4096));
+        });
+    }
+}
+
+fn verify(c: &mut Criterion) {
+    let rules = TokenRules::new(token_settings("bench"));
+    let snapshot = Snapshot::new(Version(1), registry());
+    let mut time = |name: &str, verifier: &Verifier, algorithm| {
+        let token = Token::of(ACCOUNT).signed(algorithm).make();
+        let verify = || verifier.verify(black_box(token.as_bytes()), &rules, &snapshot, now());
+        assert_eq!(verify().unwrap().app().client_id.as_str(), ACCOUNT);
+        c.bench_function(&format!("verify/{name}/{algorithm:?}"), |b| b.iter(verify));
+    };
+    let algorithms =
+        [Algorithm::HS256, Algorithm::RS256, Algorithm::PS256, Algorithm::ES256, Algorithm::ES384, Algorithm::EdDSA];
+    for algorithm in algorithms {
+        time("uncached", &Verifier::new(0), algorithm);
+    }
+    time("cached", &Verifier::new(CACHE), Algorithm::HS256);
+    time("cached", &Verifier::new(CACHE), Algorithm::RS256);
+}
+
+/// The routes of the kore profile, all of them open.
+fn kore() -> RouteTable {
+    let profile: toml_edit::DocumentMut = include_str!("../config/profiles/kore.toml").parse().unwrap();
+    let entries = profile["route"].as_array_of_tables().unwrap();
+    let routes = entries.iter().map(|entry| {
+        let methods = entry["methods"].as_array().unwrap().iter();
+        let methods: Vec<Method> = methods.map(|m| m.as_str().unwrap().parse().unwrap()).collect();
+        let (id, path) = (entry["id"].as_str().unwrap(), entry["path"].as_str().unwrap());
+        Arc::new(route(id, &methods, path, &anonymous(), Requirement::Nothing))
+    });
+    RouteTable::new(routes.collect()).unwrap()
+}
+
+fn routes(c: &mut Criterion) {
+    let table = kore();
+    assert!(table.routes().len() > 80, "the table of a whole platform");
+    let paths = [("first", "/api/public/uploadfile", Method::POST), ("deep", DEEP, Method::POST)];
+    for (name, path, method) in paths {
+        let Found::Route { route, .. } = table.find("bots.example", &method, path) else { panic!("no route: {path}") };
+        assert!(route.methods.contains(&method));
+        c.bench_function(&format!("route/{name}"), |b| {
+            b.iter(|| matches!(table.find("bots.example", &method, black_box(path)), Found::Route { .. }));
+        });
+    }
+    assert!(matches!(table.find("bots.example", &Method::GET, "/api/public/nowhere"), Found::Nothing));
+    c.bench_function("route/none", |b| {
+        b.iter(|| matches!(table.find("bots.example", &Method::GET, black_box("/api/public/nowhere")), Found::Nothing));
+    });
+}
+
+const DEEP: &str = "/api/public/bot/st-0c6e2d3a-9e8f-5c62-8a57-1d2f3e4a5b6c/import/botfunctions";
+
+fn authorization(c: &mut Criterion) {
+    let snapshot = Snapshot::new(Version(1), registry());
+    let (table, path) = (support::routes::table(), "/kore/bot/st-1/logs");
+    let Found::Route { route, pattern, params } = table.find("", &Method::GET, path) else { panic!("no route") };
+    let pattern = &route.patterns[pattern];
+    for (level, id) in [("bot", BOT), ("account", ACCOUNT)] {
+        let app = snapshot.app(id).unwrap();
+        let judge = || authorize(black_box(app), route, pattern, &params, path, None, &snapshot);
+        assert_eq!(judge().unwrap().bot.unwrap().as_str(), "st-1");
+        c.bench_function(&format!("authorize/{level}"), |b| b.iter(judge));
+    }
+}
+
+/// A log that keeps nothing.
+struct Silence;
+
+impl AccessLog for Silence {
+    fn write(&self, entry: &Entry<'_>) {
+        black_box(entry.status);
+    }
+}
+
+type Leaf = fn(Outbound<Empty<Bytes>>) -> Ready<Result<Response<Empty<Bytes>>, Refused>>;
+
+/// A call whose leaf answers at once never waits.
+fn answer<S, R>(service: &mut S, request: Request<Empty<Bytes>>) -> u16
+where
+    S: Service<Request<Empty<Bytes>>, Response = Response<R>, Error = Infallible>,
+    R: http_body::Body<Data = Bytes>,
+{
+    let mut context = Context::from_waker(Waker::noop());
+    let Poll::Ready(Ok(response)) = pin!(service.call(request)).poll(&mut context) else { panic!("it waits") };
+    let status = response.status().as_u16();
+    let mut body = pin!(response.into_body());
+    while !body.is_end_stream() {
+        if !matches!(body.as_mut().poll_frame(&mut context), Poll::Ready(Some(Ok(_)))) {
+            break;
+        }
+    }
+    status
+}
+
+fn whole(c: &mut Criterion) {
+    let leaf: Leaf = |_| ready(Ok(Response::new(Empty::new())));
+    let cases = [
+        ("cached/HS256", CACHE, Algorithm::HS256, 200),
+        ("cached/RS256", CACHE, Algorithm::RS256, 200),
+        ("uncached/HS256", 0, Algorithm::HS256, 200),
+        ("uncached/RS256", 0, Algorithm::RS256, 200),
+    ];
+    let mut time = |name: &str, cache, token: &str, status| {
+        let gateway = Gateway::new();
+        let (log, verifier) = (Arc::new(Silence), Arc::new(Verifier::new(cache)));
+        let mut service = stack(&Gate { log, verifier, ..gateway.gate }, tower::service_fn(leaf));
+        let request = Format::Problem.request("GET", "/bot/st-1/logs", token).body(Empty::<Bytes>::new()).unwrap();
+        assert_eq!(answer(&mut service, request.clone()), status, "{name}");
+        c.bench_function(&format!("stack/{name}"), |b| {
+            b.iter_batched(|| request.clone(), |request| answer(&mut service, request), BatchSize::SmallInput);
+        });
+    };
+    for (name, cache, algorithm, status) in cases {
+        time(name, cache, &Token::of(ACCOUNT).signed(algorithm).make(), status);
+    }
+    time("refused/signature", CACHE, &Token::of(ACCOUNT).secret("another secret that is long enough").make(), 401);
+    time("refused/malformed", CACHE, "hello", 401);
+}
+
+criterion_group!(benches, parse, verify, routes, authorization, whole);
+criterion_main!(benches);

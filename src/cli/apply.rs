@@ -4,7 +4,7 @@ use std::process::ExitCode;
 use clap::Args;
 
 use super::Failure;
-use super::open::{ConfigArgument, actor, open_store};
+use super::open::{ConfigArgument, actor, make_store};
 use crate::config::{ConfigError, RegistryFile};
 use crate::registry::{Change, GrantRules, Plan, PlanOptions, Repository as _};
 use crate::store::Store;
@@ -22,13 +22,13 @@ pub(super) struct Apply {
     /// Print what would change, and change nothing; exit status 2 if there is anything
     #[arg(long)]
     dry_run: bool,
-    /// Leave grants to bots as drafts
+    /// Leave grants to bots as drafts; grants to accounts are live at once
     #[arg(long)]
     draft: bool,
     /// Delete what the file does not name
     #[arg(long)]
     prune: bool,
-    /// For the audit
+    /// Why, for the audit
     #[arg(long, value_name = "TEXT")]
     why: Option<String>,
 }
@@ -37,7 +37,7 @@ impl Apply {
     pub async fn run(self) -> Result<ExitCode, Failure> {
         let config = self.config.load()?;
         let file = RegistryFile::load(&self.file)?;
-        let store = open_store(&config).await?;
+        let store = make_store(&config).await?;
         let options = PlanOptions { prune: self.prune, draft: self.draft };
         let plan = plan(&store, &file, &config.grants, options).await?;
         for change in &plan.0 {
@@ -46,11 +46,11 @@ impl Apply {
         if plan.0.is_empty() {
             println!("nothing to change");
         } else if self.dry_run {
-            println!("{} changes; nothing was changed (dry run)", plan.0.len());
+            println!("{}; nothing was changed (dry run)", changes(plan.0.len()));
             return Ok(ExitCode::from(2));
         } else {
             let version = store.commit(&plan.0, &actor(self.why)).await?;
-            println!("{} changes applied; the registry is at version {}", plan.0.len(), version.0);
+            println!("{} applied; the registry is at version {}", changes(plan.0.len()), version.0);
             if plan.0.iter().any(|c| matches!(c, Change::PutGrant { publish: false, .. })) {
                 println!("drafts are not live: apply the file without --draft to publish them");
             }
@@ -58,6 +58,10 @@ impl Apply {
         store.close().await;
         Ok(ExitCode::SUCCESS)
     }
+}
+
+fn changes(count: usize) -> String {
+    if count == 1 { "1 change".into() } else { format!("{count} changes") }
 }
 
 /// What has to change, or every error of the file at its line.

@@ -13,7 +13,7 @@ use crate::policy::{AuthenticatorKind, Requirement, Route, allowed_methods};
 pub(super) struct Check {
     #[command(flatten)]
     config: ConfigArgument,
-    /// Ask the running gateway whether it takes calls, and print nothing else
+    /// Only ask the running gateway whether it takes calls: exit status 0 if so, else 1
     #[arg(long)]
     live: bool,
 }

@@ -1,4 +1,7 @@
+use std::fs::OpenOptions;
+use std::io::Write as _;
 use std::net::SocketAddr;
+use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -31,7 +34,7 @@ pub(super) struct Demo {
     /// Where calls go, instead of the echo
     #[arg(long, value_name = "URL")]
     upstream: Option<String>,
-    /// Keep the registry in this folder, instead of one that goes with the process
+    /// Keep the registry in this folder, with a configuration for other commands, instead of one that goes with the process
     #[arg(long, value_name = "DIR")]
     keep: Option<PathBuf>,
     /// Where the gateway listens
@@ -53,9 +56,14 @@ impl Demo {
         let setting = setting::Setting::new(Clock::System.now())?;
         let text = setting::Setting::configuration(&self.listen, &self.telemetry_listen, &upstream, folder.path());
         let config = config::parse("the demo's configuration", &text)?;
-        let location = StoreSettings { url: config.store.url.clone(), key_file: None };
+        let location = StoreSettings { url: config.store.url.clone(), key_file: None, create: true };
         let store = Store::open(&location).await?;
-        let file = RegistryFile::parse("the demo's registry", &setting.registry())?;
+        let registry = setting.registry();
+        if folder.is_kept {
+            folder.keep("scopegate.toml", &text)?;
+            folder.keep("registry.toml", &registry)?;
+        }
+        let file = RegistryFile::parse("the demo's registry", &registry)?;
         let changes = plan(&store, &file, &config.grants, PlanOptions::default()).await?;
         store.commit(&changes.0, &super::open::actor(Some("demo".into()))).await?;
 
@@ -121,6 +129,15 @@ impl Folder {
 
     fn path(&self) -> &Path {
         &self.path
+    }
+
+    /// Leaves a file for other commands, for its owner alone: the registry holds secrets.
+    fn keep(&self, name: &str, text: &str) -> Result<(), Failure> {
+        let path = self.path.join(name);
+        let fail = |error| Failure::new(format!("{}: {error}", path.display()));
+        let mut file =
+            OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&path).map_err(fail)?;
+        file.write_all(text.as_bytes()).map_err(fail)
     }
 }
 

@@ -55,7 +55,7 @@ pub(super) struct Mint {
     /// Leave exp and iat out
     #[arg(long)]
     no_times: bool,
-    /// A claim more: the value is JSON, or text if it is none
+    /// Another claim, also instead of exp or iat: the value is JSON, or text if it is none
     #[arg(long = "claim", value_name = "NAME=VALUE")]
     claims: Vec<String>,
 }
@@ -122,6 +122,7 @@ pub(super) struct Explain {
     token: TokenArgument,
     #[command(flatten)]
     config: ConfigArgument,
+    /// The method of the call
     #[arg(long, default_value = "GET")]
     method: Method,
     /// The path of the call, without the query

@@ -45,11 +45,20 @@ enum Command {
     Catalog(catalog::Catalog),
 }
 
+/// As in sysexits.h.
+const EX_USAGE: u8 = 64;
+
 /// Runs the command that the process's arguments name.
 ///
-/// Exit status: 0 when it did what was asked, 1 when it did not, 2 for wrong arguments and for a dry run that found changes.
+/// Exit status: 0 when it did what was asked, 1 when it did not, 2 for a dry run that found changes, 64 for wrong arguments.
 pub fn run() -> ExitCode {
-    let arguments = Arguments::parse();
+    let arguments = match Arguments::try_parse() {
+        Ok(arguments) => arguments,
+        Err(error) => {
+            _ = error.print();
+            return ExitCode::from(if error.use_stderr() { EX_USAGE } else { 0 });
+        }
+    };
     // One library of cryptography, chosen once; a second choice would be the same one.
     _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
     let done = match arguments.command {

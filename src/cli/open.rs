@@ -23,9 +23,19 @@ impl ConfigArgument {
     }
 }
 
+/// The store that is there; a command that only reads makes none.
 pub(super) async fn open_store(config: &Config) -> Result<Store, Failure> {
-    let settings = StoreSettings { url: config.store.url.clone(), key_file: config.store.key_file.clone() };
-    Ok(Store::open(&settings).await?)
+    open(config, false).await
+}
+
+/// The store, made if it is not there.
+pub(super) async fn make_store(config: &Config) -> Result<Store, Failure> {
+    open(config, true).await
+}
+
+async fn open(config: &Config, create: bool) -> Result<Store, Failure> {
+    let (url, key_file) = (config.store.url.clone(), config.store.key_file.clone());
+    Ok(Store::open(&StoreSettings { url, key_file, create }).await?)
 }
 
 pub(super) fn now() -> Timestamp {

@@ -6,7 +6,7 @@ use clap::Args;
 use tokio::signal::unix::{SignalKind, signal};
 
 use super::Failure;
-use super::open::{ConfigArgument, open_store};
+use super::open::{ConfigArgument, make_store};
 use crate::clock::Clock;
 use crate::gateway::AccessLog;
 use crate::process::{ConfigSource, Parts, Prepared};
@@ -26,14 +26,20 @@ impl Serve {
     pub async fn run(self) -> Result<ExitCode, Failure> {
         install_logs();
         let config = self.config.load()?;
-        let store = open_store(&config).await?;
+        let store = make_store(&config).await?;
         let log: Arc<dyn AccessLog> =
             if config.telemetry.access_log { Arc::new(JsonLog::new(io::stdout())?) } else { Arc::new(NoLog) };
-        let routes = config.routes.routes().len();
+        let (routes, url) = (config.routes.routes().len(), config.store.url.clone());
         let source = ConfigSource::File(self.config.path);
         let parts = Parts { config, source, store: store.clone(), metrics: install_metrics()?, clock: Clock::System };
-        let running = Prepared::new(parts, |_| log).await?.start()?;
-        tracing::info!(proxy = %running.proxy, telemetry = %running.telemetry, routes, "taking calls");
+        let prepared = Prepared::new(parts, |_| log).await?;
+        let (_, _, apps) = prepared.gate.live.load().registry.counts();
+        let running = prepared.start()?;
+        let (proxy, telemetry) = (running.proxy, running.telemetry);
+        tracing::info!(%proxy, %telemetry, routes, apps, store = url, "taking calls");
+        if apps == 0 {
+            tracing::warn!("the registry has no apps, so every token is refused: add some with `scopegate apply`");
+        }
         stop_signal().await?;
         tracing::info!("draining");
         running.stop().await;

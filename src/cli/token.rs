@@ -74,7 +74,14 @@ impl KeyArgument {
             (_, Some(name)) => variable(name)?,
             _ => read_stdin()?,
         };
-        Ok(SigningKey::from_secret(&Secret::new(secret.trim_end_matches(['\r', '\n']))))
+        let secret = Secret::new(secret.trim_end_matches(['\r', '\n']));
+        if secret.is_empty() {
+            return Err(Failure::new("the secret is empty"));
+        }
+        if secret.len() < 32 {
+            eprintln!("scopegate: the secret has {} bytes; no registry takes one of fewer than 32", secret.len());
+        }
+        Ok(SigningKey::from_secret(&secret))
     }
 }
 

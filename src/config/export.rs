@@ -1,4 +1,4 @@
-//! The registry as a file, such that `apply` of it changes nothing.
+//! The registry as a file, such that `apply` of it changes nothing but drafts, for which the file has no word.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;

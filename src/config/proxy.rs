@@ -103,7 +103,7 @@ pub(super) struct AtStart {
     tls: Option<TlsSection>,
     connections: usize,
     cache_bytes: u64,
-    timeouts: [Duration; 2],
+    timeouts: [Duration; 3],
 }
 
 impl AtStart {
@@ -151,7 +151,7 @@ impl ProxySection {
             tls: self.tls.clone(),
             connections: self.limits.connections,
             cache_bytes: self.cache_bytes,
-            timeouts: [self.timeouts.header.0, self.timeouts.tls_handshake.0],
+            timeouts: [self.timeouts.header.0, self.timeouts.tls_handshake.0, self.timeouts.drain.0],
         };
         let (listen, drain, cache_bytes) = (self.listen, self.timeouts.drain.0, self.cache_bytes);
         Ok(ProxySettings { listen, workers, server, drain, limits, cache_bytes, at_start })

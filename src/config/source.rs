@@ -57,7 +57,9 @@ impl Source {
         let mut path: Vec<&str> = error.path.iter().map(String::as_str).collect();
         let (message, help) = match &error.kind {
             Kind::UnknownField(name, known) => {
-                path.push(name);
+                if path.last() != Some(&name.as_str()) {
+                    path.push(name);
+                }
                 let near = nearest(name, known.iter().copied()).map(|k| format!("did you mean {k:?}?"));
                 let help = near.unwrap_or_else(|| format!("known keys: {}", known.join(", ")));
                 (format!("unknown key {name:?}"), Some(help))

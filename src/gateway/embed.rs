@@ -11,16 +11,21 @@ use http_body::Body;
 use pin_project_lite::pin_project;
 use tower::{Layer, Service};
 
-use super::{Gate, Inbound, Outbound, Refused};
+use super::{Gate, Inbound, Outbound, RecordLayer, Refused};
 
 /// Puts the whole stack, from `record` to `outbound`, in front of any HTTP service: each request that reaches the
 /// service passed every check and carries the caller's identity in its headers. Upstreams that routes name are not used.
+///
+/// The layer is made once; the services that it makes, of which some servers want one per connection, share what it holds.
 #[derive(Clone)]
-pub struct ScopegateLayer(Gate);
+pub struct ScopegateLayer {
+    gate: Gate,
+    record: RecordLayer,
+}
 
 impl ScopegateLayer {
     pub fn new(gate: Gate) -> Self {
-        Self(gate)
+        Self { record: RecordLayer::new(&gate), gate }
     }
 }
 
@@ -28,7 +33,7 @@ impl<S> Layer<S> for ScopegateLayer {
     type Service = Guarded<S>;
 
     fn layer(&self, inner: S) -> Guarded<S> {
-        super::stack(&self.0, Embedded(inner))
+        super::recorded_stack(self.record.clone(), &self.gate, Embedded(inner))
     }
 }
 

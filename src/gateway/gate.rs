@@ -5,6 +5,7 @@ use std::sync::atomic::AtomicUsize;
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
+use aws_lc_rs::error::Unspecified;
 use http::{Method, Uri};
 
 use crate::clock::{Clock, Timestamp};
@@ -26,6 +27,43 @@ pub struct Gate {
     pub clock: Clock,
     /// Calls in hand, over all stacks.
     pub in_hand: Arc<AtomicUsize>,
+}
+
+/// What a gate is made with, beside the parts that are the caller's own.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct GateSettings {
+    pub limits: Limits,
+    /// Memory for verified tokens, in bytes; 0 remembers none.
+    pub cache_bytes: u64,
+    /// How many used tokens are remembered at most.
+    pub replay_entries: usize,
+}
+
+impl Default for GateSettings {
+    fn default() -> Self {
+        Self { limits: Limits::default(), cache_bytes: 64 << 20, replay_entries: 10_000_000 }
+    }
+}
+
+impl Gate {
+    /// # Errors
+    /// When the system gives no random bytes.
+    pub fn new(
+        live: Arc<Live>,
+        log: Arc<dyn AccessLog>,
+        clock: Clock,
+        settings: GateSettings,
+    ) -> Result<Self, Unspecified> {
+        Ok(Self {
+            live,
+            verifier: Arc::new(Verifier::new(settings.cache_bytes)),
+            replay: Arc::new(ReplayMemory::new(settings.replay_entries, clock.clone())?),
+            log,
+            limits: Arc::new(ArcSwap::from_pointee(settings.limits)),
+            clock,
+            in_hand: Arc::default(),
+        })
+    }
 }
 
 /// Bounds on a request. They can change while the gateway runs.

@@ -100,7 +100,7 @@ pub use authorize::{Authorize, Authorized};
 pub use body::{Inbound, InboundError};
 pub use call::{Call, Received, RequestId};
 pub use embed::{Embedded, ScopegateLayer};
-pub use gate::{AccessLog, Entry, Gate, Limits, Outcome};
+pub use gate::{AccessLog, Entry, Gate, GateSettings, Limits, Outcome};
 pub use limits::{Bounded, LimitsLayer};
 pub use matched::{Match, Matched};
 pub use outbound::{Clean, Outbound};
@@ -120,8 +120,13 @@ pub type Stack<L> = Record<
 
 /// Builds the stack over a leaf that answers outbound requests.
 pub fn stack<L>(gate: &Gate, leaf: L) -> Stack<L> {
+    recorded_stack(RecordLayer::new(gate), gate, leaf)
+}
+
+/// Stacks that share a record share its request ids and its meters.
+fn recorded_stack<L>(record: RecordLayer, gate: &Gate, leaf: L) -> Stack<L> {
     tower::ServiceBuilder::new()
-        .layer(RecordLayer::new(gate))
+        .layer(record)
         .layer(RefuseLayer::new(gate))
         .layer(LimitsLayer::new(gate))
         .layer(StepLayer::new(Match::new(gate)))

@@ -46,7 +46,7 @@ impl<B> Step<Admitted<B>> for Clean {
         let (matched, caller) = authenticated.into_parts();
         let (mut request, call, place) = matched.into_parts();
         let route = &place.route;
-        let host = call.ledger.host.get().and_then(|h| HeaderValue::from_str(h).ok());
+        let host = authority(&request);
         let takes_trailers = hygiene::clean_request(request.headers_mut());
         let headers = request.headers_mut();
         drop_credential(headers, route);
@@ -66,6 +66,12 @@ impl<B> Step<Admitted<B>> for Clean {
         let upstream = place.route.upstream.clone();
         Ok(Outbound { request, call, upstream })
     }
+}
+
+/// The host that the caller asked for, with its port.
+fn authority<B>(request: &Request<B>) -> Option<HeaderValue> {
+    let target = request.uri().authority().and_then(|a| HeaderValue::from_str(a.as_str()).ok());
+    target.or_else(|| request.headers().get(header::HOST).cloned())
 }
 
 fn drop_credential(headers: &mut HeaderMap, route: &Route) {
@@ -95,7 +101,10 @@ fn set_identity(headers: &mut HeaderMap, verified: &crate::verify::Verified, aut
     if let Some(bot) = &authorization.bot {
         insert(headers, hygiene::BOT, bot.as_str());
     }
-    insert(headers, hygiene::SCOPES, app.scopes_on(authorization.bot.as_ref().map(|b| b.as_str())).as_str());
+    let scopes = app.scopes_on(authorization.bot.as_ref().map(|b| b.as_str()));
+    if !scopes.is_empty() {
+        insert(headers, hygiene::SCOPES, scopes.as_str());
+    }
     if let Some(subject) = &verified.claims().subject {
         insert(headers, hygiene::SUBJECT, subject);
     }

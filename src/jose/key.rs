@@ -9,7 +9,7 @@ use aws_lc_rs::rsa::PublicEncryptingKey;
 use aws_lc_rs::signature::{self, ParsedPublicKey, RsaPublicKeyComponents, VerificationAlgorithm};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD_NO_PAD;
-use jsonwebtoken::jwk::{AlgorithmParameters, EllipticCurve, Jwk, KeyAlgorithm, PublicKeyUse};
+use jsonwebtoken::jwk::{AlgorithmParameters, EllipticCurve, Jwk, KeyAlgorithm, KeyOperations, PublicKeyUse};
 use jsonwebtoken::{DecodingKey, DecodingKeyKind};
 use rustls::pki_types::pem::{PemObject as _, SectionKind};
 
@@ -72,6 +72,9 @@ impl KeyMaterial {
         let jwk: Jwk = serde_json::from_value(members.into()).map_err(|e| KeyError::Jwk(e.to_string()))?;
         if jwk.common.public_key_use.as_ref().is_some_and(|u| *u != PublicKeyUse::Signature) {
             return Err(KeyError::Jwk("its use is not sig".into()));
+        }
+        if jwk.common.key_operations.as_ref().is_some_and(|ops| !ops.contains(&KeyOperations::Verify)) {
+            return Err(KeyError::Jwk("its key_ops have no verify".into()));
         }
         let only = jwk.common.key_algorithm.map(algorithm_of).transpose()?;
         let key = match &jwk.algorithm {

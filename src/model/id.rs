@@ -12,6 +12,8 @@ pub enum InvalidId {
     Empty,
     TooLong,
     NotPrintable,
+    /// A space, a quote or a backslash in a scope.
+    NotScope,
 }
 
 impl fmt::Display for InvalidId {
@@ -19,6 +21,7 @@ impl fmt::Display for InvalidId {
         match self {
             Self::Empty => f.write_str("an identifier may not be empty"),
             Self::TooLong => write!(f, "an identifier has at most {MAX_LEN} bytes"),
+            Self::NotScope => f.write_str("a scope has no space, quote or backslash in it"),
             Self::NotPrintable => f.write_str("an identifier is printable ASCII text without spaces at its ends"),
         }
     }
@@ -40,8 +43,14 @@ fn check(text: &str) -> Result<(), InvalidId> {
     }
 }
 
+/// RFC 6749 section 3.3: a list of scopes is joined by spaces and stands in quotes.
+fn check_scope(text: &str) -> Result<(), InvalidId> {
+    check(text)?;
+    if text.contains([' ', '"', '\\']) { Err(InvalidId::NotScope) } else { Ok(()) }
+}
+
 macro_rules! ids {
-    ($($(#[$doc:meta])* $name:ident)*) => {$(
+    ($($(#[$doc:meta])* $name:ident $check:ident)*) => {$(
         $(#[$doc])*
         #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
         #[serde(try_from = "String")]
@@ -53,7 +62,7 @@ macro_rules! ids {
             /// # Errors
             /// When the text is anything else.
             pub fn new(text: &str) -> Result<Self, InvalidId> {
-                check(text).map(|()| Self(text.into()))
+                $check(text).map(|()| Self(text.into()))
             }
 
             pub fn as_str(&self) -> &str {
@@ -90,21 +99,21 @@ macro_rules! ids {
 
 ids! {
     /// A tenant: owns bots and apps.
-    AccountId
+    AccountId check
     /// A bot, as it stands in a path.
-    BotId
+    BotId check
     /// An app's public name (RFC 6749 section 2.2), as it stands in a token.
-    ClientId
+    ClientId check
     /// A key's name (`kid`, RFC 7515 section 4.1.4).
-    KeyId
+    KeyId check
     /// A scope token (RFC 6749 section 3.3).
-    ScopeId
+    ScopeId check_scope
     /// A configured route.
-    RouteId
+    RouteId check
     /// A configured authenticator.
-    AuthenticatorName
+    AuthenticatorName check
     /// A configured upstream.
-    UpstreamName
+    UpstreamName check
 }
 
 /// An app's number in the registry, never used again for another app.
@@ -124,6 +133,14 @@ mod tests {
         assert_eq!(ClientId::new(&"x".repeat(257)), Err(InvalidId::TooLong));
         for bad in ["a\n", " a", "a ", "ä", "a\0b"] {
             assert_eq!(ClientId::new(bad), Err(InvalidId::NotPrintable), "{bad:?}");
+        }
+    }
+
+    #[test]
+    fn a_scope_can_stand_in_a_list_and_in_quotes() {
+        assert!(ScopeId::new("logs:change_logs").is_ok());
+        for bad in ["a b", "a\"b", "a\\b"] {
+            assert_eq!(ScopeId::new(bad), Err(InvalidId::NotScope), "{bad:?}");
         }
     }
 }

@@ -208,7 +208,7 @@ fn walk_claims(story: &mut Explanation, compact: &Compact<'_>, app: &App, jwt: &
     story.judged(
         "single use",
         verify::single_use(&claims, app, &jwt.rules, now).map(|single| match single {
-            Some(_) => "good for one call, which this is not",
+            Some(_) => "good for one call; to explain it does not use it up",
             None => "good for many calls",
         }),
     );

@@ -10,8 +10,8 @@ use crate::store::Store;
 const INTERVAL: Duration = Duration::from_millis(200);
 const AFTER_ERROR: Duration = Duration::from_secs(2);
 
-/// Follows the change log of the store. While the store can't be read, requests see what was read last.
-pub(super) async fn follow(store: Store, live: Arc<Live>) {
+/// Follows the change log of the store, for ever: what is committed there is seen by requests within a second. While the store can't be read, requests see what was read last.
+pub async fn follow(store: Store, live: Arc<Live>) {
     let mut watcher = store.watch();
     let mut is_behind = true;
     loop {

@@ -9,6 +9,7 @@ mod reload;
 mod worker;
 
 pub use error::StartError;
+pub use follow::follow;
 pub use reload::ConfigSource;
 
 use std::net::SocketAddr;
@@ -16,7 +17,6 @@ use std::sync::Arc;
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-use arc_swap::ArcSwap;
 use metrics_exporter_prometheus::PrometheusHandle;
 use tokio::net::TcpListener;
 use tokio::sync::watch;
@@ -25,14 +25,12 @@ use tokio::task::JoinSet;
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::gateway::forward::UpstreamSet;
-use crate::gateway::{AccessLog, Gate};
+use crate::gateway::{AccessLog, Gate, GateSettings};
 use crate::net::{self, Connections, ServerSettings};
 use crate::policy::{Live, State};
 use crate::registry::{Repository as _, Snapshot};
-use crate::replay::ReplayMemory;
 use crate::store::Store;
 use crate::telemetry::{Health, Status};
-use crate::verify::Verifier;
 
 /// What a gateway is started with.
 pub struct Parts {
@@ -51,6 +49,8 @@ pub struct Running {
     pub telemetry: SocketAddr,
     health: Health,
     shutdown: watch::Sender<bool>,
+    /// Ends the telemetry listener, which tells until the last that no calls are taken any more.
+    end: watch::Sender<bool>,
     workers: Vec<JoinHandle<()>>,
     control: JoinSet<()>,
 }
@@ -81,17 +81,13 @@ impl Prepared {
             registry: Snapshot::new(version, registry),
         };
         let live = Arc::new(Live::new(state));
-        let replay =
-            ReplayMemory::new(config.replay.max_entries, parts.clock.clone()).map_err(|_| StartError::Randomness)?;
-        let gate = Gate {
-            log: log(&live),
-            live,
-            verifier: Arc::new(Verifier::new(config.proxy.cache_bytes)),
-            replay: Arc::new(replay),
-            limits: Arc::new(ArcSwap::from_pointee(config.proxy.limits.clone())),
-            clock: parts.clock.clone(),
-            in_hand: Arc::default(),
+        let settings = GateSettings {
+            limits: config.proxy.limits.clone(),
+            cache_bytes: config.proxy.cache_bytes,
+            replay_entries: config.replay.max_entries,
         };
+        let log = log(&live);
+        let gate = Gate::new(live, log, parts.clock.clone(), settings).map_err(|_| StartError::Randomness)?;
         let upstreams = Arc::new(UpstreamSet::new(config.upstreams.clone()));
         Ok(Self { gate, parts, upstreams, open: Arc::default(), listeners, telemetry })
     }
@@ -104,6 +100,7 @@ impl Prepared {
         let Self { gate, parts, upstreams, open, listeners, telemetry } = self;
         let Parts { config, source, store, metrics, .. } = parts;
         let (shutdown, stop) = watch::channel(false);
+        let (end, ended) = watch::channel(false);
         let address = |listener: &TcpListener| listener.local_addr().map_err(StartError::Socket);
         let proxy = address(&listeners[0])?;
         let telemetry_address = address(&telemetry)?;
@@ -125,9 +122,9 @@ impl Prepared {
         control.spawn(reload::run(reload::Reload::new(config, source, store, gate.clone(), upstreams)));
         control.spawn(upkeep(metrics.clone(), gate, Arc::clone(&open)));
         let status = Status::new(health.clone(), metrics);
-        control.spawn(net::serve(telemetry, telemetry_server(), Connections::default(), status, stop));
+        control.spawn(net::serve(telemetry, telemetry_server(), Connections::default(), status, ended));
         health.set_ready(true);
-        Ok(Running { proxy, telemetry: telemetry_address, health, shutdown, workers, control })
+        Ok(Running { proxy, telemetry: telemetry_address, health, shutdown, end, workers, control })
     }
 }
 
@@ -139,6 +136,7 @@ impl Running {
         let workers = std::mem::take(&mut self.workers);
         let joined = tokio::task::spawn_blocking(move || workers.into_iter().for_each(|worker| _ = worker.join()));
         _ = joined.await;
+        _ = self.end.send(true);
         self.control.shutdown().await;
     }
 }

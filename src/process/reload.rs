@@ -63,7 +63,7 @@ impl Reload {
     fn reload_and_tell(&mut self) -> (bool, String) {
         let (ok, message) = match self.reload() {
             Ok(message) => {
-                tracing::info!(%message, "configuration reloaded");
+                tracing::info!(outcome = message, "configuration reloaded");
                 (true, message)
             }
             Err(error) => {

@@ -192,6 +192,10 @@ impl ScopeSet {
         self.ids.binary_search_by(|id| id.as_str().cmp(scope)).is_ok()
     }
 
+    pub fn is_empty(&self) -> bool {
+        self.ids.is_empty()
+    }
+
     /// The ids with a space between them (RFC 6749 section 3.3).
     pub fn as_str(&self) -> &str {
         &self.header

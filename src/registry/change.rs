@@ -85,39 +85,40 @@ impl Change {
     }
 }
 
-/// One line for a person: `+` adds, `~` changes, `-` deletes. No secret is in it.
+/// One line for a person. No secret is in it.
 impl fmt::Display for Change {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::PutAccount(account) => write!(f, "~ account {}", account.id),
-            Self::DeleteAccount(id) => write!(f, "- account {id}"),
-            Self::PutBot(bot) => write!(f, "~ bot {} (account {})", bot.id, bot.account),
-            Self::DeleteBot(id) => write!(f, "- bot {id}"),
+            Self::PutAccount(account) => write!(f, "set account {}", account.id),
+            Self::DeleteAccount(id) => write!(f, "delete account {id}"),
+            Self::PutBot(bot) => write!(f, "set bot {} (account {})", bot.id, bot.account),
+            Self::DeleteBot(id) => write!(f, "delete bot {id}"),
             Self::PutApp { settings, is_new } => {
-                write!(f, "{} app {} ({})", if *is_new { '+' } else { '~' }, settings.client_id, settings.name)
+                write!(f, "{} app {} ({})", if *is_new { "add" } else { "change" }, settings.client_id, settings.name)
             }
-            Self::DeleteApp(id) => write!(f, "- app {id}"),
+            Self::DeleteApp(id) => write!(f, "delete app {id}"),
             Self::AddKey { app, kid, material } => {
-                write!(f, "+ key {} of app {app}", KeyName { kid, material: Some(material) })
+                write!(f, "add key {} of app {app}", KeyName { kid, material: Some(material) })
             }
             Self::ReplaceKey { app, kid, material, .. } => {
-                write!(f, "~ key {} of app {app}", KeyName { kid, material: Some(material) })
+                write!(f, "change key {} of app {app}", KeyName { kid, material: Some(material) })
             }
-            Self::SetKeyState { app, key, state } => write!(f, "~ key {} of app {app}: {state:?}", key.0),
+            Self::SetKeyState { app, key, state } => write!(f, "change key {} of app {app}: {state:?}", key.0),
             Self::DeleteKey { app, kid, key } => match kid {
-                Some(kid) => write!(f, "- key {kid} of app {app}"),
-                None => write!(f, "- key number {} of app {app}", key.0),
+                Some(kid) => write!(f, "delete key {kid} of app {app}"),
+                None => write!(f, "delete key number {} of app {app}", key.0),
             },
             Self::PutGrant { app, target, scopes, publish } => {
                 let scopes = scopes.iter().map(ScopeId::as_str).collect::<Vec<_>>().join(" ");
+                let scopes = if scopes.is_empty() { "none" } else { &scopes };
                 let draft = if *publish { "" } else { " (draft: not live until it is published)" };
-                write!(f, "~ grant to app {app} on {target}: {scopes}{draft}")
+                write!(f, "set grant to app {app} on {target}: {scopes}{draft}")
             }
-            Self::DeleteGrant { app, target } => write!(f, "- grant to app {app} on {target}"),
+            Self::DeleteGrant { app, target } => write!(f, "delete grant to app {app} on {target}"),
             Self::PutTableGrant { app, resource, permissions } => {
-                write!(f, "~ grant to app {app} on {resource}: {permissions}")
+                write!(f, "set grant to app {app} on {resource}: {permissions}")
             }
-            Self::DeleteTableGrant { app, resource } => write!(f, "- grant to app {app} on {resource}"),
+            Self::DeleteTableGrant { app, resource } => write!(f, "delete grant to app {app} on {resource}"),
         }
     }
 }

@@ -197,6 +197,11 @@ impl<'a> Planner<'a> {
         if app.algorithms.is_empty() {
             return Err("an app needs at least one algorithm, for example algorithms = [\"HS256\"]".into());
         }
+        if app.enforce_jwe {
+            return Err(
+                "enforce_jwe = true: this version takes no encrypted tokens, so the app could never call".into()
+            );
+        }
         match (app.level, app.bots.is_empty()) {
             (Level::Bot, true) => return Err("an app of level bot needs bots = [\"…\"]".into()),
             (Level::Account, false) => {

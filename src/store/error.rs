@@ -12,6 +12,8 @@ use crate::registry::StoreError;
 pub enum OpenError {
     /// Not a place where a store can be.
     Url(String),
+    /// There is no store, and none was to be made.
+    Absent(PathBuf),
     /// The folder or the file of the database.
     File { path: PathBuf, source: io::Error },
     /// The database itself.
@@ -28,6 +30,9 @@ impl fmt::Display for OpenError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Url(what) => f.write_str(what),
+            Self::Absent(path) => {
+                write!(f, "there is no store at {}: `scopegate apply` or `scopegate serve` makes one", path.display())
+            }
             Self::File { path, .. } | Self::Database { path, .. } => {
                 write!(f, "the store {} can't be opened", path.display())
             }
@@ -46,7 +51,7 @@ impl fmt::Display for OpenError {
 impl Error for OpenError {
     fn source(&self) -> Option<&(dyn Error + 'static)> {
         match self {
-            Self::Url(_) | Self::NewerSchema { .. } => None,
+            Self::Url(_) | Self::Absent(_) | Self::NewerSchema { .. } => None,
             Self::File { source, .. } => Some(source),
             Self::Database { source, .. } => Some(&**source),
             Self::Key(error) => error.source(),

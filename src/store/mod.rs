@@ -35,6 +35,8 @@ pub struct StoreSettings {
     pub url: String,
     /// The file with the master key; `master.key` beside the database where none is given.
     pub key_file: Option<PathBuf>,
+    /// Whether a store that is not there is made, or is an error.
+    pub create: bool,
 }
 
 /// An open store; copies share its connections.
@@ -51,7 +53,7 @@ impl Store {
     /// # Errors
     /// When it can't be opened, was written by a later release, or was sealed under another master key.
     pub async fn open(settings: &StoreSettings) -> Result<Self, OpenError> {
-        let database = Database::open(&settings.url).await?;
+        let database = Database::open(&settings.url, settings.create).await?;
         let key_file = settings.key_file.clone().unwrap_or_else(|| database.path().with_file_name("master.key"));
         let sealed = first_sealed(&database).await.map_err(OpenError::Store)?;
         let key = match (master_key::read(&key_file).map_err(OpenError::Key)?, &sealed) {

@@ -1,6 +1,7 @@
 //! What is SQLite alone: where the file is, how it is opened, and how a commit by others is seen.
 
-use std::fs;
+use std::fs::{DirBuilder, OpenOptions};
+use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -30,11 +31,13 @@ pub struct Database {
 }
 
 impl Database {
-    /// Makes the file and its folder if they are not there, and brings the schema up to date.
-    pub async fn open(url: &str) -> Result<Self, OpenError> {
+    /// Brings the schema up to date; makes the file and its folder if they are not there and that is wanted.
+    pub async fn open(url: &str, create: bool) -> Result<Self, OpenError> {
         let path = path_of(url)?;
-        if let Some(folder) = path.parent() {
-            fs::create_dir_all(folder).map_err(|source| OpenError::File { path: folder.into(), source })?;
+        if create {
+            make(&path)?;
+        } else if !path.exists() {
+            return Err(OpenError::Absent(path));
         }
         let broken = |error: sqlx::Error| OpenError::Database { path: path.clone(), source: Box::new(error) };
         let writer = open_writer(&path).await.map_err(broken)?;
@@ -71,6 +74,16 @@ impl Database {
         self.readers.close().await;
         self.writer.close().await;
     }
+}
+
+/// An empty database for its owner alone; the files that SQLite puts beside it get the same mode.
+fn make(path: &Path) -> Result<(), OpenError> {
+    if let Some(folder) = path.parent() {
+        let made = DirBuilder::new().recursive(true).mode(0o700).create(folder);
+        made.map_err(|source| OpenError::File { path: folder.into(), source })?;
+    }
+    let made = OpenOptions::new().write(true).create(true).truncate(false).mode(0o600).open(path);
+    made.map(drop).map_err(|source| OpenError::File { path: path.into(), source })
 }
 
 /// A number that is another one after each commit of any other connection, in this process or another.

@@ -19,7 +19,7 @@ pub(super) fn print(setting: &Setting, proxy: SocketAddr, telemetry: SocketAddr,
     match calls(setting, proxy) {
         Ok(calls) => {
             for Call { about, line, status } in calls {
-                println!("{about}\n{line} # {status}\n");
+                println!("# {about}\n{line} # {status}\n");
             }
         }
         Err(failure) => eprintln!("scopegate: {failure}"),

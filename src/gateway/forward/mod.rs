@@ -95,6 +95,8 @@ where
     let fault = match in_time(sent, &call, upstream.timeouts.response).await {
         Some(Ok(mut response)) => {
             let keep_length = is_head || has_no_body(response.status());
+            // The upstream's version is its own affair: an answer of HTTP/1.0 would end the caller's connection.
+            *response.version_mut() = http::Version::HTTP_11;
             match clean(response.headers_mut(), keep_length) {
                 Ok(()) => return Ok(response),
                 Err(why) => Refusal::new(Reason::UpstreamInvalid).found(why),

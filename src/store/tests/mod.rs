@@ -24,7 +24,7 @@ impl Folder {
     }
 
     fn settings(&self) -> StoreSettings {
-        StoreSettings { url: format!("sqlite://{}", self.path("scopegate.db").display()), key_file: None }
+        StoreSettings { url: format!("sqlite://{}", self.path("scopegate.db").display()), key_file: None, create: true }
     }
 
     async fn try_open(&self) -> Result<Store, OpenError> {

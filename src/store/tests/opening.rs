@@ -6,7 +6,7 @@ use crate::registry::{Repository as _, StoreError};
 use crate::store::{OpenError, Store, StoreSettings};
 
 async fn refusal(url: &str) -> String {
-    match Store::open(&StoreSettings { url: url.into(), key_file: None }).await {
+    match Store::open(&StoreSettings { url: url.into(), key_file: None, create: true }).await {
         Err(OpenError::Url(why)) => why,
         Err(other) => panic!("{other:?}"),
         Ok(_) => panic!("{url} was opened"),
@@ -71,7 +71,7 @@ async fn a_path_that_can_not_be_opened_is_named() {
     let folder = Folder::new();
     fs::create_dir_all(folder.path("scopegate.db")).unwrap();
     let error = folder.try_open().await.err().unwrap();
-    assert!(matches!(error, OpenError::Database { .. }) && error.to_string().contains("scopegate.db"), "{error}");
+    assert!(matches!(error, OpenError::File { .. }) && error.to_string().contains("scopegate.db"), "{error}");
 }
 
 #[tokio::test]
@@ -81,4 +81,19 @@ async fn a_closed_store_is_unavailable() {
     store.clone().close().await;
     assert!(matches!(store.version().await, Err(StoreError::Unavailable(_))));
     assert!(matches!(store.commit(&[], &actor()).await, Err(StoreError::Unavailable(_))));
+}
+
+#[tokio::test]
+async fn a_store_that_is_not_there_is_made_only_where_that_is_wanted() {
+    use std::os::unix::fs::PermissionsExt as _;
+    let folder = Folder::new();
+    let mut settings = folder.settings();
+    settings.create = false;
+    assert!(matches!(Store::open(&settings).await, Err(OpenError::Absent(_))));
+    settings.create = true;
+    Store::open(&settings).await.unwrap().close().await;
+    let mode = std::fs::metadata(folder.path("scopegate.db")).unwrap().permissions().mode();
+    assert_eq!(mode & 0o777, 0o600);
+    settings.create = false;
+    Store::open(&settings).await.unwrap();
 }

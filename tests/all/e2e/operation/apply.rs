@@ -29,7 +29,7 @@ fn a_dry_run_tells_what_would_change_and_changes_nothing() {
     let dry = setup.run(&["apply", "-f", "registry.toml", "--dry-run"]);
     let (out, err) = texts(&dry);
     assert_eq!((dry.status.code(), err.as_str()), (Some(2), ""));
-    for line in ["+ app ci (named ci)", "+ key ", "~ grant to app ci", "nothing was changed (dry run)"] {
+    for line in ["add app ci (named ci)", "add key ", "set grant to app ci", "nothing was changed (dry run)"] {
         assert!(out.contains(line), "{out}");
     }
     assert!(!out.contains(&ci().secret()), "{out}");
@@ -52,7 +52,7 @@ fn only_a_pruning_apply_deletes() {
 
     let dry = setup.run(&["apply", "-f", "registry.toml", "--prune", "--dry-run"]);
     assert_eq!(dry.status.code(), Some(2));
-    assert!(texts(&dry).0.starts_with("- app ci\n"), "{}", texts(&dry).0);
+    assert!(texts(&dry).0.starts_with("delete app ci\n"), "{}", texts(&dry).0);
     assert_eq!(gateway.call(&call(&ci())).status, 200);
     setup.succeed(&["apply", "-f", "registry.toml", "--prune"]);
     eventually("the app is gone", || (gateway.call(&call(&ci())).status == 401).then_some(()));

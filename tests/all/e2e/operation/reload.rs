@@ -100,6 +100,10 @@ fn keys_that_wait_for_a_restart_are_listed_until_they_are_as_they_were() {
 #[test]
 fn a_reload_that_nobody_hears_fails() {
     let setup = Setup::kore("http://127.0.0.1:9", "");
+    let unmade = setup.run(&["reload", "--wait", "300ms"]);
+    assert!(texts(&unmade).1.contains("there is no store"), "{}", texts(&unmade).1);
+    setup.write("registry.toml", "version = 1\n");
+    setup.succeed(&["apply", "-f", "registry.toml"]);
     let unheard = setup.run(&["reload", "--wait", "300ms"]);
     assert_eq!(unheard.status.code(), Some(1));
     assert!(texts(&unheard).1.contains("is one running on this store?"), "{}", texts(&unheard).1);

@@ -1,0 +1,181 @@
+//! Authorization against a truth table: level, bot, what the route asks for, what the app holds.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use http::Method;
+use scopegate::model::{AccountId, Level, Reason};
+use scopegate::policy::{Found, Requirement, RouteTable, authorize};
+use scopegate::registry::{
+    App, AppRecord, GrantTarget, Permission, Registry, Resource, ResourceKind, Snapshot, TableGrant, Version,
+};
+
+use crate::support::registry::{account, app, bot, grant, registry};
+use crate::support::routes::{anonymous, route, scopes};
+
+/// The bot in the path, as seen from an app of `acme` that is for `st-1`.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Bot {
+    /// The route names none.
+    None,
+    Own,
+    OfTheAccount,
+    OfAnotherAccount,
+    Unknown,
+}
+
+const BOTS: [Bot; 5] = [Bot::None, Bot::Own, Bot::OfTheAccount, Bot::OfAnotherAccount, Bot::Unknown];
+
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Need {
+    AnyApp,
+    Held,
+    NotHeld,
+    InTheDraft,
+    /// A scope that is held on another bot, or at the other level.
+    HeldElsewhere,
+    /// The route has no scope for the app's level.
+    Closed,
+    TableHeld,
+    TableNotHeld,
+    ViewOfTheTablesName,
+}
+
+const NEEDS: [Need; 9] = [
+    Need::AnyApp,
+    Need::Held,
+    Need::NotHeld,
+    Need::InTheDraft,
+    Need::HeldElsewhere,
+    Need::Closed,
+    Need::TableHeld,
+    Need::TableNotHeld,
+    Need::ViewOfTheTablesName,
+];
+
+/// What has to come out.
+fn wanted(level: Level, bot: Bot, need: Need) -> Option<Reason> {
+    let binding = match (level, bot) {
+        (_, Bot::None | Bot::Own) | (Level::Account, Bot::OfTheAccount) => None,
+        (_, Bot::OfAnotherAccount) => Some(Reason::AppWrongAccount),
+        (Level::Bot, Bot::OfTheAccount | Bot::Unknown) => Some(Reason::AppWrongBot),
+        (Level::Account, Bot::Unknown) => Some(Reason::BotUnknown),
+    };
+    let is_scope = matches!(need, Need::Held | Need::NotHeld | Need::InTheDraft | Need::HeldElsewhere);
+    let permission = match need {
+        Need::Closed => Some(Reason::AppWrongLevel),
+        _ if is_scope && level == Level::Bot && bot == Bot::None => Some(Reason::AppWrongLevel),
+        Need::AnyApp | Need::Held | Need::TableHeld => None,
+        Need::NotHeld | Need::InTheDraft | Need::HeldElsewhere => Some(Reason::ScopeInsufficient),
+        Need::TableNotHeld | Need::ViewOfTheTablesName => Some(Reason::TableForbidden),
+    };
+    binding.or(permission)
+}
+
+/// An app of `acme`, for `st-1`, that holds `held` and waits for `draft`; `elsewhere` is granted where it does not count.
+fn caller(level: Level) -> App {
+    let mut record: AppRecord = app(1, "cs-1", "acme", level);
+    record.settings.bots = BTreeSet::from([bot("st-1")]);
+    let (here, there) = match level {
+        Level::Bot => (GrantTarget::Bot(bot("st-1")), GrantTarget::Account(account("acme"))),
+        Level::Account => (GrantTarget::Account(account("acme")), GrantTarget::Bot(bot("st-1"))),
+    };
+    record.grants = vec![
+        grant(here, &["held", "draft"], &["held"]),
+        grant(there, &["elsewhere"], &["elsewhere"]),
+        grant(GrantTarget::Bot(bot("st-2")), &["elsewhere"], &["elsewhere"]),
+    ];
+    let orders = Resource { kind: ResourceKind::Table, name: "orders".to_owned() };
+    let permissions = [Permission::Read, Permission::Write].into_iter().collect();
+    record.table_grants = vec![TableGrant { resource: orders, permissions }];
+    App::compile(&record)
+}
+
+fn requirement(level: Level, need: Need) -> Requirement {
+    // The other level's scope is one that the app holds: it may not count.
+    let scope = |id| match level {
+        Level::Bot => scopes(Some(id), Some("held")),
+        Level::Account => scopes(Some("held"), Some(id)),
+    };
+    let table = |kind, needed: &[Permission]| Requirement::Resource {
+        kind,
+        param: "table".to_owned(),
+        permissions: needed.iter().copied().collect(),
+    };
+    match need {
+        Need::AnyApp => Requirement::AnyApp,
+        Need::Held => scope("held"),
+        Need::NotHeld => scope("hel"),
+        Need::InTheDraft => scope("draft"),
+        Need::HeldElsewhere => scope("elsewhere"),
+        Need::Closed if level == Level::Bot => scopes(None, Some("held")),
+        Need::Closed => scopes(Some("held"), None),
+        Need::TableHeld => table(ResourceKind::Table, &[Permission::Read, Permission::Write]),
+        Need::TableNotHeld => table(ResourceKind::Table, &[Permission::Write, Permission::Delete]),
+        Need::ViewOfTheTablesName => table(ResourceKind::View, &[Permission::Read]),
+    }
+}
+
+fn verdict(app: &App, bot: Bot, needed: Requirement, host: Option<&AccountId>) -> Option<Reason> {
+    let (pattern, path) = match bot {
+        Bot::None => ("/t/{table}", "/t/orders"),
+        Bot::Own => ("/{botId}/t/{table}", "/st-1/t/orders"),
+        Bot::OfTheAccount => ("/{botId}/t/{table}", "/st-2/t/orders"),
+        Bot::OfAnotherAccount => ("/{botId}/t/{table}", "/st-9/t/orders"),
+        Bot::Unknown => ("/{botId}/t/{table}", "/st-nobody/t/orders"),
+    };
+    let table = RouteTable::new(vec![Arc::new(route("r", &[Method::GET], pattern, &anonymous(), needed))]).unwrap();
+    let Found::Route { route, pattern, params } = table.find("", &Method::GET, path) else { panic!("no route") };
+    let snapshot = Snapshot::new(Version(1), Registry { apps: std::collections::BTreeMap::new(), ..registry() });
+    let verdict = authorize(app, route, &route.patterns[pattern], &params, path, host, &snapshot);
+    if let Ok(authorization) = &verdict {
+        let named = (bot != Bot::None).then(|| path[1..5].to_owned());
+        assert_eq!(authorization.bot.as_ref().map(ToString::to_string), named);
+    }
+    verdict.err().map(|refusal| refusal.reason)
+}
+
+#[test]
+fn authorization_is_as_the_truth_table_says() {
+    let mut allowed = 0;
+    for level in [Level::Bot, Level::Account] {
+        let app = caller(level);
+        for bot in BOTS {
+            for need in NEEDS {
+                let found = verdict(&app, bot, requirement(level, need), None);
+                assert_eq!(found, wanted(level, bot, need), "level {level}, bot {bot:?}, {need:?}");
+                allowed += usize::from(found.is_none());
+            }
+        }
+    }
+    assert_eq!(allowed, 5 + 9, "of 90 cells");
+}
+
+#[test]
+fn the_account_of_the_host_goes_before_everything() {
+    for level in [Level::Bot, Level::Account] {
+        let app = caller(level);
+        for bot in BOTS {
+            for need in NEEDS {
+                let (ours, theirs) = (account("acme"), account("other"));
+                let refused = verdict(&app, bot, requirement(level, need), Some(&theirs));
+                assert_eq!(refused, Some(Reason::AppWrongAccount), "level {level}, bot {bot:?}, {need:?}");
+                let judged = verdict(&app, bot, requirement(level, need), Some(&ours));
+                assert_eq!(judged, wanted(level, bot, need), "level {level}, bot {bot:?}, {need:?}");
+            }
+        }
+    }
+}
+
+#[test]
+fn the_log_says_that_a_scope_waits_for_publishing() {
+    let app = caller(Level::Account);
+    let table =
+        RouteTable::new(vec![Arc::new(route("r", &[Method::GET], "/x", &anonymous(), scopes(None, Some("draft"))))]);
+    let table = table.unwrap();
+    let Found::Route { route, pattern, params } = table.find("", &Method::GET, "/x") else { panic!("no route") };
+    let snapshot = Snapshot::new(Version(1), registry());
+    let refusal = authorize(&app, route, &route.patterns[pattern], &params, "/x", None, &snapshot).unwrap_err();
+    assert_eq!(refusal.expected.as_deref(), Some("draft at level account"));
+    assert_eq!(refusal.found.as_deref(), Some("held; it is in the draft and waits for publishing"));
+}

@@ -1,0 +1,4 @@
+//! Properties of the pure part.
+
+mod authorize;
+mod routes;

@@ -1,0 +1,11 @@
+//! The whole stack, from a request's first byte to the leaf.
+
+mod cache;
+mod cases;
+mod forward;
+mod hygiene;
+mod limits;
+mod methods;
+mod reasons;
+mod secrecy;
+mod single_use;
