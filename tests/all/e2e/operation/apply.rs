@@ -6,18 +6,20 @@ use crate::e2e::harness::{Call, Registry, eventually, texts};
 #[test]
 fn a_change_acts_within_a_second() {
     let (gateway, _upstream) = start(&registry(&[]));
-    assert_eq!(gateway.call(&call(&ci())).status, 401);
+    // One token for all calls, so that it is remembered.
+    let call = call(&ci());
+    assert_eq!(gateway.call(&call).status, 401);
     let granted = registry(&[ci()]);
-    gateway.apply_until(&granted, "the new app is let through", || gateway.call(&call(&ci())).status == 200);
+    gateway.apply_until(&granted, "the new app is let through", || gateway.call(&call).status == 200);
     // What was verified and remembered does not outlive the change.
     let disabled = registry(&[ci().settings("enabled = false")]);
-    gateway.apply_until(&disabled, "the disabled app is refused", || gateway.call(&call(&ci())).status == 401);
-    let reply = gateway.call(&call(&ci()));
+    gateway.apply_until(&disabled, "the disabled app is refused", || gateway.call(&call).status == 401);
+    let reply = gateway.call(&call);
     assert_eq!(gateway.reason(&reply), "app.disabled");
-    gateway.apply_until(&granted, "the enabled app is let through", || gateway.call(&call(&ci())).status == 200);
+    gateway.apply_until(&granted, "the enabled app is let through", || gateway.call(&call).status == 200);
     let other = registry(&[app("ci", &["chat_history:read"])]);
-    gateway.apply_until(&other, "the scope is gone", || gateway.call(&call(&ci())).status == 401);
-    assert_eq!(gateway.reason(&gateway.call(&call(&ci()))), "scope.insufficient");
+    gateway.apply_until(&other, "the scope is gone", || gateway.call(&call).status == 401);
+    assert_eq!(gateway.reason(&gateway.call(&call)), "scope.insufficient");
 }
 
 #[test]
@@ -45,18 +47,18 @@ fn a_dry_run_tells_what_would_change_and_changes_nothing() {
 fn only_a_pruning_apply_deletes() {
     let chat = app("chat", &["chat_history:read"]);
     let (gateway, _upstream) = start(&registry(&[ci(), chat.clone()]));
-    let setup = &gateway.setup;
+    let (setup, call) = (&gateway.setup, call(&ci()));
     setup.write("registry.toml", registry(std::slice::from_ref(&chat)).as_str());
     assert_eq!(setup.succeed(&["apply", "-f", "registry.toml"]), "nothing to change\n");
-    assert_eq!(gateway.call(&call(&ci())).status, 200);
+    assert_eq!(gateway.call(&call).status, 200);
 
     let dry = setup.run(&["apply", "-f", "registry.toml", "--prune", "--dry-run"]);
     assert_eq!(dry.status.code(), Some(2));
     assert!(texts(&dry).0.starts_with("delete app ci\n"), "{}", texts(&dry).0);
-    assert_eq!(gateway.call(&call(&ci())).status, 200);
+    assert_eq!(gateway.call(&call).status, 200);
     setup.succeed(&["apply", "-f", "registry.toml", "--prune"]);
-    eventually("the app is gone", || (gateway.call(&call(&ci())).status == 401).then_some(()));
-    assert_eq!(gateway.reason(&gateway.call(&call(&ci()))), "app.unknown");
+    eventually("the app is gone", || (gateway.call(&call).status == 401).then_some(()));
+    assert_eq!(gateway.reason(&gateway.call(&call)), "app.unknown");
     let path = PATH.replace("changelogs", "getMessages");
     assert_eq!(gateway.call(&Call::get(path).auth(chat.token())).status, 200);
 }

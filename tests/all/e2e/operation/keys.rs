@@ -46,6 +46,20 @@ fn two_keys_live_side_by_side_until_the_old_one_goes() {
 }
 
 #[test]
+fn a_secret_that_is_replaced_under_its_name_takes_its_tokens_along() {
+    let first = ci().secret();
+    let (gateway, _upstream) = start(&registry(&[with_keys(&[("a", &first)])]));
+    let [old, new] = [&*first, NEXT].map(|secret| Call::get(PATH).auth(Token::of("ci").sign(secret)));
+    let statuses = || (gateway.call(&old).status, gateway.call(&new).status);
+    assert_eq!(statuses(), (200, 401));
+    let replaced = registry(&[with_keys(&[("a", NEXT)])]);
+    gateway.apply_until(&replaced, "the new secret is in force", || gateway.call(&new).status == 200);
+    // A token that was good a moment ago, and is remembered as such, is not good now.
+    assert_eq!(statuses(), (401, 200));
+    assert_eq!(gateway.reason(&gateway.call(&old)), "token.signature_invalid");
+}
+
+#[test]
 fn secrets_come_from_files_and_the_environment_too() {
     let upstream = Recorder::start();
     let setup = Setup::kore(&upstream.url(), "");

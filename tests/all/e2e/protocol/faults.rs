@@ -126,6 +126,7 @@ fn an_answer_that_stands_still_is_cut_in_time() {
     assert!(connection.read(false).is_err());
     let line = eventually("the call is logged", || gateway.log().pop());
     assert_eq!(line["outcome"], "cut");
+    assert!(line["duration_ms"].as_f64().unwrap() < 5000.0, "{line}");
 }
 
 #[test]
