@@ -89,13 +89,7 @@ where
             _ = this.ledger.body_fault.set(Reason::RequestBodyTooLarge);
             return Poll::Ready(Some(Err(InboundError::TooLarge)));
         }
-        Poll::Ready(Some(Ok(match frame.into_trailers() {
-            Ok(mut trailers) => {
-                hygiene::clean_trailers(&mut trailers);
-                Frame::trailers(trailers)
-            }
-            Err(frame) => frame,
-        })))
+        Poll::Ready(Some(Ok(hygiene::clean_frame(frame))))
     }
 
     fn is_end_stream(&self) -> bool {

@@ -87,13 +87,7 @@ impl<B> Body for UpstreamBody<B> {
             Some(Err(error)) => Some(Err(UpstreamBodyError::Broken(error))),
             Some(Ok(frame)) => {
                 self.give_back_at_end();
-                Some(Ok(match frame.into_trailers() {
-                    Ok(mut trailers) => {
-                        hygiene::clean_trailers(&mut trailers);
-                        Frame::trailers(trailers)
-                    }
-                    Err(frame) => frame,
-                }))
+                Some(Ok(hygiene::clean_frame(frame)))
             }
         })
     }

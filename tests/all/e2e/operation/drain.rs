@@ -97,7 +97,8 @@ fn check_live_says_whether_the_gateway_takes_calls() {
 
 #[test]
 fn workers_share_the_port_and_the_state() {
-    let setup = Setup::kore(&Scripted::saying(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\nConnection: close\r\n\r\n").url(), "");
+    let setup =
+        Setup::kore(&Scripted::saying(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\nConnection: close\r\n\r\n").url(), "");
     setup.edit("workers = 1", "workers = 4");
     let gateway = Gateway::start(setup, &registry(&[ci()]));
     for _ in 0..32 {
