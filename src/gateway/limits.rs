@@ -8,7 +8,7 @@ use std::task::{Context, Poll};
 
 use arc_swap::ArcSwap;
 use bytes::Bytes;
-use http::{HeaderMap, Request, header};
+use http::{Request, header};
 use http_body::Body;
 use pin_project_lite::pin_project;
 use tower::{Layer, Service};
@@ -77,10 +77,7 @@ where
             None => {
                 Some(Refusal::new(Reason::GatewayOverloaded).expected(format!("{} calls", limits.concurrent_requests)))
             }
-            Some(_) => exceeded(&request, &limits).map(|reason| {
-                _ = call.ledger.headers.set(Box::new(HeaderMap::new()));
-                Refusal::new(reason)
-            }),
+            Some(_) => exceeded(&request, &limits).map(Refusal::new),
         };
         if let Some(refusal) = refusal {
             return LimitedFuture { future: SteppedFuture::Refused { refused: Some(Refused::new(refusal)) }, permit };
