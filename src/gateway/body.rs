@@ -3,6 +3,7 @@
 use std::fmt;
 use std::pin::Pin;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
@@ -23,6 +24,12 @@ pin_project! {
         ledger: Arc<Ledger>,
         limit: u64,
         stall: Stall,
+    }
+
+    impl<B> PinnedDrop for Inbound<B> {
+        fn drop(this: Pin<&mut Self>) {
+            this.project().ledger.body_is_over.store(true, Ordering::Release);
+        }
     }
 }
 

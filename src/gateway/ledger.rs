@@ -21,6 +21,8 @@ pub(super) struct Ledger {
     headers: OnceLock<Box<HeaderMap>>,
     keeps_headers: bool,
     pub is_verified: AtomicBool,
+    /// Whether the request's body was sent to its end, or given up.
+    pub body_is_over: AtomicBool,
     pub bytes_in: AtomicU64,
 }
 

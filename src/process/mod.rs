@@ -153,6 +153,7 @@ async fn upkeep(metrics: PrometheusHandle, gate: Gate, open: Connections) {
     loop {
         tick.tick().await;
         metrics.run_upkeep();
+        gate.replay.sweep(gate.clock.now());
         let state = gate.live.load();
         #[expect(clippy::cast_precision_loss, reason = "gauges are floating-point numbers")]
         let set = |name: &'static str, value: u64| metrics::gauge!(name).set(value as f64);

@@ -2,7 +2,7 @@
 
 use std::fs;
 use std::net::SocketAddr;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::{ExitStatus, Output};
 
 use serde_json::Value;
@@ -57,10 +57,6 @@ impl Setup {
 
     pub fn path(&self) -> &Path {
         self.folder.path()
-    }
-
-    pub fn configuration(&self) -> PathBuf {
-        self.path().join("scopegate.toml")
     }
 
     pub fn write(&self, file: &str, text: &str) {
@@ -183,11 +179,6 @@ impl Gateway {
     pub fn apply_until(&self, registry: &Registry, what: &str, shown: impl Fn() -> bool) {
         self.setup.apply(registry);
         within(std::time::Duration::from_secs(1), what, || shown().then_some(()));
-    }
-
-    /// Operational events so far.
-    pub fn events(&self) -> Vec<Value> {
-        self.child.err().iter().map(|line| serde_json::from_str(line).unwrap()).collect()
     }
 
     /// Waits for an event on standard error that holds this text.

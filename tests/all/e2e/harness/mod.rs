@@ -10,10 +10,10 @@ mod upstream;
 
 pub use client::{Call, Connection, Reply};
 pub use gateway::{Gateway, Setup, texts};
-pub use process::{Child, binary, scopegate};
+pub use process::{Child, scopegate};
 pub use registry::{App, Registry};
 pub use token::{Token, now, part};
-pub use upstream::{Answer, Recorder, Scripted, Seen, read_head};
+pub use upstream::{Answer, Recorder, Scripted, read_head};
 
 use std::time::Duration;
 

@@ -9,7 +9,7 @@ use std::thread::JoinHandle;
 use super::{eventually, within};
 
 /// The binary under test; `SCOPEGATE_BIN` names another, such as a release build.
-pub fn binary() -> String {
+fn binary() -> String {
     std::env::var("SCOPEGATE_BIN").unwrap_or_else(|_| env!("CARGO_BIN_EXE_scopegate").into())
 }
 

@@ -63,10 +63,4 @@ impl Token {
         let tag = hmac::sign(&hmac::Key::new(algorithm, secret), input.as_bytes());
         format!("{input}.{}", part(tag))
     }
-
-    /// With `alg` none and whatever stands for the signature.
-    pub fn unsigned(mut self, signature: &str) -> String {
-        self.header["alg"] = "none".into();
-        format!("{}.{signature}", self.input())
-    }
 }

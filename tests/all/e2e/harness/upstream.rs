@@ -115,9 +115,9 @@ struct Recording {
 }
 
 async fn accept(listener: TcpListener, tls: Option<TlsAcceptor>, recording: Recording) {
+    static CONNECTIONS: AtomicUsize = AtomicUsize::new(0);
     listener.set_nonblocking(true).unwrap();
     let listener = tokio::net::TcpListener::from_std(listener).unwrap();
-    static CONNECTIONS: AtomicUsize = AtomicUsize::new(0);
     loop {
         let (stream, _) = listener.accept().await.unwrap();
         stream.set_nodelay(true).unwrap();

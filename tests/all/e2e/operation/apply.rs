@@ -46,7 +46,7 @@ fn only_a_pruning_apply_deletes() {
     let chat = app("chat", &["chat_history:read"]);
     let (gateway, _upstream) = start(&registry(&[ci(), chat.clone()]));
     let setup = &gateway.setup;
-    setup.write("registry.toml", registry(&[chat.clone()]).as_str());
+    setup.write("registry.toml", registry(std::slice::from_ref(&chat)).as_str());
     assert_eq!(setup.succeed(&["apply", "-f", "registry.toml"]), "nothing to change\n");
     assert_eq!(gateway.call(&call(&ci())).status, 200);
 

@@ -6,7 +6,7 @@ use std::sync::{Mutex, mpsc};
 use std::time::Duration;
 
 use super::{call, ci, registry, start};
-use crate::e2e::harness::{Call, Connection, Gateway, Scripted, Setup, eventually, read_head, texts};
+use crate::e2e::harness::{Call, Connection, Gateway, Recorder, Scripted, Setup, eventually, read_head, texts};
 
 /// An upstream that answers when it is told to, and tells when it was asked.
 fn waiting() -> (Scripted, mpsc::Sender<()>, mpsc::Receiver<()>) {
@@ -97,8 +97,8 @@ fn check_live_says_whether_the_gateway_takes_calls() {
 
 #[test]
 fn workers_share_the_port_and_the_state() {
-    let setup =
-        Setup::kore(&Scripted::saying(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\nConnection: close\r\n\r\n").url(), "");
+    let upstream = Recorder::start();
+    let setup = Setup::kore(&upstream.url(), "");
     setup.edit("workers = 1", "workers = 4");
     let gateway = Gateway::start(setup, &registry(&[ci()]));
     for _ in 0..32 {

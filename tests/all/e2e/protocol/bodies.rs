@@ -28,7 +28,7 @@ fn the_upstream_sees_the_first_of_an_upload_before_the_last_is_sent() {
         let first = read_exactly(&mut stream, if is_chunked { 10 } else { 5 });
         tell.lock().unwrap().send(first).unwrap();
         read_exactly(&mut stream, if is_chunked { 14 } else { 4 });
-        stream.write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n").unwrap();
+        stream.write_all(b"HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: 0\r\n\r\n").unwrap();
     });
     let gateway = gateway(&upstream.url(), "");
     let parts = [

@@ -135,9 +135,12 @@ fn an_answer_to_an_earlier_call_never_answers_a_later_one() {
         b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nfirstHTTP/1.1 200 OK\r\nContent-Length: 8\r\n\r\npoisoned",
     );
     let gateway = gateway(&upstream.url(), "");
-    for _ in 0..3 {
+    for number in 0..3 {
         let reply = gateway.call(&good("GET"));
-        assert_eq!((reply.status, String::from_utf8(reply.body).unwrap().as_str()), (200, "first"));
+        // A call that is on its way while the upstream closes the connection fails.
+        let is_lost = number > 0 && reply.status == 502;
+        let body = String::from_utf8(reply.body).unwrap();
+        assert!(is_lost || (reply.status, body.as_str()) == (200, "first"), "{} {body}", reply.status);
     }
 }
 
