@@ -143,7 +143,13 @@ impl Running {
 
 fn telemetry_server() -> ServerSettings {
     let limit = Duration::from_secs(10);
-    ServerSettings { tls: None, header_timeout: limit, handshake_timeout: limit, max_connections: 64 }
+    ServerSettings {
+        tls: None,
+        header_timeout: limit,
+        handshake_timeout: limit,
+        write_timeout: limit,
+        max_connections: 64,
+    }
 }
 
 /// Once a second: drains the histograms and sets the gauges.
