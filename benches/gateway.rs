@@ -16,7 +16,7 @@ use http_body_util::Empty;
 use jsonwebtoken::Algorithm;
 use scopegate::gateway::{AccessLog, Entry, Gate, Outbound, Refused, stack};
 use scopegate::jose::Compact;
-use scopegate::policy::{Found, Requirement, RouteTable, authorize};
+use scopegate::policy::{Found, Requirement, Route, RouteTable, authorize};
 use scopegate::registry::{Snapshot, Version};
 use scopegate::verify::{TokenRules, Verifier};
 use tower::Service;
@@ -66,8 +66,10 @@ fn kore() -> RouteTable {
     let routes = entries.iter().map(|entry| {
         let methods = entry["methods"].as_array().unwrap().iter();
         let methods: Vec<Method> = methods.map(|m| m.as_str().unwrap().parse().unwrap()).collect();
-        let (id, path) = (entry["id"].as_str().unwrap(), entry["path"].as_str().unwrap());
-        Arc::new(route(id, &methods, path, &anonymous(), Requirement::Nothing))
+        let several = entry["path"].as_array().into_iter().flatten().filter_map(|p| p.as_str());
+        let paths: Vec<&str> = entry["path"].as_str().into_iter().chain(several).collect();
+        let first = route(entry["id"].as_str().unwrap(), &methods, paths[0], &anonymous(), Requirement::Nothing);
+        Arc::new(Route { patterns: paths.iter().map(|p| p.parse().unwrap()).collect(), ..first })
     });
     RouteTable::new(routes.collect()).unwrap()
 }

@@ -92,8 +92,13 @@ fn echo(stopped: watch::Receiver<bool>) -> Result<String, Failure> {
     let listener = bind_alone(SocketAddr::from(([127, 0, 0, 1], 0)))?;
     let address = listener.local_addr()?;
     let limit = std::time::Duration::from_secs(300);
-    let settings =
-        ServerSettings { tls: None, header_timeout: limit, handshake_timeout: limit, max_connections: 10_000 };
+    let settings = ServerSettings {
+        tls: None,
+        header_timeout: limit,
+        handshake_timeout: limit,
+        write_timeout: limit,
+        max_connections: 10_000,
+    };
     tokio::spawn(serve(listener, settings, Connections::default(), echo::Echo, stopped));
     Ok(format!("http://{address}"))
 }

@@ -13,6 +13,9 @@ use crate::verify::{Leeway, SingleUsePolicy, TokenRules, TokenSettings};
 /// What clocks that NTP keeps differ by, amply.
 const LEEWAY: Duration = Duration::from_secs(30);
 
+/// A jti has to be remembered for as long as its token is good.
+const SINGLE_USE_LIFETIME: Duration = Duration::from_secs(24 * 3600);
+
 /// Every key may be absent, so that a file can change single keys of a profile's authenticator.
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields, default)]
@@ -160,7 +163,7 @@ impl AuthenticatorSection {
                 Some(SingleUseKey::Present) => SingleUsePolicy::Present,
                 Some(SingleUseKey::Enforced) | None => SingleUsePolicy::Enforced,
             },
-            single_use_lifetime: self.single_use_lifetime.map(|s| s.0),
+            single_use_lifetime: Some(self.single_use_lifetime.map_or(SINGLE_USE_LIFETIME, |s| s.0)),
             max_token_bytes,
         };
         Ok(JwtAuthenticator { header, scheme, rules: TokenRules::new(settings) })

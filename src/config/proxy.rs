@@ -143,6 +143,7 @@ impl ProxySection {
             tls,
             header_timeout: self.timeouts.header.0,
             handshake_timeout: self.timeouts.tls_handshake.0,
+            write_timeout: self.timeouts.body_idle.0,
             max_connections: least("limits", self.limits.connections, 1)?,
         };
         let at_start = AtStart {

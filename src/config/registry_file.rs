@@ -10,6 +10,7 @@ use super::time::Span;
 use super::{ConfigError, Diagnostic};
 use crate::jose::{KeyError, KeyMaterial};
 use crate::model::{AccountId, Algorithm, AuthenticatorName, BotId, ClientId, KeyId, Level, ScopeId};
+use crate::policy::configured_host;
 use crate::registry::{
     Account, AppSettings, Bot, DEFAULT_ACCOUNT, Desired, DesiredApp, DesiredGrant, DesiredKey, GrantTarget, Permission,
     PlanError, Resource, ResourceKind,
@@ -159,7 +160,7 @@ impl RegistryFile {
         let default = AccountId::new(DEFAULT_ACCOUNT).map_err(|_| ConfigError(Vec::new()))?;
         let account = |named: Option<AccountId>| named.unwrap_or_else(|| default.clone());
         let desired = Desired {
-            accounts: file.account.into_iter().map(AccountEntry::desired).collect(),
+            accounts: file.account.into_iter().enumerate().map(|(i, account)| reader.account(i, account)).collect(),
             bots: file.bot.into_iter().map(|b| Bot { id: b.id, account: account(b.account) }).collect(),
             keys: file.key.into_iter().enumerate().map(|(i, key)| reader.key(i, key)).collect(),
             grants: file.grant.into_iter().enumerate().filter_map(|(i, grant)| reader.grant(i, grant)).collect(),
@@ -173,12 +174,6 @@ impl RegistryFile {
         };
         let faults = reader.faults;
         if faults.is_empty() { Ok(Self { source, desired }) } else { Err(ConfigError(faults)) }
-    }
-}
-
-impl AccountEntry {
-    fn desired(self) -> Account {
-        Account { id: self.id, hosts: self.hosts.into_iter().map(|h| h.to_ascii_lowercase()).collect() }
     }
 }
 
@@ -211,6 +206,14 @@ impl Reader<'_> {
     fn fault(&mut self, path: &[&str], message: String) {
         let (place, line) = (self.source.name.clone(), self.source.line(path));
         self.faults.push(Diagnostic { place, line, message, help: None });
+    }
+
+    fn account(&mut self, index: usize, entry: AccountEntry) -> Account {
+        let (good, bad): (Vec<_>, Vec<_>) = entry.hosts.iter().map(|h| configured_host(h)).partition(Result::is_ok);
+        for why in bad.into_iter().filter_map(Result::err) {
+            self.fault(&["account", &index.to_string(), "hosts"], format!("account {}: {why}", entry.id));
+        }
+        Account { id: entry.id, hosts: good.into_iter().filter_map(Result::ok).collect() }
     }
 
     fn key(&mut self, index: usize, entry: KeyEntry) -> DesiredKey {

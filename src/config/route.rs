@@ -8,7 +8,7 @@ use serde::Deserialize;
 
 use super::diagnostic::nearest;
 use crate::model::{Level, RouteId, ScopeId, UpstreamName};
-use crate::policy::{Authenticator, AuthenticatorKind, Pattern, Requirement, Route};
+use crate::policy::{Authenticator, AuthenticatorKind, Pattern, Requirement, Route, configured_host};
 use crate::registry::{Permission, ResourceKind, ScopeCatalogue};
 
 #[derive(Clone, Debug, Deserialize)]
@@ -94,7 +94,11 @@ impl RouteSection {
             id: self.id.clone(),
             title: self.title.clone(),
             group: self.group.clone(),
-            hosts: self.hosts.iter().map(|h| h.to_ascii_lowercase()).collect(),
+            hosts: self
+                .hosts
+                .iter()
+                .map(|h| configured_host(h).map_err(|why| ("hosts", why, None)))
+                .collect::<Result<_, _>>()?,
             methods: self.methods()?,
             patterns,
             upstream: self.upstream(names)?,

@@ -57,7 +57,7 @@ impl<B> Step<Matched<B>> for Authenticate {
         };
         let (headers, call) = (matched.request().headers(), matched.call());
         let keep = |refused: Refused| {
-            _ = call.ledger.headers.set(Box::new(headers.clone()));
+            call.ledger.keep(headers);
             refused
         };
         let token = credential(headers, jwt).map_err(|refusal| keep(place.refused(refusal)))?;

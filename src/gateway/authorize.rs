@@ -38,8 +38,7 @@ impl<B> Step<Authenticated<B>> for Authorize {
                 let verdict =
                     policy::authorize(verified.app(), route, pattern, params, matched.path(), account, registry);
                 Some(verdict.map_err(|refusal| {
-                    let headers = matched.request().headers().clone();
-                    _ = matched.call().ledger.headers.set(Box::new(headers));
+                    matched.call().ledger.keep(matched.request().headers());
                     place.refused(refusal)
                 })?)
             }

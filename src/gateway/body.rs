@@ -3,6 +3,7 @@
 use std::fmt;
 use std::pin::Pin;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
@@ -23,6 +24,12 @@ pin_project! {
         ledger: Arc<Ledger>,
         limit: u64,
         stall: Stall,
+    }
+
+    impl<B> PinnedDrop for Inbound<B> {
+        fn drop(this: Pin<&mut Self>) {
+            this.project().ledger.body_is_over.store(true, Ordering::Release);
+        }
     }
 }
 
@@ -89,13 +96,7 @@ where
             _ = this.ledger.body_fault.set(Reason::RequestBodyTooLarge);
             return Poll::Ready(Some(Err(InboundError::TooLarge)));
         }
-        Poll::Ready(Some(Ok(match frame.into_trailers() {
-            Ok(mut trailers) => {
-                hygiene::clean_trailers(&mut trailers);
-                Frame::trailers(trailers)
-            }
-            Err(frame) => frame,
-        })))
+        Poll::Ready(Some(Ok(hygiene::clean_frame(frame))))
     }
 
     fn is_end_stream(&self) -> bool {

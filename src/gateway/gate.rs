@@ -94,6 +94,11 @@ impl Default for Limits {
 /// Takes one entry for each call, when it is over. Called on the request's way: it may not block, nor panic.
 pub trait AccessLog: Send + Sync {
     fn write(&self, entry: &Entry<'_>);
+
+    /// Whether the entries of refused calls are to carry the headers. They hold the credential: never write them.
+    fn explains(&self) -> bool {
+        false
+    }
 }
 
 /// How a call ended.
@@ -133,6 +138,6 @@ pub struct Entry<'a> {
     pub duration: Duration,
     pub bytes_in: u64,
     pub bytes_out: u64,
-    /// The headers of a refused request, for those who explain it at once; they hold the credential.
+    /// The headers of a refused request, for a log that explains; they hold the credential.
     pub headers: Option<&'a http::HeaderMap>,
 }

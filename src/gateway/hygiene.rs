@@ -1,6 +1,8 @@
 //! Which header fields go through. Fields of one connection end here; fields that say who calls are ours to set.
 
+use bytes::Bytes;
 use http::header::{self, HeaderMap, HeaderName};
+use http_body::Frame;
 
 /// The names under which the upstream learns who calls.
 pub(super) const APP: HeaderName = HeaderName::from_static("x-scopegate-app");
@@ -55,8 +57,19 @@ pub(super) fn clean_response(headers: &mut HeaderMap) {
     strip(headers, |name| is_hop_by_hop(name) || is_identity(name));
 }
 
+/// A body's frame: data as it is, trailers without what must not go through.
+pub(super) fn clean_frame(frame: Frame<Bytes>) -> Frame<Bytes> {
+    match frame.into_trailers() {
+        Ok(mut trailers) => {
+            clean_trailers(&mut trailers);
+            Frame::trailers(trailers)
+        }
+        Err(data) => data,
+    }
+}
+
 /// Drops from trailers all but what only describes the body.
-pub(super) fn clean_trailers(trailers: &mut HeaderMap) {
+fn clean_trailers(trailers: &mut HeaderMap) {
     let framing = |name: &str| {
         matches!(
             name,

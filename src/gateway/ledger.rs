@@ -18,13 +18,31 @@ pub(super) struct Ledger {
     pub refusal: OnceLock<Refusal>,
     /// Why the request's body broke off, if the body itself was at fault.
     pub body_fault: OnceLock<Reason>,
-    /// Of a refused request.
-    pub headers: OnceLock<Box<HeaderMap>>,
+    headers: OnceLock<Box<HeaderMap>>,
+    keeps_headers: bool,
     pub is_verified: AtomicBool,
+    /// Whether the request's body was sent to its end, or given up.
+    pub body_is_over: AtomicBool,
     pub bytes_in: AtomicU64,
 }
 
 impl Ledger {
+    /// `keeps_headers`: whether somebody wants to explain refusals as they happen.
+    pub fn new(keeps_headers: bool) -> Self {
+        Self { keeps_headers, ..Self::default() }
+    }
+
+    /// The headers of a request that is refused, for those who explain it; they hold the credential.
+    pub fn keep(&self, headers: &HeaderMap) {
+        if self.keeps_headers {
+            _ = self.headers.set(Box::new(headers.clone()));
+        }
+    }
+
+    pub fn headers(&self) -> Option<&HeaderMap> {
+        self.headers.get().map(|headers| &**headers)
+    }
+
     pub fn received(&self, bytes: usize) -> u64 {
         let bytes = u64::try_from(bytes).unwrap_or(u64::MAX);
         self.bytes_in.fetch_add(bytes, Ordering::Relaxed).saturating_add(bytes)

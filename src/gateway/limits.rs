@@ -8,11 +8,12 @@ use std::task::{Context, Poll};
 
 use arc_swap::ArcSwap;
 use bytes::Bytes;
-use http::{HeaderMap, Request, header};
+use http::{Request, header};
 use http_body::Body;
 use pin_project_lite::pin_project;
 use tower::{Layer, Service};
 
+use super::step::SteppedFuture;
 use super::{Call, Gate, Inbound, Limits, Received, Refused};
 use crate::model::{Reason, Refusal};
 
@@ -76,18 +77,15 @@ where
             None => {
                 Some(Refusal::new(Reason::GatewayOverloaded).expected(format!("{} calls", limits.concurrent_requests)))
             }
-            Some(_) => exceeded(&request, &limits).map(|reason| {
-                _ = call.ledger.headers.set(Box::new(HeaderMap::new()));
-                Refusal::new(reason)
-            }),
+            Some(_) => exceeded(&request, &limits).map(Refusal::new),
         };
         if let Some(refusal) = refusal {
-            return LimitedFuture::Refused { refused: Some(Refused::new(refusal)) };
+            return LimitedFuture { future: SteppedFuture::Refused { refused: Some(Refused::new(refusal)) }, permit };
         }
         let (head, body) = request.into_parts();
         let body = Inbound::new(body, Arc::clone(&call.ledger), limits.body_bytes, limits.body_idle);
         let future = self.inner.call(Bounded { request: Request::from_parts(head, body), call });
-        LimitedFuture::Inner { future, _permit: permit }
+        LimitedFuture { future: SteppedFuture::Inner { future }, permit }
     }
 }
 
@@ -118,10 +116,11 @@ impl Drop for Permit {
 }
 
 pin_project! {
-    #[project = Projected]
-    pub enum LimitedFuture<F> {
-        Inner { #[pin] future: F, _permit: Option<Permit> },
-        Refused { refused: Option<Refused> },
+    /// The rest of the stack at work, with its place among the calls in hand.
+    pub struct LimitedFuture<F> {
+        #[pin]
+        future: SteppedFuture<F>,
+        permit: Option<Permit>,
     }
 }
 
@@ -132,9 +131,6 @@ where
     type Output = Result<T, Refused>;
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        match self.project() {
-            Projected::Inner { future, .. } => future.poll(cx),
-            Projected::Refused { refused } => refused.take().map_or(Poll::Pending, |r| Poll::Ready(Err(r))),
-        }
+        self.project().future.poll(cx)
     }
 }

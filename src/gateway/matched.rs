@@ -8,7 +8,7 @@ use http_body::Body;
 
 use super::{Bounded, Call, Gate, Inbound, Refused, Step};
 use crate::model::{AccountId, Reason, Refusal};
-use crate::policy::{Found, Live, Params, Pattern, Route, State, judge};
+use crate::policy::{Found, Live, Params, Pattern, Route, State, canonical_host, judge};
 
 /// Finds the route. The state is loaded here, once; the whole call is judged by it.
 #[derive(Clone)]
@@ -134,18 +134,7 @@ fn host_of<B>(request: &Request<B>) -> Result<String, &'static str> {
         (None, None) if request.version() == Version::HTTP_11 => return Err("no Host"),
         (None, None) => return Ok(String::new()),
     };
-    let name = match host.rsplit_once(':') {
-        Some((name, port)) if port.bytes().all(|b| b.is_ascii_digit()) => name,
-        _ => host,
-    };
-    let is_ip_literal = name.starts_with('[') && name.ends_with(']');
-    let plain = |b: u8| {
-        b.is_ascii_alphanumeric() || matches!(b, b'.' | b'-' | b'_') || is_ip_literal && matches!(b, b'[' | b']' | b':')
-    };
-    if name.is_empty() || !name.bytes().all(plain) {
-        return Err("a Host that is no host name");
-    }
-    Ok(name.trim_end_matches('.').to_ascii_lowercase())
+    canonical_host(host)
 }
 
 fn host_header(headers: &HeaderMap) -> Result<Option<&str>, &'static str> {

@@ -74,7 +74,7 @@ where
             id: self.shared.ids.next(),
             now: self.shared.clock.now(),
             peer: request.extensions().get::<Peer>().copied(),
-            ledger: Arc::new(Ledger::default()),
+            ledger: Arc::new(Ledger::new(self.shared.log.explains())),
         };
         let pending = Pending {
             shared: Arc::clone(&self.shared),
@@ -128,7 +128,7 @@ impl Drop for Pending {
             duration: instant().duration_since(self.started),
             bytes_in: ledger.bytes_in(),
             bytes_out: self.bytes_out,
-            headers: ledger.headers.get().map(|h| &**h),
+            headers: ledger.headers(),
         };
         self.shared.meters.count(&entry);
         self.shared.log.write(&entry);

@@ -1,6 +1,7 @@
 //! Bytes to a service: sockets, TLS for both sides, the connection loop, drain. No gateway word in it.
 
 mod connect;
+mod io;
 mod listen;
 mod peer;
 mod serve;

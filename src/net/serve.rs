@@ -23,6 +23,7 @@ use tokio_rustls::TlsAcceptor;
 use tower::Service;
 
 use super::Peer;
+use super::io::{Protocol, begin};
 
 /// How connections are served.
 #[derive(Clone, Debug)]
@@ -30,7 +31,10 @@ pub struct ServerSettings {
     pub tls: Option<Arc<ServerConfig>>,
     /// From the first byte of a request to the last of its header, and between two requests of a connection.
     pub header_timeout: Duration,
+    /// For the TLS handshake and the first bytes after it.
     pub handshake_timeout: Duration,
+    /// How long a caller may read nothing of what is written.
+    pub write_timeout: Duration,
     /// Of all the listeners that share the count.
     pub max_connections: usize,
 }
@@ -123,44 +127,34 @@ async fn connection<S, B>(
     B: Body<Data = Bytes, Error: std::error::Error + Send + Sync> + Send + 'static,
 {
     _ = stream.set_nodelay(true);
+    let mut stop = shutdown.clone();
+    let mut stopped = pin!(async move { _ = stop.wait_for(|stop| *stop).await });
     let Some(config) = &settings.tls else {
         let peer = Peer { address, is_tls: false };
-        let protocol = tokio::time::timeout(settings.header_timeout, sniff(&stream));
-        if let Ok(Some(protocol)) = protocol.await {
-            http(stream, protocol, settings, Hosted { service, peer }, shutdown).await;
+        let begun = tokio::time::timeout(settings.header_timeout, begin(stream, settings.write_timeout));
+        // A caller who has said nothing yet loses nothing when the listener stops.
+        tokio::select! {
+            () = &mut stopped => {}
+            begun = begun => {
+                if let Ok(Some((protocol, io))) = begun {
+                    http(io, protocol, settings, Hosted { service, peer }, shutdown).await;
+                }
+            }
         }
         return;
     };
     let peer = Peer { address, is_tls: true };
-    let handshake = TlsAcceptor::from(Arc::clone(config)).accept(stream);
-    match tokio::time::timeout(settings.handshake_timeout, handshake).await {
-        Ok(Ok(stream)) => {
-            let is_h2 = stream.get_ref().1.alpn_protocol() == Some(b"h2");
-            let protocol = if is_h2 { Protocol::Http2 } else { Protocol::Http1 };
-            http(stream, protocol, settings, Hosted { service, peer }, shutdown).await;
-        }
-        Ok(Err(error)) => tracing::debug!(%address, %error, "TLS handshake failed"),
-        Err(_) => tracing::debug!(%address, "TLS handshake took too long"),
-    }
-}
-
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Protocol {
-    Http1,
-    Http2,
-}
-
-/// HTTP/2 with prior knowledge begins with its preface (RFC 9113 section 3.4); no HTTP/1 method begins so.
-async fn sniff(stream: &TcpStream) -> Option<Protocol> {
-    const PREFACE: &[u8] = b"PRI";
-    let mut first = [0; PREFACE.len()];
-    loop {
-        let seen = stream.peek(&mut first).await.ok()?;
-        match seen {
-            0 => return None,
-            _ if first[..seen] != PREFACE[..seen] => return Some(Protocol::Http1),
-            n if n == PREFACE.len() => return Some(Protocol::Http2),
-            _ => tokio::time::sleep(Duration::from_millis(5)).await,
+    let handshake = tokio::time::timeout(settings.handshake_timeout, async {
+        let stream = TlsAcceptor::from(Arc::clone(config)).accept(stream).await?;
+        Ok::<_, io::Error>(begin(stream, settings.write_timeout).await)
+    });
+    tokio::select! {
+        () = &mut stopped => {}
+        begun = handshake => match begun {
+            Ok(Ok(Some((protocol, io)))) => http(io, protocol, settings, Hosted { service, peer }, shutdown).await,
+            Ok(Ok(None)) => {}
+            Ok(Err(error)) => tracing::debug!(%address, %error, "TLS handshake failed"),
+            Err(_) => tracing::debug!(%address, "the caller was silent for too long"),
         }
     }
 }
@@ -208,6 +202,9 @@ where
         }
     };
     if let Err(error) = ended {
+        if error.is_parse() {
+            metrics::counter!("scopegate_bad_requests_total").increment(1);
+        }
         tracing::debug!(%error, "connection ended early");
     }
 }

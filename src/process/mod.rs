@@ -143,7 +143,13 @@ impl Running {
 
 fn telemetry_server() -> ServerSettings {
     let limit = Duration::from_secs(10);
-    ServerSettings { tls: None, header_timeout: limit, handshake_timeout: limit, max_connections: 64 }
+    ServerSettings {
+        tls: None,
+        header_timeout: limit,
+        handshake_timeout: limit,
+        write_timeout: limit,
+        max_connections: 64,
+    }
 }
 
 /// Once a second: drains the histograms and sets the gauges.
@@ -153,6 +159,7 @@ async fn upkeep(metrics: PrometheusHandle, gate: Gate, open: Connections) {
     loop {
         tick.tick().await;
         metrics.run_upkeep();
+        gate.replay.sweep(gate.clock.now());
         let state = gate.live.load();
         #[expect(clippy::cast_precision_loss, reason = "gauges are floating-point numbers")]
         let set = |name: &'static str, value: u64| metrics::gauge!(name).set(value as f64);

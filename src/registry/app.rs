@@ -5,6 +5,7 @@ use std::fmt;
 use std::time::Duration;
 
 use super::{AppRecord, GrantTarget, KeyNumber, KeyState, Permissions, Resource, ResourceKind};
+use crate::clock::Timestamp;
 use crate::jose::PreparedKey;
 use crate::model::{
     AccountId, Algorithm, AlgorithmSet, AppNumber, AuthenticatorName, BotId, ClientId, KeyId, Level, ScopeId,
@@ -128,8 +129,8 @@ impl App {
         &self.keys
     }
 
-    /// The keys to try. A `kid` binds where one of the app's keys declares one (RFC 7515 section 4.1.4).
-    pub fn choose_keys(&self, algorithm: Algorithm, kid: Option<&str>) -> KeyChoice<'_> {
+    /// The keys to try, those that are good now first. A `kid` binds where one of the app's keys declares one (RFC 7515 section 4.1.4).
+    pub fn choose_keys(&self, algorithm: Algorithm, kid: Option<&str>, now: Timestamp) -> KeyChoice<'_> {
         if self.keys.is_empty() {
             return KeyChoice::NoKey;
         }
@@ -139,7 +140,9 @@ impl App {
         if possible.peek().is_none() {
             return KeyChoice::UnknownKid;
         }
-        let keys: Vec<_> = possible.filter(|k| k.prepared_for(algorithm).is_some()).take(KEY_TRIALS).collect();
+        let mut keys: Vec<_> = possible.filter(|k| k.prepared_for(algorithm).is_some()).collect();
+        keys.sort_by_key(|k| !k.state.usable_at(now));
+        keys.truncate(KEY_TRIALS);
         if keys.is_empty() { KeyChoice::WrongAlgorithm } else { KeyChoice::Keys(keys) }
     }
 

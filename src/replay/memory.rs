@@ -14,6 +14,9 @@ use crate::clock::{Clock, Timestamp};
 use crate::model::AppNumber;
 
 const SHARDS: usize = 64;
+/// Ended entries that a call forgets in its own shard, and that a sweep forgets in each while it holds the lock.
+const SWEPT_BY_A_CALL: usize = 4;
+const SWEPT_AT_ONCE: usize = 10_000;
 
 /// The answer to "was this jti used before?".
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -64,12 +67,31 @@ impl ReplayMemory {
 
     /// Records the first use of a jti, to be remembered until `until`.
     pub fn first_use(&self, app: AppNumber, jti: &str, until: Timestamp, now: Timestamp) -> FirstUse {
+        match self.record(app, jti, until, now) {
+            // What has ended may still take the room, where its apps no longer call.
+            FirstUse::Full if self.sweep(now) > 0 => self.record(app, jti, until, now),
+            answer => answer,
+        }
+    }
+
+    /// Forgets what both clocks have passed, for all apps; how many. To be called every second or so.
+    pub fn sweep(&self, now: Timestamp) -> usize {
+        let monotonic = self.clock.monotonic();
+        let sweep = |shard: &Mutex<Shard>| {
+            let gone = shard.lock().unwrap_or_else(PoisonError::into_inner).sweep(now, monotonic, SWEPT_AT_ONCE);
+            self.entries.fetch_sub(gone, Ordering::Relaxed);
+            gone
+        };
+        self.shards.iter().map(sweep).sum()
+    }
+
+    fn record(&self, app: AppNumber, jti: &str, until: Timestamp, now: Timestamp) -> FirstUse {
         let hash = self.hash(app, jti);
         let monotonic = self.clock.monotonic();
         let index = usize::try_from(app.0.unsigned_abs()).unwrap_or_default() % SHARDS;
         // A panic can't leave a shard half changed: what is called under the lock does not panic.
         let mut shard = self.shards[index].lock().unwrap_or_else(PoisonError::into_inner);
-        let gone = shard.sweep(now, monotonic);
+        let gone = shard.sweep(now, monotonic, SWEPT_BY_A_CALL);
         self.entries.fetch_sub(gone, Ordering::Relaxed);
         if shard.used.contains(&hash) {
             return FirstUse::Replayed;
@@ -110,9 +132,9 @@ impl ReplayMemory {
 
 impl Shard {
     /// Forgets a few of those that both clocks have passed; how many.
-    fn sweep(&mut self, now: Timestamp, monotonic: Duration) -> usize {
+    fn sweep(&mut self, now: Timestamp, monotonic: Duration, most: usize) -> usize {
         let mut gone = 0;
-        while gone < 4 {
+        while gone < most {
             match self.ends.peek() {
                 Some(Reverse(end)) if end.monotonic <= monotonic && end.wall <= now => {}
                 _ => break,
@@ -181,6 +203,21 @@ mod tests {
         assert_eq!(use_up(5, "a"), FirstUse::Full);
         assert_eq!(use_up(1, "a"), FirstUse::Replayed, "a full memory still knows");
         assert_eq!(memory.len(), 8);
+    }
+
+    #[test]
+    fn what_has_ended_makes_room_though_its_apps_no_longer_call() {
+        let (clock, hands) = Clock::manual(NOON);
+        let memory = ReplayMemory::new(8, clock).unwrap();
+        for (app, jti) in (1..=4).flat_map(|app| [(app, "a"), (app, "b")]) {
+            assert_eq!(memory.first_use(AppNumber(app), jti, minutes(1), NOON), FirstUse::Recorded);
+        }
+        assert_eq!(memory.first_use(AppNumber(5), "a", minutes(1), NOON), FirstUse::Full);
+        hands.advance(Duration::from_secs(60));
+        assert_eq!(memory.first_use(AppNumber(5), "a", minutes(2), minutes(1)), FirstUse::Recorded);
+        assert_eq!(memory.len(), 1);
+        hands.advance(Duration::from_secs(60));
+        assert_eq!((memory.sweep(minutes(2)), memory.len()), (1, 0));
     }
 
     #[test]

@@ -1,8 +1,9 @@
 //! The access log: one JSON object a line, one line a call, written by a thread of its own.
 
 use std::io::{self, Write};
+use std::sync::mpsc::{Receiver, channel};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::thread::{self, JoinHandle, Thread};
+use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
 use serde::Serialize;
@@ -11,6 +12,8 @@ use crate::gateway::{AccessLog, Entry, Outcome};
 
 /// How long a line may wait before it is written.
 const INTERVAL: Duration = Duration::from_millis(100);
+/// How long the end of a process waits for the last lines to be written.
+const LAST_LINES: Duration = Duration::from_secs(2);
 /// What may wait to be written. A reader that is slower than that loses lines, and no call waits for it.
 const MAX_WAITING: usize = 16 << 20;
 
@@ -22,10 +25,12 @@ impl AccessLog for NoLog {
     fn write(&self, _: &Entry<'_>) {}
 }
 
-/// Lines wait in memory and are written together. Dropping the log writes what waits.
+/// Lines wait in memory and are written together. Dropping the log writes what waits, or gives up
+/// after two seconds.
 pub struct JsonLog {
     shared: Arc<Shared>,
-    writer: Option<JoinHandle<()>>,
+    writer: JoinHandle<()>,
+    written: Mutex<Receiver<()>>,
 }
 
 #[derive(Default)]
@@ -45,6 +50,7 @@ impl JsonLog {
     pub fn new(mut sink: impl Write + Send + 'static) -> io::Result<Self> {
         let shared = Arc::new(Shared::default());
         let theirs = Arc::clone(&shared);
+        let (written, all) = channel();
         let run = move || {
             let mut lines = Vec::new();
             loop {
@@ -54,12 +60,13 @@ impl JsonLog {
                 _ = sink.write_all(&lines).and_then(|()| sink.flush());
                 lines.clear();
                 if is_over {
+                    _ = written.send(());
                     return;
                 }
             }
         };
         let writer = thread::Builder::new().name("access-log".into()).spawn(run)?;
-        Ok(Self { shared, writer: Some(writer) })
+        Ok(Self { shared, writer, written: Mutex::new(all) })
     }
 }
 
@@ -74,10 +81,10 @@ impl Shared {
 impl Drop for JsonLog {
     fn drop(&mut self) {
         self.shared.waiting.lock().unwrap_or_else(PoisonError::into_inner).is_over = true;
-        if let Some(writer) = self.writer.take() {
-            Thread::unpark(writer.thread());
-            _ = writer.join();
-        }
+        self.writer.thread().unpark();
+        // A reader that has stopped reading holds nobody up.
+        let written = self.written.lock().unwrap_or_else(PoisonError::into_inner);
+        _ = written.recv_timeout(LAST_LINES);
     }
 }
 

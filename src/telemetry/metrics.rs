@@ -29,6 +29,10 @@ pub fn install_metrics() -> Result<PrometheusHandle, MetricsError> {
         ("scopegate_refusals_total", "Calls that were refused or failed, by true reason."),
         ("scopegate_incomplete_total", "Calls whose answer was not handed over whole, by how they ended."),
         ("scopegate_connections_refused_total", "Connections closed at once, since there were too many."),
+        (
+            "scopegate_bad_requests_total",
+            "Requests that were no HTTP; answered below the gateway, so they are in no access log.",
+        ),
         ("scopegate_upstream_connections_total", "Connections opened to upstreams."),
         ("scopegate_access_log_dropped_total", "Lines of the access log that were lost, since its reader is too slow."),
         ("scopegate_reloads_total", "Reloads of the configuration, by whether they succeeded."),

@@ -90,7 +90,7 @@ pub fn prove<'a>(
         let found: String = theirs.chars().take(20).collect();
         return Err(Refusal::new(Reason::TokenAlgorithmNotAllowed).expected(app.algorithms.to_string()).found(found));
     };
-    let keys = match app.choose_keys(algorithm, compact.header.key_id.as_deref()) {
+    let keys = match app.choose_keys(algorithm, compact.header.key_id.as_deref(), now) {
         KeyChoice::Keys(keys) => keys,
         KeyChoice::NoKey => return Err(Reason::AppNoKey.into()),
         KeyChoice::UnknownKid => {

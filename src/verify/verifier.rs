@@ -6,7 +6,7 @@ use super::cache::ProofKey;
 use super::{ProofCache, SingleUse, TokenRules, checks};
 use crate::clock::Timestamp;
 use crate::jose::{self, Compact};
-use crate::model::{Algorithm, Refusal, RegisteredClaims};
+use crate::model::{Algorithm, Reason, Refusal, RegisteredClaims};
 use crate::registry::{App, KeyNumber, Snapshot};
 
 /// What a signature proved: these claims, by this key of this app.
@@ -135,12 +135,17 @@ fn prove(
     let app = match checks::find_app(&compact.claims, rules, snapshot) {
         Ok(app) => app,
         Err(refusal) => {
-            spend_as_much(&compact);
+            spend_as_much(&compact, rules);
             return Err(unclaimed(refusal));
         }
     };
     let claimed = |refusal| Unverified { refusal, claimed: Some(Arc::clone(app)) };
-    let (algorithm, key) = checks::prove(&compact, app, rules, now).map_err(claimed)?;
+    let (algorithm, key) = checks::prove(&compact, app, rules, now).map_err(|refusal| {
+        if !matches!(refusal.reason, Reason::TokenSignatureInvalid | Reason::KeyRetired) {
+            spend_as_much(&compact, rules);
+        }
+        claimed(refusal)
+    })?;
     let proof = Proof {
         client_id: app.client_id.as_str().into(),
         algorithm,
@@ -152,9 +157,10 @@ fn prove(
     Ok((Arc::clone(app), proof))
 }
 
-/// The time of a verification, so that it doesn't tell whether an app exists.
-fn spend_as_much(compact: &Compact<'_>) {
-    if let Ok(algorithm) = compact.header.algorithm.parse() {
+/// The time of a verification, where none was made: how long a refusal takes tells neither whether an app exists, nor
+/// which algorithms and key names it has. An algorithm that the route takes from nobody costs nothing for anybody.
+fn spend_as_much(compact: &Compact<'_>, rules: &TokenRules) {
+    if let Some(algorithm) = compact.header.algorithm.parse().ok().filter(|a| rules.algorithms.contains(*a)) {
         jose::spend_a_verification(algorithm, compact.signing_input, &compact.signature);
     }
 }

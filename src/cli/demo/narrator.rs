@@ -39,6 +39,10 @@ impl Narrator {
 }
 
 impl AccessLog for Narrator {
+    fn explains(&self) -> bool {
+        true
+    }
+
     fn write(&self, entry: &Entry<'_>) {
         let Some(reason) = entry.reason else { return };
         let refused = Refused {

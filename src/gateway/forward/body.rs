@@ -3,8 +3,8 @@
 use std::fmt;
 use std::pin::Pin;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::task::{Context, Poll, ready};
-use std::time::Duration;
 
 use bytes::Bytes;
 use http_body::{Body, Frame, SizeHint};
@@ -12,6 +12,7 @@ use hyper::body::Incoming;
 use hyper::client::conn::http1::SendRequest;
 
 use super::super::hygiene;
+use super::super::ledger::Ledger;
 use super::pool::Pool;
 use crate::net::Stall;
 
@@ -19,12 +20,14 @@ use crate::net::Stall;
 pub struct UpstreamBody<B> {
     body: Incoming,
     lease: Option<(SendRequest<B>, Arc<Pool<B>>)>,
+    ledger: Arc<Ledger>,
     stall: Stall,
 }
 
 impl<B> UpstreamBody<B> {
-    pub(super) fn new(body: Incoming, sender: SendRequest<B>, pool: Arc<Pool<B>>, idle: Duration) -> Self {
-        let mut this = Self { body, lease: Some((sender, pool)), stall: Stall::new(idle) };
+    pub(super) fn new(body: Incoming, sender: SendRequest<B>, pool: Arc<Pool<B>>, ledger: Arc<Ledger>) -> Self {
+        let idle = pool.upstream().timeouts.body_idle;
+        let mut this = Self { body, lease: Some((sender, pool)), ledger, stall: Stall::new(idle) };
         this.give_back_at_end();
         this
     }
@@ -36,7 +39,11 @@ impl<B> UpstreamBody<B> {
     }
 
     fn give_back(&mut self) {
-        if let Some((sender, pool)) = self.lease.take() {
+        // An upstream may answer before it has read the whole request. Its connection is then still busy with this
+        // caller's body, and nobody else may have to wait for that.
+        if let Some((sender, pool)) = self.lease.take()
+            && self.ledger.body_is_over.load(Ordering::Acquire)
+        {
             pool.give_back(sender);
         }
     }
@@ -87,13 +94,7 @@ impl<B> Body for UpstreamBody<B> {
             Some(Err(error)) => Some(Err(UpstreamBodyError::Broken(error))),
             Some(Ok(frame)) => {
                 self.give_back_at_end();
-                Some(Ok(match frame.into_trailers() {
-                    Ok(mut trailers) => {
-                        hygiene::clean_trailers(&mut trailers);
-                        Frame::trailers(trailers)
-                    }
-                    Err(frame) => frame,
-                }))
+                Some(Ok(hygiene::clean_frame(frame)))
             }
         })
     }

@@ -91,7 +91,7 @@ where
     let upstream = pool.upstream();
     request.headers_mut().insert(header::HOST, upstream.host.clone());
     let is_head = request.method() == http::Method::HEAD;
-    let sent = pool.send(request);
+    let sent = pool.send(request, &call.ledger);
     let fault = match in_time(sent, &call, upstream.timeouts.response).await {
         Some(Ok(mut response)) => {
             let keep_length = is_head || has_no_body(response.status());

@@ -12,6 +12,7 @@ use hyper::client::conn::http1::{self, SendRequest};
 use hyper_util::rt::TokioIo;
 use tokio::io::{AsyncRead, AsyncWrite};
 
+use super::super::ledger::Ledger;
 use super::{Upstream, UpstreamBody};
 use crate::clock::instant;
 use crate::net::{ConnectError, Connected};
@@ -86,7 +87,11 @@ where
 {
     /// Sends a request on a kept connection or a new one. A request that a kept connection gave back unsent, since
     /// the upstream had closed it, goes out on another; nothing is ever sent twice.
-    pub async fn send(self: &Arc<Self>, mut request: Request<B>) -> Result<Response<UpstreamBody<B>>, SendFault> {
+    pub async fn send(
+        self: &Arc<Self>,
+        mut request: Request<B>,
+        ledger: &Arc<Ledger>,
+    ) -> Result<Response<UpstreamBody<B>>, SendFault> {
         loop {
             let kept = self.take();
             let is_kept = kept.is_some();
@@ -104,8 +109,8 @@ where
             }
             match sender.try_send_request(request).await {
                 Ok(response) => {
-                    let (pool, idle) = (Arc::clone(self), self.upstream.timeouts.body_idle);
-                    return Ok(response.map(|body| UpstreamBody::new(body, sender, pool, idle)));
+                    let (pool, ledger) = (Arc::clone(self), Arc::clone(ledger));
+                    return Ok(response.map(|body| UpstreamBody::new(body, sender, pool, ledger)));
                 }
                 Err(mut error) => match error.take_message() {
                     Some(unsent) if is_kept => request = unsent,
