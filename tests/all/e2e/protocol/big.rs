@@ -13,10 +13,7 @@ const MIB: u64 = 1 << 20;
 /// What the process may have held at its peak.
 const LIMIT: u64 = 64 * MIB;
 
-/// 1 GiB for a release build, named by `SCOPEGATE_BIN`; 256 MiB for the slower one of the tests.
-fn size() -> u64 {
-    if std::env::var_os("SCOPEGATE_BIN").is_some() { 1024 * MIB } else { 256 * MIB }
-}
+const SIZE: u64 = 1024 * MIB;
 
 fn peak(gateway: &Gateway) -> u64 {
     let status = fs::read_to_string(format!("/proc/{}/status", gateway.id())).unwrap();
@@ -50,13 +47,13 @@ fn a_huge_upload_is_never_held_in_memory() {
     let tell = Mutex::new(tell);
     let upstream = Scripted::start(move |mut stream, _| {
         let head = read_head(&mut stream).to_ascii_lowercase();
-        assert!(head.contains(&format!("content-length: {}", size())), "{head}");
-        tell.lock().unwrap().send(drain(&mut stream, size())).unwrap();
+        assert!(head.contains(&format!("content-length: {}", SIZE)), "{head}");
+        tell.lock().unwrap().send(drain(&mut stream, SIZE)).unwrap();
         stream.write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n").unwrap();
     });
     let gateway = gateway(&upstream.url(), "");
     let mut connection = Connection::open(gateway.proxy);
-    let (token, length) = (app().token(), size());
+    let (token, length) = (app().token(), SIZE);
     let head = format!(
         "POST /any/huge HTTP/1.1\r\nHost: a\r\nAuthorization: Bearer {token}\r\nContent-Length: {length}\r\n\r\n"
     );
@@ -71,8 +68,8 @@ fn a_huge_upload_is_never_held_in_memory() {
 fn a_huge_download_is_never_held_in_memory() {
     let upstream = Scripted::start(|mut stream, _| {
         read_head(&mut stream);
-        stream.write_all(format!("HTTP/1.1 200 OK\r\nContent-Length: {}\r\n\r\n", size()).as_bytes()).unwrap();
-        write(&mut |block| stream.write_all(block).unwrap(), size());
+        stream.write_all(format!("HTTP/1.1 200 OK\r\nContent-Length: {}\r\n\r\n", SIZE).as_bytes()).unwrap();
+        write(&mut |block| stream.write_all(block).unwrap(), SIZE);
     });
     let gateway = gateway(&upstream.url(), "");
     let mut connection = Connection::open(gateway.proxy);
@@ -81,12 +78,12 @@ fn a_huge_download_is_never_held_in_memory() {
     // A caller that begins late holds the upstream back, and not the gateway's memory.
     crate::e2e::harness::rest(Duration::from_millis(300));
     let (mut block, mut seen) = (vec![0; 256 << 10], 0);
-    while seen < size() {
+    while seen < SIZE {
         seen += match connection.read_some(&mut block).unwrap() {
             0 => panic!("cut after {seen} bytes"),
             n => n as u64,
         };
     }
-    assert_eq!(seen, size());
+    assert_eq!(seen, SIZE);
     assert!(peak(&gateway) < LIMIT, "{} MiB", peak(&gateway) / MIB);
 }
