@@ -47,20 +47,20 @@ fn a_huge_upload_is_never_held_in_memory() {
     let tell = Mutex::new(tell);
     let upstream = Scripted::start(move |mut stream, _| {
         let head = read_head(&mut stream).to_ascii_lowercase();
-        assert!(head.contains(&format!("content-length: {}", SIZE)), "{head}");
+        assert!(head.contains(&format!("content-length: {SIZE}")), "{head}");
         tell.lock().unwrap().send(drain(&mut stream, SIZE)).unwrap();
         stream.write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n").unwrap();
     });
     let gateway = gateway(&upstream.url(), "");
     let mut connection = Connection::open(gateway.proxy);
-    let (token, length) = (app().token(), SIZE);
+    let token = app().token();
     let head = format!(
-        "POST /any/huge HTTP/1.1\r\nHost: a\r\nAuthorization: Bearer {token}\r\nContent-Length: {length}\r\n\r\n"
+        "POST /any/huge HTTP/1.1\r\nHost: a\r\nAuthorization: Bearer {token}\r\nContent-Length: {SIZE}\r\n\r\n"
     );
     connection.send(head.as_bytes());
-    write(&mut |block| connection.send(block), length);
+    write(&mut |block| connection.send(block), SIZE);
     assert_eq!(connection.read(false).unwrap().status, 200);
-    assert_eq!(told.recv_timeout(Duration::from_secs(20)).unwrap(), length);
+    assert_eq!(told.recv_timeout(Duration::from_secs(20)).unwrap(), SIZE);
     assert!(peak(&gateway) < LIMIT, "{} MiB", peak(&gateway) / MIB);
 }
 
@@ -68,7 +68,7 @@ fn a_huge_upload_is_never_held_in_memory() {
 fn a_huge_download_is_never_held_in_memory() {
     let upstream = Scripted::start(|mut stream, _| {
         read_head(&mut stream);
-        stream.write_all(format!("HTTP/1.1 200 OK\r\nContent-Length: {}\r\n\r\n", SIZE).as_bytes()).unwrap();
+        stream.write_all(format!("HTTP/1.1 200 OK\r\nContent-Length: {SIZE}\r\n\r\n").as_bytes()).unwrap();
         write(&mut |block| stream.write_all(block).unwrap(), SIZE);
     });
     let gateway = gateway(&upstream.url(), "");
