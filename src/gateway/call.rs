@@ -1,10 +1,10 @@
 //! A call from its first byte on: its id, its moment, and the ledger of what becomes known about it.
 
 use std::fmt;
+use std::hash::{BuildHasher as _, RandomState};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use aws_lc_rs::rand::{SecureRandom as _, SystemRandom};
 use http::{HeaderValue, Request};
 
 use super::ledger::Ledger;
@@ -22,7 +22,6 @@ pub struct Call {
 }
 
 /// A request that is on record. Made by `record` alone.
-#[derive(Debug)]
 pub struct Received<B> {
     request: Request<B>,
     call: Call,
@@ -64,27 +63,20 @@ impl fmt::Debug for RequestId {
     }
 }
 
-/// Gives out ids: a random half for the process's run and a count.
-#[derive(Debug)]
+/// Gives out ids: a count under two keyed hashes, so that no caller can tell how many others there are.
+#[derive(Debug, Default)]
 pub(super) struct RequestIds {
-    run: u64,
+    halves: [RandomState; 2],
     count: AtomicU64,
 }
 
 impl RequestIds {
-    pub(super) fn new() -> Self {
-        let mut random = [0; 16];
-        // Without randomness ids of two runs may be alike; nothing else depends on them.
-        _ = SystemRandom::new().fill(&mut random);
-        let half = |at: usize| random[at..at + 8].iter().fold(0, |n, b| n << 8 | u64::from(*b));
-        Self { run: half(0), count: AtomicU64::new(half(8) & 0xffff_ffff_0000_0000) }
-    }
-
     pub(super) fn next(&self) -> RequestId {
         let count = self.count.fetch_add(1, Ordering::Relaxed);
+        let halves = [self.halves[0].hash_one(count), self.halves[1].hash_one(count)];
         let mut id = [0; 32];
         for (i, digit) in id.iter_mut().enumerate() {
-            let half = if i < 16 { self.run } else { count };
+            let half = halves[i / 16];
             *digit = b"0123456789abcdef"[(half >> (60 - 4 * (i % 16)) & 15) as usize];
         }
         RequestId(id)
@@ -97,10 +89,10 @@ mod tests {
 
     #[test]
     fn ids_are_32_hexadecimal_digits_and_never_alike() {
-        let ids = RequestIds::new();
+        let ids = RequestIds::default();
         let (a, b) = (ids.next(), ids.next());
         assert_ne!(a, b);
         assert!(a.as_str().len() == 32 && a.as_str().bytes().all(|c| c.is_ascii_hexdigit()));
-        assert_ne!(RequestIds::new().next(), a);
+        assert_ne!(RequestIds::default().next(), a);
     }
 }

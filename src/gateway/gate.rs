@@ -114,8 +114,7 @@ pub enum Outcome {
     Panicked,
 }
 
-/// What is known of a call at its end.
-#[derive(Debug)]
+/// What is known of a call at its end. Not to be printed whole: the headers may be in it.
 pub struct Entry<'a> {
     pub at: Timestamp,
     pub request_id: &'a str,

@@ -30,7 +30,7 @@ const HOP_BY_HOP: [&str; 10] = [
 ];
 
 /// Fields by which a caller could pose as the gateway, or have another request judged than is sent.
-const OURS: [&str; 12] = [
+const OURS: [&str; 19] = [
     "host",
     "expect",
     "forwarded",
@@ -43,6 +43,39 @@ const OURS: [&str; 12] = [
     "x-http-method-override",
     "x-method-override",
     "x-original-host",
+    "x-original-uri",
+    "x-client-ip",
+    "x-cluster-client-ip",
+    "true-client-ip",
+    "x-remote-user",
+    "remote-user",
+    "proxy",
+];
+
+/// Whether a body's transfer coding is at most `chunked`, once (RFC 9112 section 6.1): hyper undoes no other, and what
+/// is still coded must not go on as if it were not.
+pub(super) fn is_plainly_framed(headers: &HeaderMap) -> bool {
+    let mut codings = headers.get_all(header::TRANSFER_ENCODING).iter();
+    let first = codings.next();
+    codings.next().is_none() && first.is_none_or(|coding| coding.as_bytes().eq_ignore_ascii_case(b"chunked"))
+}
+
+/// What must be known before the body (RFC 9110 section 6.5.1): framing, routing, credentials, what the body is.
+const NEVER_IN_TRAILERS: [&str; 14] = [
+    "authorization",
+    "auth",
+    "x-api-key",
+    "cookie",
+    "set-cookie",
+    "www-authenticate",
+    "cache-control",
+    "content-encoding",
+    "content-type",
+    "content-range",
+    "trailer",
+    "range",
+    "location",
+    "date",
 ];
 
 /// Drops from a request what must not go on; returns whether the caller takes trailers (RFC 9110 section 10.1.4).
@@ -70,17 +103,11 @@ pub(super) fn clean_frame(frame: Frame<Bytes>) -> Frame<Bytes> {
 
 /// Drops from trailers all but what only describes the body.
 fn clean_trailers(trailers: &mut HeaderMap) {
-    let framing = |name: &str| {
-        matches!(
-            name,
-            "authorization" | "content-encoding" | "content-type" | "content-range" | "trailer" | "set-cookie" | "auth"
-        )
-    };
-    strip(trailers, |name| is_hop_by_hop(name) || is_ours(name) || framing(name));
+    strip(trailers, |name| is_hop_by_hop(name) || is_ours(name) || NEVER_IN_TRAILERS.contains(&name));
 }
 
 fn is_hop_by_hop(name: &str) -> bool {
-    HOP_BY_HOP.contains(&name)
+    HOP_BY_HOP.iter().any(|known| same(name, known))
 }
 
 /// In any spelling that some server reads alike: `_` and `.` for `-`.
@@ -103,8 +130,8 @@ fn begins(name: &str, prefix: &str) -> bool {
 
 /// Removes what `doomed` names, and what Connection lists.
 fn strip(headers: &mut HeaderMap, doomed: impl Fn(&str) -> bool) {
-    let listed = headers.get_all(header::CONNECTION).iter().filter_map(|v| v.to_str().ok());
-    let listed = listed.flat_map(|v| v.split(',')).filter_map(|name| name.trim().parse::<HeaderName>().ok());
+    let listed = headers.get_all(header::CONNECTION).iter().flat_map(|v| v.as_bytes().split(|b| *b == b','));
+    let listed = listed.filter_map(|name| HeaderName::from_bytes(name.trim_ascii()).ok());
     let mut names: Vec<HeaderName> = listed.collect();
     names.extend(headers.keys().filter(|name| doomed(name.as_str())).cloned());
     for name in names {

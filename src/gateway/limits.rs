@@ -13,12 +13,12 @@ use http_body::Body;
 use pin_project_lite::pin_project;
 use tower::{Layer, Service};
 
+use super::hygiene;
 use super::step::SteppedFuture;
 use super::{Call, Gate, Inbound, Limits, Received, Refused};
 use crate::model::{Reason, Refusal};
 
 /// A request within its bounds; its body stays within them.
-#[derive(Debug)]
 pub struct Bounded<B> {
     request: Request<Inbound<B>>,
     call: Call,
@@ -90,6 +90,9 @@ where
 }
 
 fn exceeded<B: Body>(request: &Request<B>, limits: &Limits) -> Option<Reason> {
+    if !hygiene::is_plainly_framed(request.headers()) {
+        return Some(Reason::RequestInvalid);
+    }
     let header: usize = request.headers().iter().map(|(name, value)| name.as_str().len() + value.len() + 4).sum();
     if header > limits.header_bytes {
         return Some(Reason::RequestHeadersTooLarge);

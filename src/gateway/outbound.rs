@@ -6,14 +6,13 @@ use http::{Request, Uri, Version};
 use super::hygiene;
 use super::{Admitted, Call, Caller, Inbound, Refused, Step};
 use crate::model::UpstreamName;
-use crate::policy::{AuthenticatorKind, Authorization, Route};
+use crate::policy::{AuthenticatorKind, Authorization, Route, RouteTable};
 
 #[derive(Clone, Copy, Debug)]
 pub struct Clean;
 
 /// A request that passed every check, ready to be sent: no credential unless the route keeps it, no field of the
 /// caller's that says who calls.
-#[derive(Debug)]
 pub struct Outbound<B> {
     request: Request<Inbound<B>>,
     call: Call,
@@ -49,7 +48,8 @@ impl<B> Step<Admitted<B>> for Clean {
         let host = authority(&request);
         let takes_trailers = hygiene::clean_request(request.headers_mut());
         let headers = request.headers_mut();
-        drop_credential(headers, route);
+        drop_credentials(headers, route, &place.state.routes);
+        join_cookies(headers);
         set_origin(headers, &call, host);
         if takes_trailers {
             headers.insert(header::TE, HeaderValue::from_static("trailers"));
@@ -74,11 +74,26 @@ fn authority<B>(request: &Request<B>) -> Option<HeaderValue> {
     target.or_else(|| request.headers().get(header::HOST).cloned())
 }
 
-fn drop_credential(headers: &mut HeaderMap, route: &Route) {
-    if let AuthenticatorKind::Jwt(jwt) = &route.authenticator.kind
-        && !route.keep_credential
+/// Drops every header that carries credentials here, also those of other routes: a token for one upstream is no other's
+/// business. A route that keeps its credential keeps its own, an anonymous one keeps whatever comes.
+fn drop_credentials(headers: &mut HeaderMap, route: &Route, table: &RouteTable) {
+    let is_kept = |name: &HeaderName| match &route.authenticator.kind {
+        _ if !route.keep_credential => false,
+        AuthenticatorKind::Jwt(jwt) => jwt.header == name,
+        AuthenticatorKind::Anonymous => true,
+    };
+    for name in table.credential_headers().iter().filter(|name| !is_kept(name)) {
+        headers.remove(name);
+    }
+}
+
+/// HTTP/2 may send one cookie in several fields, HTTP/1.1 may not (RFC 9113 section 8.2.3).
+fn join_cookies(headers: &mut HeaderMap) {
+    let crumbs: Vec<_> = headers.get_all(header::COOKIE).iter().map(HeaderValue::as_bytes).collect();
+    if crumbs.len() > 1
+        && let Ok(cookie) = HeaderValue::from_bytes(&crumbs.join(&b"; "[..]))
     {
-        headers.remove(&jwt.header);
+        headers.insert(header::COOKIE, cookie);
     }
 }
 

@@ -38,7 +38,7 @@ struct Shared {
 impl RecordLayer {
     pub fn new(gate: &Gate) -> Self {
         let (clock, log) = (gate.clock.clone(), Arc::clone(&gate.log));
-        Self(Arc::new(Shared { clock, log, ids: RequestIds::new(), meters: Meters::default() }))
+        Self(Arc::new(Shared { clock, log, ids: RequestIds::default(), meters: Meters::default() }))
     }
 }
 
@@ -169,7 +169,8 @@ where
             Some(response) => {
                 let (head, body) = response.into_parts();
                 pending.status = Some(head.status.as_u16());
-                if body.is_end_stream() {
+                // Nobody reads the body of an answer to HEAD.
+                if body.is_end_stream() || pending.method == Method::HEAD {
                     pending.outcome = Outcome::Complete;
                 }
                 Response::from_parts(head, Recorded { body: Some(body), pending })

@@ -19,19 +19,40 @@ impl Refusal {
 
     #[must_use]
     pub fn expected(mut self, what: impl Into<Cow<'static, str>>) -> Self {
-        self.expected = Some(what.into());
+        self.expected = Some(printable(what.into()));
         self
     }
 
     #[must_use]
     pub fn found(mut self, what: impl Into<Cow<'static, str>>) -> Self {
-        self.found = Some(what.into());
+        self.found = Some(printable(what.into()));
         self
+    }
+}
+
+/// Parts of a token stand in these texts, and the texts stand on terminals: no control character reaches one.
+fn printable(text: Cow<'static, str>) -> Cow<'static, str> {
+    if text.chars().any(char::is_control) {
+        text.chars().flat_map(|c| if c.is_control() { c.escape_default().collect() } else { vec![c] }).collect()
+    } else {
+        text
     }
 }
 
 impl From<Reason> for Refusal {
     fn from(reason: Reason) -> Self {
         Self::new(reason)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_control_character_of_a_token_reaches_a_terminal() {
+        let refusal = Refusal::new(Reason::TokenMalformed).expected("a\u{1b}[2Jb").found("zwölf\n".to_owned());
+        assert_eq!(refusal.expected.unwrap(), "a\\u{1b}[2Jb");
+        assert_eq!(refusal.found.unwrap(), "zwölf\\n");
     }
 }

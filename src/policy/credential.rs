@@ -29,17 +29,18 @@ pub fn credential<'h>(headers: &'h HeaderMap, authenticator: &JwtAuthenticator) 
     }
 }
 
+/// Schemes that a refusal may name.
+const SCHEMES: [&str; 8] = ["Bearer", "Basic", "Digest", "DPoP", "Negotiate", "Token", "JWT", "ApiKey"];
+
 /// RFC 9110 section 11.1: the scheme's name in any case, then spaces.
 fn after_scheme<'h>(value: &'h [u8], authenticator: &JwtAuthenticator) -> Result<&'h [u8], Refusal> {
     let wanted = authenticator.scheme.as_bytes();
     let end = value.iter().position(|b| *b == b' ').unwrap_or(value.len());
     let (scheme, rest) = value.split_at(end);
     if !scheme.eq_ignore_ascii_case(wanted) {
-        let found = if rest.is_empty() {
-            "no scheme".to_owned()
-        } else {
-            String::from_utf8_lossy(&scheme[..end.min(20)]).into_owned()
-        };
+        let known = SCHEMES.iter().find(|known| scheme.eq_ignore_ascii_case(known.as_bytes()));
+        // What is no scheme may be a part of a secret.
+        let found = known.copied().unwrap_or(if rest.is_empty() { "no scheme" } else { "an unknown scheme" });
         return Err(Refusal::new(Reason::CredentialWrongScheme).expected(authenticator.scheme.clone()).found(found));
     }
     Ok(rest.trim_ascii_start())

@@ -50,6 +50,7 @@ fn decode(path: &str) -> Result<String, &'static str> {
         let (Some(high), Some(low)) = (high, low) else { return Err("a broken percent-encoding in the path") };
         match high << 4 | low {
             b'/' | b'\\' => return Err("an encoded slash in the path"),
+            b';' => return Err("an encoded semicolon in the path"),
             b'.' | b'-' | b'_' | b'~' | b'0'..=b'9' | b'A'..=b'Z' | b'a'..=b'z' => {
                 return Err("a percent-encoded character that must stand plain (RFC 3986 section 6.2.2.2)");
             }
@@ -110,6 +111,7 @@ mod tests {
             "/a;b",
             "/a/..;/b",
             "/%41",
+            "/a%3bb",
             "/a b",
             "/é",
             "/a%ff",

@@ -8,15 +8,17 @@ use std::fmt;
 use std::sync::Arc;
 
 use http::Method;
+use http::header::{self, HeaderName};
 
 use super::pattern::Segment;
-use super::{Params, Route};
+use super::{AuthenticatorKind, Params, Route};
 
 /// All routes, ready to match.
 #[derive(Debug, Default)]
 pub struct RouteTable {
     root: Node,
     routes: Vec<Arc<Route>>,
+    credential_headers: Vec<HeaderName>,
 }
 
 #[derive(Debug, Default)]
@@ -76,7 +78,7 @@ impl RouteTable {
         if !conflicts.is_empty() {
             return Err(conflicts);
         }
-        let mut table = Self { root: Node::default(), routes };
+        let mut table = Self { root: Node::default(), credential_headers: credential_headers(&routes), routes };
         for route in &table.routes {
             for (i, pattern) in route.patterns.iter().enumerate() {
                 table.root.insert(&pattern.segments, Leaf { route: Arc::clone(route), pattern: i });
@@ -87,6 +89,11 @@ impl RouteTable {
 
     pub fn routes(&self) -> &[Arc<Route>] {
         &self.routes
+    }
+
+    /// The headers that carry credentials on some route, and Authorization in any case.
+    pub fn credential_headers(&self) -> &[HeaderName] {
+        &self.credential_headers
     }
 
     /// Finds the route for a judged path. Host and path decide first, then the method: a wrong method never falls
@@ -153,6 +160,17 @@ impl Node {
         params.push(at..at + rest.len());
         Some(&self.rest)
     }
+}
+
+fn credential_headers(routes: &[Arc<Route>]) -> Vec<HeaderName> {
+    let named = routes.iter().filter_map(|route| match &route.authenticator.kind {
+        AuthenticatorKind::Jwt(jwt) => Some(jwt.header.clone()),
+        AuthenticatorKind::Anonymous => None,
+    });
+    let mut names: Vec<_> = named.chain([header::AUTHORIZATION]).collect();
+    names.sort_by(|a, b| a.as_str().cmp(b.as_str()));
+    names.dedup();
+    names
 }
 
 fn conflicts(routes: &[Arc<Route>]) -> Vec<Conflict> {

@@ -14,7 +14,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll};
 
 use bytes::Bytes;
-use http::{HeaderMap, Response, header};
+use http::{HeaderMap, HeaderValue, Method, Request, Response, header};
 use http_body::Body;
 use tower::Service;
 
@@ -90,10 +90,18 @@ where
     let (mut request, call, name) = outbound.into_parts();
     let upstream = pool.upstream();
     request.headers_mut().insert(header::HOST, upstream.host.clone());
+    frame(&mut request);
     let is_head = request.method() == http::Method::HEAD;
     let sent = pool.send(request, &call.ledger);
     let fault = match in_time(sent, &call, upstream.timeouts.response).await {
         Some(Ok(mut response)) => {
+            if response.status().is_informational() {
+                return Err(refused(
+                    &call,
+                    &name,
+                    Refusal::new(Reason::UpstreamInvalid).found("an answer that is none yet"),
+                ));
+            }
             let keep_length = is_head || has_no_body(response.status());
             // The upstream's version is its own affair: an answer of HTTP/1.0 would end the caller's connection.
             *response.version_mut() = http::Version::HTTP_11;
@@ -103,13 +111,32 @@ where
             }
         }
         Some(Err(fault)) => refusal_of(&fault, &call),
-        None => {
-            Refusal::new(Reason::UpstreamTimeout).expected(format!("an answer within {:?}", upstream.timeouts.response))
-        }
+        None => Refusal::new(Reason::UpstreamTimeout)
+            .expected(format!("an answer of upstream {name} within {:?}", upstream.timeouts.response)),
     };
-    let route = call.ledger.route.get();
-    let fault = Refusal { expected: fault.expected.or_else(|| Some(name.to_string().into())), ..fault };
-    Err(route.map_or_else(|| Refused::new(fault.clone()), |route| Refused::new(fault.clone()).on(route)))
+    Err(refused(&call, &name, fault))
+}
+
+/// In the format of the call's route, and naming the upstream for the log.
+fn refused(call: &Call, upstream: &UpstreamName, fault: Refusal) -> Refused {
+    let expected = fault.expected.or_else(|| Some(format!("upstream {upstream}").into()));
+    let refused = Refused::new(Refusal { expected, ..fault });
+    match call.ledger.route.get() {
+        Some(route) => refused.on(route),
+        None => refused,
+    }
+}
+
+/// Says how the body is framed where hyper would not: it takes a body without a length for none in some methods.
+fn frame<B: Body>(request: &mut Request<B>) {
+    let is_empty = request.body().is_end_stream();
+    let is_sized = request.body().size_hint().exact().is_some();
+    let may_have_body = matches!(*request.method(), Method::POST | Method::PUT | Method::PATCH);
+    if is_empty && may_have_body {
+        request.headers_mut().insert(header::CONTENT_LENGTH, HeaderValue::from_static("0"));
+    } else if !is_empty && !is_sized {
+        request.headers_mut().insert(header::TRANSFER_ENCODING, HeaderValue::from_static("chunked"));
+    }
 }
 
 /// Waits for an answer, as long as the request's body moves and for the limit after that.
@@ -143,7 +170,14 @@ fn has_no_body(status: http::StatusCode) -> bool {
 
 /// Checks the framing of an answer and cleans its header. The length that a HEAD or a 304 tells is kept: it frames nothing.
 fn clean(headers: &mut HeaderMap, keep_length: bool) -> Result<(), &'static str> {
-    let length = headers.get(header::CONTENT_LENGTH).cloned();
+    if !hygiene::is_plainly_framed(headers) {
+        return Err("an answer with a transfer coding other than chunked");
+    }
+    let mut lengths = headers.get_all(header::CONTENT_LENGTH).iter();
+    let length = lengths.next().cloned();
+    if lengths.next().is_some() || length.as_ref().is_some_and(|l| !l.as_bytes().iter().all(u8::is_ascii_digit)) {
+        return Err("an answer with a Content-Length that is no number");
+    }
     if length.is_some() && headers.contains_key(header::TRANSFER_ENCODING) {
         return Err("an answer with Content-Length and Transfer-Encoding");
     }

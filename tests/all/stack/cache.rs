@@ -2,10 +2,12 @@
 
 use std::time::Duration;
 
-use scopegate::model::{Algorithm, Reason};
-use scopegate::registry::{GrantTarget, KeyState, Registry};
+use scopegate::model::{Algorithm, AlgorithmSet, Reason};
+use scopegate::registry::{GrantTarget, KeyState, Registry, Snapshot, Version};
+use scopegate::verify::{TokenRules, TokenSettings, Verifier};
 
-use crate::support::registry::{ACCOUNT, BOT, KIDS, account, bot, grant, key, secret, secret_of};
+use crate::support::registry::{ACCOUNT, BOT, KIDS, OTHER, account, bot, grant, key, registry, secret, secret_of};
+use crate::support::routes::token_settings;
 use crate::support::{Format, Gateway, Script, Token, now};
 
 async fn reason(gateway: &Gateway, path: &str, token: &str) -> Option<Reason> {
@@ -126,6 +128,26 @@ async fn what_was_proved_for_one_authenticator_is_not_taken_by_another() {
     });
     assert_eq!(reason(&gateway, "/any", &token).await, None);
     assert_eq!(reason(&gateway, "/strict", &token).await, Some(Reason::AppWrongAuthenticator));
+}
+
+/// Which algorithms an authenticator takes, and which claim names the app, is not judged again on a hit: the settings
+/// are a part of what an entry is found by.
+#[test]
+fn what_was_proved_under_some_settings_is_not_found_under_others() {
+    let (verifier, snapshot) = (Verifier::new(1 << 20), Snapshot::new(Version(1), registry()));
+    let token = Token::of(ACCOUNT).claim("iss", OTHER).signed(jsonwebtoken::Algorithm::RS256).make();
+    let reason = |settings: TokenSettings| {
+        let verdict = verifier.verify(token.as_bytes(), &TokenRules::new(settings), &snapshot, now());
+        verdict.err().map(|unverified| unverified.refusal.reason)
+    };
+    let plain = token_settings("x");
+    let no_rsa = TokenSettings { algorithms: AlgorithmSet::of(&[Algorithm::Hs256]), ..plain.clone() };
+    let by_issuer = TokenSettings { app_claims: vec!["iss".into()], ..plain.clone() };
+    for _ in 0..2 {
+        assert_eq!(reason(plain.clone()), None);
+        assert_eq!(reason(no_rsa.clone()), Some(Reason::TokenAlgorithmNotAllowed));
+        assert_eq!(reason(by_issuer.clone()), Some(Reason::TokenAlgorithmNotAllowed), "the app in iss has no RSA key");
+    }
 }
 
 #[tokio::test]

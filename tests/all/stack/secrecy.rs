@@ -67,5 +67,15 @@ async fn the_log_names_the_app_of_a_refused_token_as_claimed_and_not_as_proved()
     let request = Format::Problem.request("GET", "/any", &wrong).body(Script::empty()).unwrap();
     let log = gateway.call(request).await.log;
     assert_eq!((log.app.as_deref(), log.is_verified), (Some(BOT), false));
-    assert!(log.has_headers, "for those who explain it at once");
+}
+
+#[tokio::test]
+async fn the_credential_reaches_only_a_log_that_explains_and_only_with_a_refusal() {
+    let gateway = Gateway::new();
+    let refused = || Format::Problem.request("GET", "/users", &Token::of(BOT).make()).body(Script::empty()).unwrap();
+    assert!(!gateway.call(refused()).await.log.has_headers, "a log that only writes");
+    gateway.log.explain();
+    assert!(gateway.call(refused()).await.log.has_headers);
+    let passed = Format::Problem.request("GET", "/any", &Token::of(BOT).make()).body(Script::empty()).unwrap();
+    assert!(!gateway.call(passed).await.log.has_headers);
 }

@@ -1,5 +1,6 @@
 //! An access log that is kept.
 
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, PoisonError};
 
 use scopegate::clock::Timestamp;
@@ -8,7 +9,10 @@ use scopegate::model::Reason;
 
 /// Entries in the order of their writing.
 #[derive(Debug, Default)]
-pub struct Log(Mutex<Vec<Line>>);
+pub struct Log {
+    lines: Mutex<Vec<Line>>,
+    explains: AtomicBool,
+}
 
 /// An [`Entry`] that stays.
 #[derive(Clone, Debug)]
@@ -54,14 +58,23 @@ impl AccessLog for Log {
             bytes_out: entry.bytes_out,
             has_headers: entry.headers.is_some(),
         };
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).push(line);
+        self.lines.lock().unwrap_or_else(PoisonError::into_inner).push(line);
+    }
+
+    fn explains(&self) -> bool {
+        self.explains.load(Ordering::Relaxed)
     }
 }
 
 impl Log {
+    /// From now on refusals are to be explained.
+    pub fn explain(&self) {
+        self.explains.store(true, Ordering::Relaxed);
+    }
+
     /// Takes what was written since the last time.
     pub fn take(&self) -> Vec<Line> {
-        std::mem::take(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner))
+        std::mem::take(&mut self.lines.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
     /// Takes the one entry that was written since the last time.
