@@ -134,7 +134,8 @@ fn frame<B: Body>(request: &mut Request<B>) {
     let may_have_body = matches!(*request.method(), Method::POST | Method::PUT | Method::PATCH);
     if is_empty && may_have_body {
         request.headers_mut().insert(header::CONTENT_LENGTH, HeaderValue::from_static("0"));
-    } else if !is_empty && !is_sized {
+    } else if !is_empty && (!is_sized || request.headers().contains_key(header::TRAILER)) {
+        // Trailers need chunks, also where HTTP/2 told a length beside them.
         request.headers_mut().insert(header::TRANSFER_ENCODING, HeaderValue::from_static("chunked"));
     }
 }
