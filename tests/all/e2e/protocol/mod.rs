@@ -3,6 +3,7 @@
 mod big;
 mod bodies;
 mod faults;
+mod framing;
 mod hostile;
 mod http2;
 mod tls;
