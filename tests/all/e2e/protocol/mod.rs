@@ -6,6 +6,7 @@ mod faults;
 mod framing;
 mod hostile;
 mod http2;
+mod pipelined;
 mod tls;
 
 use super::harness::{App, Call, Gateway, Registry, Setup};
