@@ -2,6 +2,7 @@
 
 mod big;
 mod bodies;
+mod credentials;
 mod faults;
 mod framing;
 mod hostile;
