@@ -6,6 +6,7 @@ mod credentials;
 mod faults;
 mod framing;
 mod hostile;
+mod hosts;
 mod http2;
 mod pipelined;
 mod tls;
