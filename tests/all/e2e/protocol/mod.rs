@@ -10,8 +10,11 @@ mod hosts;
 mod http2;
 mod pipelined;
 mod tls;
+mod waiting;
 
-use super::harness::{App, Call, Gateway, Registry, Setup};
+use std::io::ErrorKind;
+
+use super::harness::{App, Call, Connection, Gateway, Registry, Setup};
 
 fn app() -> App {
     App::new("protocol", "default", &[], &[])
@@ -29,4 +32,12 @@ fn registry() -> Registry {
 /// A call that goes on.
 fn good(method: &str) -> Call {
     Call::new(method, "/any/thing").bearer(app().token())
+}
+
+/// Whether the gateway ends the connection; not where it merely says nothing.
+fn ends(connection: &mut Connection) -> bool {
+    match connection.read_some(&mut [0; 64]) {
+        Ok(read) => read == 0,
+        Err(error) => error.kind() == ErrorKind::ConnectionReset,
+    }
 }
