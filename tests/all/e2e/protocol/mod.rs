@@ -3,12 +3,14 @@
 mod big;
 mod bodies;
 mod credentials;
+mod ending;
 mod faults;
 mod framing;
 mod hostile;
 mod hosts;
 mod http2;
 mod pipelined;
+mod secrets;
 mod tls;
 mod waiting;
 
