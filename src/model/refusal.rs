@@ -31,7 +31,7 @@ impl Refusal {
 }
 
 /// Parts of a token stand in these texts, and the texts stand on terminals: no control character reaches one.
-fn printable(text: Cow<'static, str>) -> Cow<'static, str> {
+pub fn printable(text: Cow<'static, str>) -> Cow<'static, str> {
     if text.chars().any(char::is_control) {
         text.chars().flat_map(|c| if c.is_control() { c.escape_default().collect() } else { vec![c] }).collect()
     } else {

@@ -6,7 +6,7 @@ use std::io;
 use std::net::SocketAddr;
 use std::pin::{Pin, pin};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -47,6 +47,8 @@ pub type Shutdown = watch::Receiver<bool>;
 
 const BUFFER: u32 = 64 << 10;
 const HEADER_FIELDS: usize = 128;
+/// How long, once the listener stops, a caller may take who has begun a connection and no call.
+const FIRST_CALL: Duration = Duration::from_secs(1);
 
 /// Serves a listener until it is told to stop, then lets the calls in hand finish, however long they take: whoever
 /// wants a deadline drops the future.
@@ -137,7 +139,7 @@ async fn connection<S, B>(
             () = &mut stopped => {}
             begun = begun => {
                 if let Ok(Some((protocol, io))) = begun {
-                    http(io, protocol, settings, Hosted { service, peer }, shutdown).await;
+                    http(io, protocol, settings, Hosted::new(service, peer), shutdown).await;
                 }
             }
         }
@@ -151,7 +153,7 @@ async fn connection<S, B>(
     tokio::select! {
         () = &mut stopped => {}
         begun = handshake => match begun {
-            Ok(Ok(Some((protocol, io)))) => http(io, protocol, settings, Hosted { service, peer }, shutdown).await,
+            Ok(Ok(Some((protocol, io)))) => http(io, protocol, settings, Hosted::new(service, peer), shutdown).await,
             Ok(Ok(None)) => {}
             Ok(Err(error)) => tracing::debug!(%address, %error, "TLS handshake failed"),
             Err(_) => tracing::debug!(%address, "the caller was silent for too long"),
@@ -166,6 +168,7 @@ where
     B: Body<Data = Bytes, Error: std::error::Error + Send + Sync> + Send + 'static,
 {
     let io = TokioIo::new(io);
+    let has_called = Arc::clone(&service.has_called);
     match protocol {
         Protocol::Http1 => {
             let mut builder = http1::Builder::new();
@@ -174,7 +177,7 @@ where
             // request is waiting it sends nothing at all, not even that the request is malformed.
             builder.max_buf_size(BUFFER as usize).max_headers(HEADER_FIELDS);
             let connection = builder.serve_connection(io, service);
-            drive(connection, shutdown, http1::Connection::graceful_shutdown).await;
+            drive(connection, shutdown, &has_called, http1::Connection::graceful_shutdown).await;
         }
         Protocol::Http2 => {
             let mut builder = http2::Builder::new(TokioExecutor::new());
@@ -182,13 +185,13 @@ where
             builder.max_header_list_size(BUFFER).max_concurrent_streams(256);
             builder.initial_stream_window_size(256 << 10).initial_connection_window_size(1 << 20);
             let connection = builder.serve_connection(io, service);
-            drive(connection, shutdown, http2::Connection::graceful_shutdown).await;
+            drive(connection, shutdown, &has_called, http2::Connection::graceful_shutdown).await;
         }
     }
 }
 
 /// Serves until the peer is done, or until the calls in hand are done after a shutdown.
-async fn drive<C>(connection: C, mut shutdown: Shutdown, stop: impl FnOnce(Pin<&mut C>))
+async fn drive<C>(connection: C, mut shutdown: Shutdown, has_called: &AtomicBool, stop: impl FnOnce(Pin<&mut C>))
 where
     C: Future<Output = hyper::Result<()>>,
 {
@@ -198,7 +201,12 @@ where
         ended = connection.as_mut() => ended,
         () = &mut stopped => {
             stop(connection.as_mut());
-            connection.await
+            match tokio::time::timeout(FIRST_CALL, connection.as_mut()).await {
+                Ok(ended) => ended,
+                // hyper waits for the rest of a header, and for a silent caller of HTTP/2 too.
+                Err(_) if !has_called.load(Ordering::Relaxed) => Ok(()),
+                Err(_) => connection.await,
+            }
         }
     };
     if let Err(error) = ended {
@@ -214,6 +222,13 @@ where
 struct Hosted<S> {
     service: S,
     peer: Peer,
+    has_called: Arc<AtomicBool>,
+}
+
+impl<S> Hosted<S> {
+    fn new(service: S, peer: Peer) -> Self {
+        Self { service, peer, has_called: Arc::default() }
+    }
 }
 
 impl<S> hyper::service::Service<Request<Incoming>> for Hosted<S>
@@ -225,6 +240,7 @@ where
     type Future = S::Future;
 
     fn call(&self, mut request: Request<Incoming>) -> S::Future {
+        self.has_called.store(true, Ordering::Relaxed);
         request.extensions_mut().insert(self.peer);
         // The services that are served here are always ready.
         self.service.clone().call(request)

@@ -8,7 +8,7 @@ use super::{
 };
 use crate::clock::Timestamp;
 use crate::jose::{Compact, read_registered};
-use crate::model::{AccountId, Reason, Refusal};
+use crate::model::{AccountId, Reason, Refusal, printable};
 use crate::registry::App;
 use crate::verify;
 
@@ -58,7 +58,8 @@ impl Explanation {
     }
 
     fn passed(&mut self, name: &'static str, detail: impl Into<String>) {
-        self.checks.push(Check { name, outcome: Outcome::Passed, detail: detail.into(), reason: None });
+        let detail = printable(detail.into().into()).into_owned();
+        self.checks.push(Check { name, outcome: Outcome::Passed, detail, reason: None });
     }
 
     fn failed(&mut self, name: &'static str, refusal: &Refusal) {

@@ -1,6 +1,7 @@
 //! A gateway: a folder with a configuration and a registry, and the process that serves them.
 
 use std::fs;
+use std::io::PipeWriter;
 use std::net::SocketAddr;
 use std::path::Path;
 use std::process::{ExitStatus, Output};
@@ -20,6 +21,8 @@ listen = "127.0.0.1:0"
 [store]
 url = "sqlite://scopegate.db"
 "#;
+
+const SERVE: [&str; 3] = ["serve", "-c", "scopegate.toml"];
 
 /// A folder with a configuration and a registry; every command is run inside it.
 pub struct Setup {
@@ -133,7 +136,18 @@ impl Gateway {
 
     /// Starts the gateway on whatever the folder holds.
     pub fn serve(setup: Setup, environment: &[(&str, &str)]) -> Self {
-        let mut child = Child::spawn(setup.path(), &["serve", "-c", "scopegate.toml"], environment);
+        let child = Child::spawn(setup.path(), &SERVE, environment);
+        Self::await_calls(setup, child)
+    }
+
+    /// Applies the registry and starts the gateway with an access log that goes into a pipe.
+    pub fn logging_to(setup: Setup, registry: &Registry, out: PipeWriter) -> Self {
+        setup.apply(registry);
+        let child = Child::unread(setup.path(), &SERVE, &[], out);
+        Self::await_calls(setup, child)
+    }
+
+    fn await_calls(setup: Setup, mut child: Child) -> Self {
         let (proxy, telemetry) = child.await_err("it takes calls", |line| {
             let event: Value = serde_json::from_str(line).unwrap_or_else(|_| panic!("no JSON: {line}"));
             let address = |name: &str| event[name].as_str()?.parse().ok();

@@ -1,6 +1,6 @@
 //! The binary as a process: run to its end, or watched while it runs.
 
-use std::io::{BufRead as _, BufReader, Read, Write as _};
+use std::io::{BufRead as _, BufReader, PipeWriter, Read, Write as _, empty, pipe};
 use std::path::Path;
 use std::process::{self, Command, ExitStatus, Output, Stdio};
 use std::sync::{Arc, Mutex};
@@ -37,11 +37,19 @@ pub struct Child {
 
 impl Child {
     pub fn spawn(folder: &Path, arguments: &[&str], environment: &[(&str, &str)]) -> Self {
+        let (out, write) = pipe().unwrap();
+        let mut child = Self::unread(folder, arguments, environment, write);
+        child.out = Lines::read(out);
+        child
+    }
+
+    /// Its standard output goes into a pipe that is the caller's to read, or not.
+    pub fn unread(folder: &Path, arguments: &[&str], environment: &[(&str, &str)], out: PipeWriter) -> Self {
         let mut command = command(folder, arguments, environment);
-        let mut process = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
-        let (out, err) = (process.stdout.take().unwrap(), process.stderr.take().unwrap());
+        let mut process = command.stdout(out).stderr(Stdio::piped()).spawn().unwrap();
+        let err = process.stderr.take().unwrap();
         let watch = watch(process.id(), folder);
-        Self { process, watch, out: Lines::read(out), err: Lines::read(err) }
+        Self { process, watch, out: Lines::read(empty()), err: Lines::read(err) }
     }
 
     pub fn id(&self) -> u32 {

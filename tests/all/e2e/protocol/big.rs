@@ -15,7 +15,8 @@ const LIMIT: u64 = 64 * MIB;
 
 const SIZE: u64 = 1024 * MIB;
 
-fn peak(gateway: &Gateway) -> u64 {
+/// The most memory that the process ever held.
+pub(super) fn peak(gateway: &Gateway) -> u64 {
     let status = fs::read_to_string(format!("/proc/{}/status", gateway.id())).unwrap();
     let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).unwrap();
     line.trim().trim_end_matches(" kB").parse::<u64>().unwrap() * 1024

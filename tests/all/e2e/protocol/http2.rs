@@ -108,3 +108,18 @@ async fn trailers_go_through_in_both_directions() {
     assert_eq!(answer.trailers().unwrap().get("x-checksum").unwrap(), "5678");
     assert_eq!(upstream.all()[0].trailers.get("x-checksum").unwrap(), "1234");
 }
+
+#[tokio::test]
+async fn a_cookie_in_several_fields_arrives_as_one() {
+    let upstream = Recorder::start();
+    let gateway = gateway(&upstream.url(), "");
+    let mut sender = connect(gateway.proxy).await;
+    let mut call = request("GET", "/any/thing", "");
+    for crumb in ["a=1", "b=2", "c=3"] {
+        call.headers_mut().append("cookie", crumb.parse().unwrap());
+    }
+    assert_eq!(sender.send_request(call).await.unwrap().status(), 200);
+    let [seen] = &upstream.all()[..] else { panic!("not one call") };
+    let cookies: Vec<_> = seen.headers.get_all("cookie").iter().collect();
+    assert_eq!(cookies, ["a=1; b=2; c=3"]);
+}

@@ -2,12 +2,21 @@
 
 mod big;
 mod bodies;
+mod credentials;
+mod ending;
 mod faults;
+mod framing;
 mod hostile;
+mod hosts;
 mod http2;
+mod pipelined;
+mod secrets;
 mod tls;
+mod waiting;
 
-use super::harness::{App, Call, Gateway, Registry, Setup};
+use std::io::ErrorKind;
+
+use super::harness::{App, Call, Connection, Gateway, Registry, Setup};
 
 fn app() -> App {
     App::new("protocol", "default", &[], &[])
@@ -25,4 +34,12 @@ fn registry() -> Registry {
 /// A call that goes on.
 fn good(method: &str) -> Call {
     Call::new(method, "/any/thing").bearer(app().token())
+}
+
+/// Whether the gateway ends the connection; not where it merely says nothing.
+fn ends(connection: &mut Connection) -> bool {
+    match connection.read_some(&mut [0; 64]) {
+        Ok(read) => read == 0,
+        Err(error) => error.kind() == ErrorKind::ConnectionReset,
+    }
 }
