@@ -16,6 +16,8 @@ pub use compact::Compact;
 pub use decoy::spend_a_verification;
 pub use error::{KeyError, Part, TokenError};
 pub use header::Header;
+#[cfg(test)]
+pub(crate) use key::VERIFICATIONS;
 pub use key::{KeyMaterial, PreparedKey};
 pub use object::read_object;
 pub(crate) use registered::looks_like_a_duration;

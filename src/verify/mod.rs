@@ -6,6 +6,8 @@
 mod cache;
 mod checks;
 mod rules;
+#[cfg(test)]
+mod tests;
 mod verifier;
 
 pub use cache::ProofCache;
