@@ -11,7 +11,9 @@ use super::token::{KeyArgument, TokenArgument};
 use crate::clock::Timestamp;
 use crate::jose::{Compact, read_time, sign};
 use crate::model::Algorithm;
-use crate::policy::{Attempt, AuthenticatorKind, Explanation, Found, Outcome, RouteTable, State, explain, judge};
+use crate::policy::{
+    Attempt, AuthenticatorKind, Explanation, Found, Outcome, RouteTable, State, canonical_host, explain, judge,
+};
 use crate::registry::{Repository as _, Snapshot};
 
 /// Make tokens, read them, and find out why one is refused
@@ -150,8 +152,10 @@ impl Explain {
         let (version, registry) = store.load().await?;
         store.close().await;
         let state = State { routes: config.routes, scopes: config.scopes, registry: Snapshot::new(version, registry) };
-        let headers = self.headers(&token, &state.routes)?;
-        let attempt = Attempt { method: &self.method, host: &self.host, path: &self.path, headers: &headers };
+        // As the gateway reads it: without a port, in lower case.
+        let host = canonical_host(&self.host).map_err(|_| Failure::new(format!("{:?} is no host name", self.host)))?;
+        let headers = self.headers(&token, &host, &state.routes)?;
+        let attempt = Attempt { method: &self.method, host: &host, path: &self.path, headers: &headers };
         let story = explain(attempt, &state, self.at.unwrap_or_else(now));
         if self.json {
             println!("{}", serde_json::to_string_pretty(&story)?);
@@ -162,8 +166,8 @@ impl Explain {
     }
 
     /// The token in the header, and after the scheme, that the route wants.
-    fn headers(&self, token: &str, routes: &RouteTable) -> Result<HeaderMap, Failure> {
-        let jwt = judge(&self.path).ok().and_then(|path| match routes.find(&self.host, &self.method, &path) {
+    fn headers(&self, token: &str, host: &str, routes: &RouteTable) -> Result<HeaderMap, Failure> {
+        let jwt = judge(&self.path).ok().and_then(|path| match routes.find(host, &self.method, &path) {
             Found::Route { route, .. } | Found::OtherMethods { route, .. } => match &route.authenticator.kind {
                 AuthenticatorKind::Jwt(jwt) => Some((jwt.header.clone(), jwt.scheme.clone())),
                 AuthenticatorKind::Anonymous => None,
