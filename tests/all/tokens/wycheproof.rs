@@ -4,8 +4,6 @@
 //! has to fail on the payload's JSON alone, then with an empty object in its place; the signature is proved over what
 //! was really signed.
 
-use std::collections::BTreeMap;
-
 use base64::Engine as _;
 use base64::alphabet::URL_SAFE;
 use base64::engine::{GeneralPurpose, GeneralPurposeConfig};
@@ -29,7 +27,7 @@ const LENIENT: GeneralPurpose = GeneralPurpose::new(
 );
 
 /// A file of vectors; none where they are not there.
-pub fn vectors(name: &str) -> Option<Value> {
+fn vectors(name: &str) -> Option<Value> {
     let path = format!("{}/../shared/vectors/wycheproof/{name}", env!("CARGO_MANIFEST_DIR"));
     let text = std::fs::read_to_string(&path);
     if text.is_err() {
@@ -50,7 +48,7 @@ fn material(jwk: &Value) -> Result<KeyMaterial, KeyError> {
 }
 
 /// An app with these keys, and with their algorithms.
-pub fn app_of(jwks: &[Value]) -> Result<App, KeyError> {
+fn app_of(jwks: &[Value]) -> Result<App, KeyError> {
     let mut record: AppRecord = app(1, "wycheproof", "acme", Level::Account);
     record.keys.clear();
     record.settings.algorithms.clear();
@@ -65,7 +63,7 @@ pub fn app_of(jwks: &[Value]) -> Result<App, KeyError> {
     Ok(App::compile(&record))
 }
 
-pub fn accepts(app: &App, jws: &str) -> bool {
+fn accepts(app: &App, jws: &str) -> bool {
     let rules = TokenRules::new(token_settings("wycheproof"));
     let judge = |compact: &Compact<'_>| prove(compact, app, &rules, now()).is_ok();
     match Compact::parse(jws.as_bytes(), usize::MAX) {
@@ -93,28 +91,29 @@ const OTHERWISE: [(u64, &str); 8] = [
     (373, "a character outside base64url, in the payload"),
 ];
 
-#[test]
-fn signatures_are_judged_as_wycheproof_judges_them() {
-    let Some(file) = vectors("json_web_signature_test.json") else { return };
-    let (otherwise, mut judged, mut faults) = (BTreeMap::from(OTHERWISE), 0, Vec::new());
+/// Judges each test of a file with the keys of its group; `otherwise` names those that are judged otherwise here.
+pub fn judge(file: &str, otherwise: &[(u64, &str)], keys: impl Fn(&Value) -> &[Value]) {
+    let Some(file) = vectors(file) else { return };
+    let (mut judged, mut faults) = (0, Vec::new());
     for group in file["testGroups"].as_array().unwrap() {
-        let jwk = if group["public"].is_object() { &group["public"] } else { &group["private"] };
-        let app = app_of(std::slice::from_ref(jwk));
+        let public = if group["public"].is_object() { &group["public"] } else { &group["private"] };
+        let app = app_of(keys(public));
         for test in group["tests"].as_array().unwrap() {
             let id = test["tcId"].as_u64().unwrap();
-            let wanted = (test["result"] == "valid") != otherwise.contains_key(&id);
+            let wanted = (test["result"] == "valid") != otherwise.iter().any(|(other, _)| *other == id);
             let found = app.as_ref().is_ok_and(|app| accepts(app, test["jws"].as_str().unwrap_or_default()));
             judged += 1;
             if found != wanted {
-                faults.push(format!(
-                    "{id} {} ({}): {found}, {:?}",
-                    test["comment"],
-                    group["comment"],
-                    app.as_ref().err()
-                ));
+                let (comment, group, fault) = (&test["comment"], &group["comment"], app.as_ref().err());
+                faults.push(format!("{id} {comment} ({group}): {found}, {fault:?}"));
             }
         }
     }
     assert!(faults.is_empty(), "{faults:#?}");
     assert_eq!(judged, file["numberOfTests"].as_i64().unwrap());
+}
+
+#[test]
+fn signatures_are_judged_as_wycheproof_judges_them() {
+    judge("json_web_signature_test.json", &OTHERWISE, std::slice::from_ref);
 }

@@ -1,8 +1,6 @@
 //! Project Wycheproof's vectors for JSON Web Keys, where they lie beside the checkout.
 
-use std::collections::BTreeMap;
-
-use super::wycheproof::{accepts, app_of, vectors};
+use super::wycheproof::judge;
 
 /// Judged otherwise here on purpose.
 const OTHERWISE: [(u64, &str); 5] = [
@@ -15,26 +13,5 @@ const OTHERWISE: [(u64, &str); 5] = [
 
 #[test]
 fn keys_are_judged_as_wycheproof_judges_them() {
-    let Some(file) = vectors("json_web_key_test.json") else { return };
-    let (otherwise, mut judged, mut faults) = (BTreeMap::from(OTHERWISE), 0, Vec::new());
-    for group in file["testGroups"].as_array().unwrap() {
-        let set = if group["public"].is_object() { &group["public"] } else { &group["private"] };
-        let app = app_of(set["keys"].as_array().unwrap());
-        for test in group["tests"].as_array().unwrap() {
-            let id = test["tcId"].as_u64().unwrap();
-            let wanted = (test["result"] == "valid") != otherwise.contains_key(&id);
-            let found = app.as_ref().is_ok_and(|app| accepts(app, test["jws"].as_str().unwrap_or_default()));
-            judged += 1;
-            if found != wanted {
-                faults.push(format!(
-                    "{id} {} ({}): {found}, {:?}",
-                    test["comment"],
-                    group["comment"],
-                    app.as_ref().err()
-                ));
-            }
-        }
-    }
-    assert!(faults.is_empty(), "{faults:#?}");
-    assert_eq!(judged, file["numberOfTests"].as_i64().unwrap());
+    judge("json_web_key_test.json", &OTHERWISE, |set| set["keys"].as_array().unwrap());
 }
