@@ -5,7 +5,7 @@ use base64::engine::general_purpose::STANDARD;
 use toml_edit::{Array, ArrayOfTables, DocumentMut, Item, Table, Value, value};
 
 use crate::jose::KeyMaterial;
-use crate::registry::{AppRecord, GrantTarget, KeyRecord, Permission, Registry, ResourceKind};
+use crate::registry::{AppRecord, GrantTarget, KeyRecord, Permission, Registry};
 
 /// What becomes of shared secrets.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -119,19 +119,10 @@ fn grants(app: &AppRecord) -> impl Iterator<Item = Table> {
 
 fn table_grants(app: &AppRecord) -> impl Iterator<Item = Table> {
     app.table_grants.iter().map(|grant| {
-        let kind = match grant.resource.kind {
-            ResourceKind::Table => "table",
-            ResourceKind::View => "view",
-        };
-        let name = |p: Permission| match p {
-            Permission::Read => "read",
-            Permission::Write => "write",
-            Permission::Delete => "delete",
-        };
         table([
             ("app", app.settings.client_id.as_str().into()),
-            (kind, grant.resource.name.as_str().into()),
-            ("permissions", list(grant.permissions.iter().map(name))),
+            (grant.resource.kind.as_str(), grant.resource.name.as_str().into()),
+            ("permissions", list(grant.permissions.iter().map(Permission::as_str))),
         ])
     })
 }

@@ -114,6 +114,18 @@ pub enum Outcome {
     Panicked,
 }
 
+impl Outcome {
+    /// As the log and the metrics name it.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Complete => "complete",
+            Self::Abandoned => "abandoned",
+            Self::Cut => "cut",
+            Self::Panicked => "panicked",
+        }
+    }
+}
+
 /// What is known of a call at its end. Not to be printed whole: the headers may be in it.
 pub struct Entry<'a> {
     pub at: Timestamp,

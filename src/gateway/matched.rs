@@ -8,7 +8,7 @@ use http_body::Body;
 
 use super::{Bounded, Call, Gate, Inbound, Refused, Step};
 use crate::model::{AccountId, Reason, Refusal};
-use crate::policy::{Found, Live, Params, Pattern, Route, State, canonical_host, judge};
+use crate::policy::{Found, Live, Params, Pattern, Route, State, canonical_host, judge, wrong_method};
 
 /// Finds the route. The state is loaded here, once; the whole call is judged by it.
 #[derive(Clone)]
@@ -56,8 +56,7 @@ impl Place {
         match &self.allow {
             None => Ok(()),
             Some(allow) => {
-                let refusal = Refusal::new(Reason::MethodNotAllowed).expected(allow.clone());
-                let refused = self.refused(refusal.found(method.to_string()));
+                let refused = self.refused(wrong_method(method, allow));
                 Err(refused.allowing(allow.clone()))
             }
         }

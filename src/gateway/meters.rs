@@ -41,13 +41,7 @@ impl Meters {
             metrics::counter!("scopegate_refusals_total", "reason" => reason.code()).increment(1);
         }
         if entry.outcome != Outcome::Complete {
-            let how = match entry.outcome {
-                Outcome::Complete => return,
-                Outcome::Abandoned => "abandoned",
-                Outcome::Cut => "cut",
-                Outcome::Panicked => "panicked",
-            };
-            metrics::counter!("scopegate_incomplete_total", "how" => how).increment(1);
+            metrics::counter!("scopegate_incomplete_total", "how" => entry.outcome.as_str()).increment(1);
         }
     }
 

@@ -17,7 +17,7 @@ use tower::{Layer, Service};
 use super::answer::answer;
 use super::{Call, Gate, Limits, Received};
 use crate::model::{Reason, Refusal};
-use crate::policy::{ErrorFormat, Requirement, Route};
+use crate::policy::{ErrorFormat, Route};
 
 /// A request that does not go on, and the route whose format the answer takes.
 #[derive(Debug)]
@@ -155,12 +155,8 @@ fn respond(refused: &Refused, call: &Call, reason_header: bool) -> Response<Full
 
 /// The scope that the caller lacks; the app is known when it is asked for.
 fn scope_of(route: &Route, call: &Call) -> Option<String> {
-    let Requirement::Scope { bot, account } = &route.requirement else { return None };
-    let wanted = match call.ledger.app.get()?.level {
-        crate::model::Level::Bot => bot,
-        crate::model::Level::Account => account,
-    };
-    wanted.as_ref().map(ToString::to_string)
+    let level = call.ledger.app.get()?.level;
+    route.requirement.scope_for(level).map(ToString::to_string)
 }
 
 pin_project! {

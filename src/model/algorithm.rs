@@ -130,7 +130,7 @@ pub struct AlgorithmSet(u16);
 
 impl AlgorithmSet {
     pub fn of(algorithms: &[Algorithm]) -> Self {
-        Self(algorithms.iter().fold(0, |bits, a| bits | 1 << *a as u8))
+        algorithms.iter().copied().collect()
     }
 
     pub const fn contains(self, algorithm: Algorithm) -> bool {
@@ -143,6 +143,12 @@ impl AlgorithmSet {
 
     pub fn iter(self) -> impl Iterator<Item = Algorithm> {
         Algorithm::ALL.into_iter().filter(move |a| self.contains(*a))
+    }
+}
+
+impl FromIterator<Algorithm> for AlgorithmSet {
+    fn from_iter<I: IntoIterator<Item = Algorithm>>(algorithms: I) -> Self {
+        Self(algorithms.into_iter().fold(0, |bits, a| bits | 1 << a as u8))
     }
 }
 

@@ -11,6 +11,6 @@ mod tls;
 pub use connect::{ConnectError, Connected, Endpoint};
 pub use listen::{BindError, bind, bind_alone};
 pub use peer::Peer;
-pub use serve::{Connections, ServerSettings, Shutdown, serve};
+pub use serve::{Connections, ServerSettings, Shutdown, serve, told_to_stop};
 pub use stall::Stall;
 pub use tls::{TlsError, client_config, server_config};

@@ -47,6 +47,11 @@ pub type Shutdown = watch::Receiver<bool>;
 
 const BUFFER: u32 = 64 << 10;
 const HEADER_FIELDS: usize = 128;
+/// Waits until the listeners are told to stop.
+pub async fn told_to_stop(mut shutdown: Shutdown) {
+    _ = shutdown.wait_for(|stop| *stop).await;
+}
+
 /// How long, once the listener stops, a caller may take who has begun a connection and no call.
 const FIRST_CALL: Duration = Duration::from_secs(1);
 
@@ -65,8 +70,7 @@ pub async fn serve<S, B>(
     let settings = Arc::new(settings);
     // Every connection holds the sender; the receiver sees the last of them go.
     let (alive, mut gone) = mpsc::channel::<Infallible>(1);
-    let mut stop = shutdown.clone();
-    let mut stopped = pin!(async move { _ = stop.wait_for(|stop| *stop).await });
+    let mut stopped = pin!(told_to_stop(shutdown.clone()));
     loop {
         let accepted = tokio::select! {
             () = &mut stopped => break,
@@ -129,8 +133,7 @@ async fn connection<S, B>(
     B: Body<Data = Bytes, Error: std::error::Error + Send + Sync> + Send + 'static,
 {
     _ = stream.set_nodelay(true);
-    let mut stop = shutdown.clone();
-    let mut stopped = pin!(async move { _ = stop.wait_for(|stop| *stop).await });
+    let mut stopped = pin!(told_to_stop(shutdown.clone()));
     let Some(config) = &settings.tls else {
         let peer = Peer { address, is_tls: false };
         let begun = tokio::time::timeout(settings.header_timeout, begin(stream, settings.write_timeout));
@@ -191,12 +194,12 @@ where
 }
 
 /// Serves until the peer is done, or until the calls in hand are done after a shutdown.
-async fn drive<C>(connection: C, mut shutdown: Shutdown, has_called: &AtomicBool, stop: impl FnOnce(Pin<&mut C>))
+async fn drive<C>(connection: C, shutdown: Shutdown, has_called: &AtomicBool, stop: impl FnOnce(Pin<&mut C>))
 where
     C: Future<Output = hyper::Result<()>>,
 {
     let mut connection = pin!(connection);
-    let mut stopped = pin!(async move { _ = shutdown.wait_for(|stop| *stop).await });
+    let mut stopped = pin!(told_to_stop(shutdown));
     let ended = tokio::select! {
         ended = connection.as_mut() => ended,
         () = &mut stopped => {

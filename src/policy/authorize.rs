@@ -34,13 +34,7 @@ pub fn authorize(
     };
     match &route.requirement {
         Requirement::Nothing | Requirement::AnyApp => {}
-        Requirement::Scope { bot: at_bot, account } => {
-            let scope = match app.level {
-                Level::Bot => at_bot,
-                Level::Account => account,
-            };
-            check_scope(app, bot.as_ref(), scope.as_ref(), route)?;
-        }
+        scoped @ Requirement::Scope { .. } => check_scope(app, bot.as_ref(), scoped.scope_for(app.level), route)?,
         Requirement::Resource { kind, param: name, permissions } => {
             let name = param(name).unwrap_or_default();
             let held = app.permissions_on(*kind, name);

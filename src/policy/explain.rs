@@ -5,6 +5,7 @@ use serde::Serialize;
 
 use super::{
     AuthenticatorKind, Found, JwtAuthenticator, Params, Pattern, Route, State, authorize, credential, hints, judge,
+    wrong_method,
 };
 use crate::clock::Timestamp;
 use crate::jose::{Compact, read_registered};
@@ -77,15 +78,11 @@ impl Explanation {
         }
     }
 
-    fn judged(&mut self, name: &'static str, verdict: Result<impl Into<String>, Refusal>) -> bool {
+    fn judged(&mut self, name: &'static str, verdict: Result<impl Into<String>, Refusal>) {
         match verdict {
             Ok(detail) => self.passed(name, detail),
-            Err(refusal) => {
-                self.failed(name, &refusal);
-                return false;
-            }
+            Err(refusal) => self.failed(name, &refusal),
         }
-        true
     }
 
     fn not_reached(&mut self, names: &[&'static str]) {
@@ -124,19 +121,18 @@ fn walk(story: &mut Explanation, attempt: Attempt<'_>, state: &State, now: Times
         Ok(path) => path,
         Err(why) => return story.failed("route", &Refusal::new(Reason::RequestInvalid).found(why)),
     };
-    let (route, pattern, params, wrong_method) = match state.routes.find(attempt.host, attempt.method, &path) {
+    let (route, pattern, params, other_methods) = match state.routes.find(attempt.host, attempt.method, &path) {
         Found::Nothing => return story.failed("route", &Reason::RouteUnknown.into()),
         Found::Route { route, pattern, params } => (route, pattern, params, None),
         Found::OtherMethods { route, pattern, params, allow } => {
-            let refusal = Refusal::new(Reason::MethodNotAllowed).expected(allow).found(attempt.method.to_string());
-            (route, pattern, params, Some(refusal))
+            (route, pattern, params, Some(wrong_method(attempt.method, &allow)))
         }
     };
     let pattern = &route.patterns[pattern];
     story.passed("route", format!("{} ({})", route.id, pattern.as_str()));
     let method_first = route.authenticator.method_first;
     let judge_method = |story: &mut Explanation| {
-        story.judged("method", wrong_method.clone().map_or_else(|| Ok(attempt.method.to_string()), Err));
+        story.judged("method", other_methods.clone().map_or_else(|| Ok(attempt.method.to_string()), Err));
     };
     if method_first {
         judge_method(story);

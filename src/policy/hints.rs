@@ -3,7 +3,7 @@
 
 use super::{Attempt, AuthenticatorKind, Explanation, Found, JwtAuthenticator, Requirement, Route, State, judge};
 use crate::jose::{Compact, KeyMaterial};
-use crate::model::{Algorithm, Level, Reason};
+use crate::model::{Algorithm, Reason};
 use crate::registry::{App, ScopeCatalogue};
 use crate::secret::Secret;
 use crate::verify::find_app;
@@ -84,12 +84,10 @@ fn of_bad_signature(token: &Compact<'_>) -> Option<String> {
 }
 
 fn of_scope(route: &Route, app: &App, scopes: &ScopeCatalogue) -> Option<String> {
-    let Requirement::Scope { bot, account } = &route.requirement else { return None };
-    let wanted = match app.level {
-        Level::Bot => bot,
-        Level::Account => account,
-    };
-    let Some(id) = wanted else {
+    if !matches!(route.requirement, Requirement::Scope { .. }) {
+        return None;
+    }
+    let Some(id) = route.requirement.scope_for(app.level) else {
         return Some(format!("Route {} is closed to apps of level {}.", route.id, app.level));
     };
     let title = scopes.get(id.as_str(), app.level).map_or("", |s| s.title.as_str());

@@ -20,4 +20,4 @@ pub use path::{Judged, judge};
 pub use pattern::{Params, Pattern, PatternError};
 pub use route::{Authenticator, AuthenticatorKind, ErrorFormat, JwtAuthenticator, Requirement, Route};
 pub use state::{Live, State};
-pub use table::{Conflict, Found, RouteTable, allowed_methods};
+pub use table::{Conflict, Found, RouteTable, allowed_methods, wrong_method};

@@ -55,6 +55,17 @@ pub enum Requirement {
     Resource { kind: ResourceKind, param: String, permissions: Permissions },
 }
 
+impl Requirement {
+    /// The scope that an app of the level needs, if scopes are what is asked for and the level can call at all.
+    pub fn scope_for(&self, level: Level) -> Option<&ScopeId> {
+        match (self, level) {
+            (Self::Scope { bot, .. }, Level::Bot) => bot.as_ref(),
+            (Self::Scope { account, .. }, Level::Account) => account.as_ref(),
+            _ => None,
+        }
+    }
+}
+
 /// How a kind of route is authenticated, and how it answers.
 #[derive(Debug)]
 pub struct Authenticator {

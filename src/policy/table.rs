@@ -12,6 +12,7 @@ use http::header::{self, HeaderName};
 
 use super::pattern::Segment;
 use super::{AuthenticatorKind, Params, Route};
+use crate::model::{Reason, Refusal};
 
 /// All routes, ready to match.
 #[derive(Debug, Default)]
@@ -109,6 +110,11 @@ impl RouteTable {
         let allow = allowed_methods(serving(leaves, host).flat_map(|leaf| &leaf.route.methods));
         Found::OtherMethods { route: &first.route, pattern: first.pattern, params, allow }
     }
+}
+
+/// Why a method is refused where only others lead somewhere.
+pub fn wrong_method(method: &Method, allow: &str) -> Refusal {
+    Refusal::new(Reason::MethodNotAllowed).expected(allow.to_owned()).found(method.to_string())
 }
 
 /// The value of an Allow header (RFC 9110 section 10.2.1).

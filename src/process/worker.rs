@@ -10,7 +10,7 @@ use tokio::runtime::Builder;
 
 use crate::gateway::forward::{Forward, UpstreamSet};
 use crate::gateway::{Gate, stack};
-use crate::net::{Connections, ServerSettings, Shutdown, serve};
+use crate::net::{Connections, ServerSettings, Shutdown, serve, told_to_stop};
 
 pub(super) struct Worker {
     pub gate: Gate,
@@ -38,10 +38,10 @@ impl Worker {
 
     async fn run(self, listener: TcpListener) {
         let service = stack(&self.gate, Forward::new(self.upstreams));
-        let mut stop = self.shutdown.clone();
+        let stop = self.shutdown.clone();
         let drain = self.drain;
         let deadline = async move {
-            _ = stop.wait_for(|stop| *stop).await;
+            told_to_stop(stop).await;
             tokio::time::sleep(drain).await;
         };
         tokio::select! {

@@ -73,7 +73,7 @@ impl App {
     /// Prepares the keys. A key that can't be prepared disables the app and says so in `fault`.
     pub fn compile(record: &AppRecord) -> Self {
         let settings = &record.settings;
-        let algorithms = AlgorithmSet::of(&settings.algorithms.iter().copied().collect::<Vec<_>>());
+        let algorithms: AlgorithmSet = settings.algorithms.iter().copied().collect();
         let (mut keys, mut fault) = (Vec::with_capacity(record.keys.len()), None);
         for key in &record.keys {
             let usable = algorithms.iter().filter(|a| key.material.can(*a));

@@ -235,7 +235,7 @@ impl<'a> Planner<'a> {
             }
             let usable = |m: &KeyMaterial| app.algorithms.iter().any(|a| m.can(*a));
             if let Some(material) = key.material.as_ref().filter(|m| !usable(m)) {
-                let algorithms = AlgorithmSet::of(&app.algorithms.iter().copied().collect::<Vec<_>>());
+                let algorithms: AlgorithmSet = app.algorithms.iter().copied().collect();
                 let message =
                     format!("a {:?} key can't be used with the app's algorithms {algorithms}", material.family());
                 self.error("key", i, message);

@@ -160,6 +160,16 @@ pub enum Permission {
     Delete = 4,
 }
 
+impl Permission {
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Read => "read",
+            Self::Write => "write",
+            Self::Delete => "delete",
+        }
+    }
+}
+
 /// Any of read, write and delete.
 #[derive(Clone, Copy, PartialEq, Eq, Default)]
 pub struct Permissions(u8);
@@ -184,12 +194,7 @@ impl FromIterator<Permission> for Permissions {
 
 impl fmt::Display for Permissions {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let names = self.iter().map(|p| match p {
-            Permission::Read => "read",
-            Permission::Write => "write",
-            Permission::Delete => "delete",
-        });
-        let names: Vec<_> = names.collect();
+        let names: Vec<_> = self.iter().map(Permission::as_str).collect();
         f.write_str(if names.is_empty() { "none" } else { "" })?;
         f.write_str(&names.join(" "))
     }

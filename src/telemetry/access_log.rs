@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use serde::Serialize;
 
-use crate::gateway::{AccessLog, Entry, Outcome};
+use crate::gateway::{AccessLog, Entry};
 
 /// How long a line may wait before it is written.
 const INTERVAL: Duration = Duration::from_millis(100);
@@ -157,12 +157,7 @@ impl<'a> Line<'a> {
             reason: entry.reason.map(crate::model::Reason::code),
             expected: entry.expected,
             found: entry.found,
-            outcome: match entry.outcome {
-                Outcome::Complete => "complete",
-                Outcome::Abandoned => "abandoned",
-                Outcome::Cut => "cut",
-                Outcome::Panicked => "panicked",
-            },
+            outcome: entry.outcome.as_str(),
             duration_ms: (entry.duration.as_secs_f64() * 1e6).round() / 1e3,
             bytes_in: entry.bytes_in,
             bytes_out: entry.bytes_out,

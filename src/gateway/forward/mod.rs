@@ -14,7 +14,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll};
 
 use bytes::Bytes;
-use http::{HeaderMap, HeaderValue, Method, Request, Response, header};
+use http::{HeaderValue, Method, Request, Response, StatusCode, Version, header};
 use http_body::Body;
 use tower::Service;
 
@@ -91,25 +91,13 @@ where
     let upstream = pool.upstream();
     request.headers_mut().insert(header::HOST, upstream.host.clone());
     frame(&mut request);
-    let is_head = request.method() == http::Method::HEAD;
+    let is_head = request.method() == Method::HEAD;
     let sent = pool.send(request, &call.ledger);
     let fault = match in_time(sent, &call, upstream.timeouts.response).await {
-        Some(Ok(mut response)) => {
-            if response.status().is_informational() {
-                return Err(refused(
-                    &call,
-                    &name,
-                    Refusal::new(Reason::UpstreamInvalid).found("an answer that is none yet"),
-                ));
-            }
-            let keep_length = is_head || has_no_body(response.status());
-            // The upstream's version is its own affair: an answer of HTTP/1.0 would end the caller's connection.
-            *response.version_mut() = http::Version::HTTP_11;
-            match clean(response.headers_mut(), keep_length) {
-                Ok(()) => return Ok(response),
-                Err(why) => Refusal::new(Reason::UpstreamInvalid).found(why),
-            }
-        }
+        Some(Ok(mut response)) => match clean(&mut response, is_head) {
+            Ok(()) => return Ok(response),
+            Err(why) => Refusal::new(Reason::UpstreamInvalid).found(why),
+        },
         Some(Err(fault)) => refusal_of(&fault, &call),
         None => Refusal::new(Reason::UpstreamTimeout)
             .expected(format!("an answer of upstream {name} within {:?}", upstream.timeouts.response)),
@@ -165,12 +153,16 @@ fn refusal_of(fault: &SendFault, call: &Call) -> Refusal {
     Refusal::new(reason).found(fault.to_string())
 }
 
-fn has_no_body(status: http::StatusCode) -> bool {
-    status == http::StatusCode::NOT_MODIFIED || status == http::StatusCode::NO_CONTENT || status.is_informational()
-}
-
-/// Checks the framing of an answer and cleans its header. The length that a HEAD or a 304 tells is kept: it frames nothing.
-fn clean(headers: &mut HeaderMap, keep_length: bool) -> Result<(), &'static str> {
+/// Checks an answer's framing and cleans its header. The length that a HEAD or a 304 tells is kept: it frames nothing.
+fn clean<B>(response: &mut Response<B>, is_head: bool) -> Result<(), &'static str> {
+    let status = response.status();
+    if status.is_informational() {
+        return Err("an answer that is none yet");
+    }
+    // The upstream's version is its own affair: an answer of HTTP/1.0 would end the caller's connection.
+    *response.version_mut() = Version::HTTP_11;
+    let keep_length = is_head || matches!(status, StatusCode::NOT_MODIFIED | StatusCode::NO_CONTENT);
+    let headers = response.headers_mut();
     if !hygiene::is_plainly_framed(headers) {
         return Err("an answer with a transfer coding other than chunked");
     }
