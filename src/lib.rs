@@ -31,6 +31,7 @@
 pub mod cli;
 pub mod process;
 pub mod telemetry;
+pub mod tokens;
 
 pub mod store;
 

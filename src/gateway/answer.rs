@@ -89,6 +89,8 @@ fn kore(reason: Reason) -> Answer {
         | Reason::TokenAudienceMismatch
         | Reason::TokenIssuerMismatch
         | Reason::TokenJtiRequired
+        | Reason::TokenRevoked
+        | Reason::TokenSuperseded
         | Reason::TokenJweRequired
         | Reason::KeyUnknown
         | Reason::KeyRetired

@@ -25,5 +25,6 @@ pub use record::{
     Registry, Resource, ResourceKind, TableGrant,
 };
 pub use repository::{Actor, Delta, Repository, StoreError, Version};
+pub(crate) use sharded::Sharded;
 pub use snapshot::Snapshot;
 pub use usage::{NOTED_EVERY, ScopeUse, UsageBook, Use};

@@ -14,6 +14,7 @@ mod seal;
 mod sqlite;
 #[cfg(test)]
 mod tests;
+mod tokens;
 mod usage;
 mod watch;
 

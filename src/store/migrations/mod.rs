@@ -6,6 +6,7 @@ const SQLITE: &[(i64, &str, &str)] = &[
     (1, "registry", include_str!("sqlite/0001_registry.sql")),
     (2, "reload", include_str!("sqlite/0002_reload.sql")),
     (6, "scope_use", include_str!("sqlite/0006_scope_use.sql")),
+    (7, "tokens", include_str!("sqlite/0007_tokens.sql")),
 ];
 
 /// All that SQLite needs, in order.

@@ -4,6 +4,7 @@ mod opening;
 mod reload;
 mod sealing;
 mod size;
+mod tokens;
 mod usage;
 mod watching;
 
