@@ -7,6 +7,7 @@ mod compact;
 mod decoy;
 mod error;
 mod header;
+mod issuing;
 mod key;
 mod object;
 mod registered;
@@ -16,6 +17,7 @@ pub use compact::Compact;
 pub use decoy::spend_a_verification;
 pub use error::{KeyError, Part, TokenError};
 pub use header::Header;
+pub use issuing::{IssuingKey, IssuingMaterial};
 #[cfg(test)]
 pub(crate) use key::VERIFICATIONS;
 pub use key::{KeyMaterial, PreparedKey};
