@@ -1,5 +1,7 @@
 //! The lives of tokens: each step is decided by `tokens::AppTokens` on what the write lock shows.
 
+mod signing;
+
 use serde_json::{Value, json};
 use sqlx::AssertSqlSafe;
 
@@ -11,7 +13,8 @@ use crate::clock::Timestamp;
 use crate::model::{AppNumber, TokenId};
 use crate::registry::{Actor, StoreError};
 use crate::tokens::{
-    AppTokens, IssuedToken, Revocation, Superseded, TokenDelta, TokenError, TokenRepository, TokenStates, TokenVersion,
+    AppTokens, IssuedToken, NewSigningKey, Revocation, SigningKeyRecord, Superseded, TokenDelta, TokenError,
+    TokenRepository, TokenStates, TokenVersion,
 };
 
 type Writing = sqlx::Transaction<'static, Db>;
@@ -63,6 +66,23 @@ impl TokenRepository for Store {
         let (jti, subject, before) = columns(revocation);
         let after = json!({ "jti": jti, "subject": subject, "issued_before": before.map(|b| b.to_string()) });
         step.revoke(revocation, after, actor).await
+    }
+
+    async fn signing_keys(&self) -> Result<Vec<SigningKeyRecord>, StoreError> {
+        signing::load(&mut *self.database.read().await?, &self.sealer).await
+    }
+
+    async fn rotate(
+        &self,
+        newest: Option<i64>,
+        next: &NewSigningKey,
+        over: &[i64],
+        actor: &Actor,
+    ) -> Result<bool, StoreError> {
+        let mut writing = self.database.write().await?;
+        let is_added = signing::rotate(&mut writing, &self.sealer, newest, next, over, actor).await?;
+        writing.commit().await.map_err(failed)?;
+        Ok(is_added)
     }
 
     async fn token_changes_since(&self, version: TokenVersion) -> Result<TokenDelta, StoreError> {
@@ -150,14 +170,15 @@ async fn changes_since(connection: &mut Connection, since: TokenVersion) -> Resu
         return Err(StoreError::Unreadable(format!("{what}: an older copy was put in its place")));
     }
     let touched = "SELECT DISTINCT app FROM token_change WHERE version > $1 ORDER BY app";
-    let touched: Vec<i64> =
+    let touched: Vec<Option<i64>> =
         sqlx::query_scalar(touched).bind(since.0).fetch_all(&mut *connection).await.map_err(failed)?;
+    let has_new_keys = touched.iter().any(Option::is_none);
     let mut apps = Vec::with_capacity(touched.len());
-    for app in touched {
+    for app in touched.into_iter().flatten() {
         let states = TokenStates { issued: issued(connection, app).await?, revoked: revoked(connection, app).await? };
         apps.push((AppNumber(app), states));
     }
-    Ok(TokenDelta { version, apps })
+    Ok(TokenDelta { version, apps, has_new_keys })
 }
 
 const TOKEN_COLUMNS: &str = "jti, issued_at, expires_at, refreshed_at, good_until";

@@ -21,6 +21,8 @@ pub struct TokenStates {
 pub struct TokenDelta {
     pub version: TokenVersion,
     pub apps: Vec<(AppNumber, TokenStates)>,
+    /// Whether signing keys came or went.
+    pub has_new_keys: bool,
 }
 
 /// The states of all tokens that were not forgotten. Read by every request without a lock; written by whoever follows the store.

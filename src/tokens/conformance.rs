@@ -4,11 +4,12 @@ use std::future::Future;
 use std::time::Duration;
 
 use super::{
-    AppTokens, IssuedToken, LifecycleError, Revocation, Standing, TokenBook, TokenDelta, TokenError, TokenRepository,
-    TokenVersion,
+    AppTokens, IssuedToken, LifecycleError, NewSigningKey, Revocation, Standing, TokenBook, TokenDelta, TokenError,
+    TokenRepository, TokenVersion,
 };
 use crate::clock::Timestamp;
-use crate::model::{AppNumber, RegisteredClaims, TokenId};
+use crate::jose::IssuingMaterial;
+use crate::model::{Algorithm, AppNumber, KeyId, RegisteredClaims, TokenId};
 use crate::registry::Actor;
 
 const NOON: Timestamp = Timestamp::from_secs(1_795_348_800);
@@ -34,6 +35,8 @@ macro_rules! token_conformance_tests {
             an_invalidation_ends_the_tokens_of_its_app_alone
             revocations_are_kept_and_followed
             an_app_that_is_not_there_has_no_tokens
+            signing_keys_come_back_as_they_went_in_and_are_followed
+            of_nodes_that_rotate_at_once_one_adds_a_key
         }
     };
     ($fixture:expr; $($promise:ident)*) => {$(
@@ -203,4 +206,40 @@ pub async fn an_app_that_is_not_there_has_no_tokens(fixture: &impl Fixture) {
     let issued = store.issue(nobody, token("a", NOON), &at(NOON)).await;
     assert!(matches!(issued, Err(TokenError::NoApp)));
     assert_eq!(store.tokens_of(nobody).await.unwrap(), AppTokens::default());
+}
+
+fn signing_key(kid: &str) -> NewSigningKey {
+    let material = IssuingMaterial::generate(Algorithm::EdDsa).unwrap();
+    NewSigningKey { kid: KeyId::new(kid).unwrap(), material, signs_from: NOON }
+}
+
+pub async fn signing_keys_come_back_as_they_went_in_and_are_followed(fixture: &impl Fixture) {
+    let (store, ..) = fixture.open().await;
+    let (reader, ..) = fixture.open().await;
+    assert_eq!(reader.signing_keys().await.unwrap(), []);
+    let (first, second) = (signing_key("k-1"), signing_key("k-2"));
+    assert!(store.rotate(None, &first, &[], &at(NOON)).await.unwrap());
+    let keys = reader.signing_keys().await.unwrap();
+    let shown: Vec<_> = keys.iter().map(|k| (k.kid.clone(), k.material.clone(), k.signs_from, k.created_at)).collect();
+    assert_eq!(shown, [(first.kid, first.material, NOON, NOON)]);
+    let delta = reader.token_changes_since(TokenVersion::default()).await.unwrap();
+    assert!(delta.has_new_keys && delta.apps.is_empty());
+    assert!(store.rotate(Some(keys[0].number), &second, &[keys[0].number], &at(NOON)).await.unwrap());
+    let kept: Vec<_> = reader.signing_keys().await.unwrap().into_iter().map(|key| key.kid).collect();
+    assert_eq!(kept, [second.kid], "the one whose time was over is gone");
+    assert!(reader.token_changes_since(delta.version).await.unwrap().has_new_keys);
+}
+
+pub async fn of_nodes_that_rotate_at_once_one_adds_a_key(fixture: &impl Fixture) {
+    let (one, ..) = fixture.open().await;
+    let (two, ..) = fixture.open().await;
+    let tries = (0..10).map(|n| {
+        let (store, key) = (if n % 2 == 0 { one.clone() } else { two.clone() }, signing_key(&format!("k-{n}")));
+        tokio::spawn(async move { store.rotate(None, &key, &[], &at(NOON)).await.unwrap() })
+    });
+    let mut added = 0;
+    for tried in tries.collect::<Vec<_>>() {
+        added += usize::from(tried.await.unwrap());
+    }
+    assert_eq!((added, one.signing_keys().await.unwrap().len()), (1, 1));
 }

@@ -9,8 +9,10 @@ pub(crate) mod conformance;
 mod lifecycle;
 mod repository;
 mod revocation;
+mod ring;
 
 pub use book::{TokenBook, TokenDelta, TokenStates};
 pub use lifecycle::{AppTokens, IssuedToken, LifecycleError, Standing, Superseded};
-pub use repository::{TokenError, TokenRepository, TokenVersion};
+pub use repository::{NewSigningKey, TokenError, TokenRepository, TokenVersion};
 pub use revocation::Revocation;
+pub use ring::{KeyRing, NoSigningKey, RotationSettings, SigningKeyRecord};

@@ -3,9 +3,10 @@
 use std::fmt;
 use std::future::Future;
 
-use super::{AppTokens, IssuedToken, LifecycleError, Revocation, TokenDelta};
+use super::{AppTokens, IssuedToken, LifecycleError, Revocation, SigningKeyRecord, TokenDelta};
 use crate::clock::Timestamp;
-use crate::model::{AppNumber, TokenId};
+use crate::jose::IssuingMaterial;
+use crate::model::{AppNumber, KeyId, TokenId};
 use crate::registry::{Actor, StoreError};
 
 /// Goes up with each change of a token's state, apart from the registry's version.
@@ -89,4 +90,25 @@ pub trait TokenRepository: Send + Sync {
     /// What changed since a version that was read earlier; since version 0, everything.
     fn token_changes_since(&self, version: TokenVersion)
     -> impl Future<Output = Result<TokenDelta, StoreError>> + Send;
+
+    /// Our own signing keys, oldest first. Their private halves come back as they went in and are never stored in the clear.
+    fn signing_keys(&self) -> impl Future<Output = Result<Vec<SigningKeyRecord>, StoreError>> + Send;
+
+    /// Adds a signing key after the newest, unless another node was faster; whether it was added. Deletes those of
+    /// these numbers, whose time is over.
+    fn rotate(
+        &self,
+        newest: Option<i64>,
+        next: &NewSigningKey,
+        over: &[i64],
+        actor: &Actor,
+    ) -> impl Future<Output = Result<bool, StoreError>> + Send;
+}
+
+/// A signing key that is to be kept.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct NewSigningKey {
+    pub kid: KeyId,
+    pub material: IssuingMaterial,
+    pub signs_from: Timestamp,
 }

@@ -22,8 +22,19 @@ CREATE TABLE revocation (
 );
 CREATE INDEX revocation_by_app ON revocation (app);
 
--- Whose tokens changed; nodes follow it. An app that was deleted needs none: its tokens name nobody.
+-- Our own keys: the private halves, sealed. AUTOINCREMENT: a number is never given to another key.
+CREATE TABLE signing_key (
+    number INTEGER PRIMARY KEY AUTOINCREMENT,
+    kid TEXT NOT NULL UNIQUE,
+    algorithm TEXT NOT NULL,
+    sealed BLOB NOT NULL,
+    created_at BIGINT NOT NULL,
+    signs_from BIGINT NOT NULL
+);
+
+-- Whose tokens changed, or, without an app, that signing keys did; nodes follow it. An app that was deleted needs no row:
+-- its tokens name nobody.
 CREATE TABLE token_change (
     version INTEGER PRIMARY KEY AUTOINCREMENT,
-    app BIGINT NOT NULL
+    app BIGINT
 );
