@@ -10,9 +10,11 @@ mod lifecycle;
 mod repository;
 mod revocation;
 mod ring;
+mod service;
 
 pub use book::{TokenBook, TokenDelta, TokenStates};
 pub use lifecycle::{AppTokens, IssuedToken, LifecycleError, Standing, Superseded};
 pub use repository::{NewSigningKey, TokenError, TokenRepository, TokenVersion};
 pub use revocation::Revocation;
 pub use ring::{KeyRing, NoSigningKey, RotationSettings, SigningKeyRecord};
+pub use service::{Holder, Lifetimes, NewToken, TokenService};

@@ -3,7 +3,7 @@
 use std::fmt;
 use std::future::Future;
 
-use super::{AppTokens, IssuedToken, LifecycleError, Revocation, SigningKeyRecord, TokenDelta};
+use super::{AppTokens, IssuedToken, LifecycleError, NoSigningKey, Revocation, SigningKeyRecord, TokenDelta};
 use crate::clock::Timestamp;
 use crate::jose::IssuingMaterial;
 use crate::model::{AppNumber, KeyId, TokenId};
@@ -20,6 +20,8 @@ pub enum TokenError {
     Lifecycle(LifecycleError),
     /// There is no such app.
     NoApp,
+    /// No token can be signed.
+    NoKey,
     Store(StoreError),
 }
 
@@ -28,6 +30,7 @@ impl fmt::Display for TokenError {
         match self {
             Self::Lifecycle(error) => write!(f, "{error}"),
             Self::NoApp => f.write_str("there is no such app"),
+            Self::NoKey => NoSigningKey.fmt(f),
             Self::Store(error) => write!(f, "{error}"),
         }
     }
@@ -37,8 +40,14 @@ impl std::error::Error for TokenError {
     fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
         match self {
             Self::Store(error) => error.source(),
-            Self::Lifecycle(_) | Self::NoApp => None,
+            Self::Lifecycle(_) | Self::NoApp | Self::NoKey => None,
         }
+    }
+}
+
+impl From<NoSigningKey> for TokenError {
+    fn from(_: NoSigningKey) -> Self {
+        Self::NoKey
     }
 }
 
