@@ -12,7 +12,7 @@ use scopegate::clock::{Clock, ManualClock};
 use scopegate::gateway::{Embedded, Gate, Limits, ScopegateLayer, Stack};
 use scopegate::policy::{Live, State};
 use scopegate::registry::{Registry, ScopeCatalogue, Snapshot, Version};
-use scopegate::replay::ReplayMemory;
+use scopegate::replay::InProcess;
 use scopegate::verify::Verifier;
 use serde_json::Value;
 use tower::{Layer as _, ServiceExt as _};
@@ -65,7 +65,7 @@ impl Gateway {
         let gate = Gate {
             live: Arc::new(Live::new(state(registry::registry()))),
             verifier: Arc::new(Verifier::new(1 << 20)),
-            replay: Arc::new(ReplayMemory::new(REPLAY_ENTRIES, clock.clone()).unwrap()),
+            replay: Arc::new(InProcess::new(REPLAY_ENTRIES, clock.clone()).unwrap()),
             log: Arc::clone(&log) as _,
             limits: Arc::new(ArcSwap::from_pointee(limits)),
             clock,
