@@ -170,9 +170,13 @@ impl Index {
         let (mut gone, mut earliest) = (0, None);
         for index in 0..SHARDS {
             let mut shard = self.shard(index);
-            gone += self.forget(&mut shard, clocks);
-            let first = shard.values().map(|entry| entry.end.wall).min();
+            let (passed, first) = self.forget(&mut shard, clocks);
+            gone += passed;
             earliest = earliest.into_iter().chain(first).min();
+            // What a peak took is given back.
+            if shard.capacity() > 4 * shard.len() {
+                shard.shrink_to(2 * shard.len());
+            }
         }
         Swept { gone, earliest: earliest.map(|second| Timestamp::from_secs(second.into())) }
     }
@@ -190,16 +194,19 @@ impl Index {
         }
     }
 
-    fn forget(&self, shard: &mut Shard, now: Now) -> usize {
-        let before = shard.len();
+    /// How many are gone, and the earliest end by wall clock of what is left.
+    fn forget(&self, shard: &mut Shard, now: Now) -> (usize, Option<u32>) {
+        let (before, mut earliest) = (shard.len(), None);
         shard.retain(|_, entry| {
             let stays = !entry.end.has_passed(now);
-            if !stays {
+            if stays {
+                earliest = Some(earliest.unwrap_or(u32::MAX).min(entry.end.wall));
+            } else {
                 self.uncount(entry.share);
             }
             stays
         });
-        before - shard.len()
+        (before - shard.len(), earliest)
     }
 
     /// Takes a place in the app's share and in the whole, if there is one.

@@ -39,7 +39,7 @@ pub enum FirstUse {
 /// An answer, or the wait for it.
 pub enum Answer {
     Now(FirstUse),
-    /// To be awaited in a tokio runtime. Dropping it leaves the jti used.
+    /// To be awaited in a tokio runtime that has timers. Dropping it leaves the jti used.
     Later(Pin<Box<dyn Future<Output = FirstUse> + Send>>),
 }
 

@@ -137,11 +137,16 @@ impl Journal for ReplayJournal {
     }
 
     async fn forget(&mut self, until: Timestamp) -> Result<bool, JournalError> {
-        let delete = "DELETE FROM used WHERE (until, hash) IN \
-                      (SELECT until, hash FROM used WHERE until <= ? ORDER BY until, hash LIMIT ?)";
-        let query = sqlx::query(delete).bind(until.millis()).bind(FORGET_CHUNK);
-        let done = query.execute(&mut self.connection).await.map_err(self.failed())?;
-        Ok(i64::try_from(done.rows_affected()).is_ok_and(|rows| rows >= FORGET_CHUNK))
+        let last = "SELECT until, hash FROM used WHERE until <= ? ORDER BY until, hash LIMIT 1 OFFSET ?";
+        let last = sqlx::query_as::<_, (i64, Vec<u8>)>(last).bind(until.millis()).bind(FORGET_CHUNK - 1);
+        let last = last.fetch_optional(&mut self.connection).await.map_err(self.failed())?;
+        let is_more = last.is_some();
+        let delete = match last {
+            Some((until, hash)) => sqlx::query("DELETE FROM used WHERE (until, hash) <= (?, ?)").bind(until).bind(hash),
+            None => sqlx::query("DELETE FROM used WHERE until <= ?").bind(until.millis()),
+        };
+        delete.execute(&mut self.connection).await.map_err(self.failed())?;
+        Ok(is_more)
     }
 
     async fn close(self) -> Result<(), JournalError> {
