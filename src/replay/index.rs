@@ -174,8 +174,9 @@ impl Index {
             gone += passed;
             earliest = earliest.into_iter().chain(first).min();
             // What a peak took is given back.
-            if shard.capacity() > 4 * shard.len() {
-                shard.shrink_to(2 * shard.len());
+            let length = shard.len();
+            if shard.capacity() > 4 * length {
+                shard.shrink_to(2 * length);
             }
         }
         Swept { gone, earliest: earliest.map(|second| Timestamp::from_secs(second.into())) }
