@@ -227,7 +227,7 @@ impl Reader<'_> {
             self.fault(&["key", &index.to_string(), key], format!("key of app {}: {why}", entry.app));
             None
         });
-        DesiredKey { app: entry.app, kid: entry.kid, material }
+        DesiredKey { app: entry.app, kid: entry.kid, material, state: None }
     }
 
     fn material(&self, entry: &KeyEntry) -> Result<Option<KeyMaterial>, (&'static str, String)> {

@@ -97,7 +97,11 @@ fn resolve(source: Source, folder: &Path, with_environment: bool) -> Result<Conf
 
     let upstreams = parts.upstreams();
     let scopes = Arc::new(parts.catalogue());
-    let grants = GrantRules { catalogue: (*scopes).clone(), grantable: parts.grantable() };
+    let grants = GrantRules {
+        catalogue: (*scopes).clone(),
+        grantable: parts.by_authenticator(AuthenticatorSection::grantable),
+        authenticators: parts.by_authenticator(AuthenticatorSection::taken),
+    };
     let routes = parts.routes(&upstreams, &scopes);
     let proxy = proxy
         .resolve()
@@ -230,9 +234,9 @@ impl Parts {
         ScopeCatalogue::new(definitions)
     }
 
-    fn grantable(&self) -> BTreeMap<AuthenticatorName, crate::model::AlgorithmSet> {
+    fn by_authenticator<T>(&self, ask: impl Fn(&AuthenticatorSection) -> Option<T>) -> BTreeMap<AuthenticatorName, T> {
         let entry = |(name, (_, section)): (&String, &(_, AuthenticatorSection))| {
-            Some((AuthenticatorName::new(name).ok()?, section.grantable()?))
+            Some((AuthenticatorName::new(name).ok()?, ask(section)?))
         };
         self.authenticators.iter().filter_map(entry).collect()
     }

@@ -18,6 +18,7 @@ pub use catalogue::{ScopeCatalogue, ScopeDefinition};
 pub use change::Change;
 pub use plan::{
     DEFAULT_ACCOUNT, Desired, DesiredApp, DesiredGrant, DesiredKey, GrantRules, Plan, PlanError, PlanOptions,
+    TakenTokens,
 };
 pub use record::{
     Account, AppRecord, AppSettings, Bot, Grant, GrantTarget, KeyNumber, KeyRecord, KeyState, Permission, Permissions,

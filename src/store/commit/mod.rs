@@ -56,7 +56,7 @@ impl Writer<'_> {
             Change::DeleteBot(id) => self.delete_bot(id).await,
             Change::PutApp { settings, is_new } => self.put_app(settings, *is_new).await,
             Change::DeleteApp(id) => self.delete_app(id).await,
-            Change::AddKey { app, kid, material } => self.add_key(app, kid.as_ref(), material).await,
+            Change::AddKey { app, kid, material, state } => self.add_key(app, kid.as_ref(), material, *state).await,
             Change::ReplaceKey { app, key, kid, material } => self.replace_key(app, *key, kid.as_ref(), material).await,
             Change::SetKeyState { app, key, state } => self.set_key_state(app, *key, *state).await,
             Change::DeleteKey { app, key, .. } => self.delete_key(app, *key).await,
