@@ -14,12 +14,13 @@ mod seal;
 mod sqlite;
 #[cfg(test)]
 mod tests;
+mod uses;
 mod watch;
 
 use std::path::PathBuf;
 use std::sync::Arc;
 
-pub use self::audit::AuditRow;
+pub use self::audit::{AuditFilter, AuditRow, Note};
 pub use self::error::{KeyFileError, OpenError};
 pub use self::reload::ReloadOutcome;
 pub use self::watch::Watcher;

@@ -1,9 +1,11 @@
 //! A store in a temporary folder.
 
+mod audit;
 mod opening;
 mod reload;
 mod sealing;
 mod size;
+mod uses;
 mod watching;
 
 use std::path::PathBuf;
