@@ -14,7 +14,7 @@ mod seal;
 mod sqlite;
 #[cfg(test)]
 mod tests;
-mod uses;
+mod usage;
 mod watch;
 
 use std::path::PathBuf;

@@ -5,7 +5,7 @@ mod opening;
 mod reload;
 mod sealing;
 mod size;
-mod uses;
+mod usage;
 mod watching;
 
 use std::path::PathBuf;
