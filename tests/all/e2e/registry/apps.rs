@@ -164,7 +164,7 @@ fn f091_a_dry_run_of_any_command_changes_nothing() {
     let setup = offline();
     let (id, _) = create_app(&setup, "ci");
     let bot_app = text(&create(&setup, &["--name", "bot", "--account", "acme", "--bot", BOT])["client_id"]);
-    let before = (setup.succeed(&["export", "--secrets", "plain"]), setup.json(&["audit", "--json"]));
+    let before = (setup.succeed(&["export"]), setup.json(&["audit", "--json"]));
     let version = setup.json(&["key", "list", &id, "--json"])[0]["number"].to_string();
     for (command, told) in [
         (&["account", "add", "new"][..], "set account new"),
@@ -190,7 +190,7 @@ fn f091_a_dry_run_of_any_command_changes_nothing() {
         // A secret that is made for nobody is not shown.
         assert!(!out.contains("secret  "), "{out}");
     }
-    assert_eq!((setup.succeed(&["export", "--secrets", "plain"]), setup.json(&["audit", "--json"])), before);
+    assert_eq!((setup.succeed(&["export"]), setup.json(&["audit", "--json"])), before);
     assert!(!setup.path().join("secret.txt").exists());
     // What the store would refuse, a dry run meets, too.
     assert!(setup.refused(&["account", "delete", "acme", "--dry-run"]).contains("it has app"));
