@@ -154,12 +154,10 @@ fn tell(record: &AppRecord, made: Option<&NewSecret>, viewable: bool) {
         made.tell(viewable);
     }
     println!("\nIt has no scopes yet, so it can call next to nothing:");
-    match app.bots.first() {
-        Some(bot) => {
-            println!("  scopegate scope grant {} --bot {bot} SCOPE…", app.client_id);
-            println!("  scopegate scope publish --bot {bot}      (not live before)");
-        }
-        None => println!("  scopegate scope grant {} --account {} SCOPE…", app.client_id, app.account),
+    let bot = if app.bots.len() > 1 { " --bot BOT" } else { "" };
+    println!("  scopegate scope grant --app {}{bot} SCOPE…", app.client_id);
+    if app.level == Level::Bot {
+        println!("  scopegate scope publish --app {}      (not live before)", app.client_id);
     }
     println!("`scopegate catalog scopes --level {}` lists the scopes.", app.level);
 }

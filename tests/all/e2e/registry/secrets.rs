@@ -32,7 +32,10 @@ fn f084_a_client_id_and_a_secret_are_made_with_the_app() {
     let value = |name| told.lines().find_map(|line| line.strip_prefix(name)).unwrap().trim().to_owned();
     let (id, secret) = (value("client id"), value("client secret"));
     eventually("it is known, too", || (gateway.call(&signed(&id, &secret)).status == 200).then_some(()));
-    assert!(told.contains("scopegate scope publish") || told.contains("scopegate scope grant"), "{told}");
+    // What is granted on an account is in force at once; on a bot it has to be published.
+    assert!(told.contains("scopegate scope grant --app cs-") && !told.contains("publish"), "{told}");
+    let told = setup.succeed(&["app", "create", "--name", "bot", "--account", "acme", "--bot", super::BOT]);
+    assert!(told.contains("scopegate scope publish --app cs-") && told.contains("not live before"), "{told}");
 }
 
 #[test]
