@@ -7,6 +7,7 @@ mod catalogue;
 mod change;
 #[cfg(test)]
 pub(crate) mod conformance;
+mod edit;
 mod plan;
 mod record;
 mod repository;
@@ -17,8 +18,10 @@ mod usage;
 pub use app::{App, KeyChoice, RegisteredKey, ScopeSet};
 pub use catalogue::{ScopeCatalogue, ScopeDefinition};
 pub use change::Change;
+pub use edit::{EditError, Editor, NewKey, safe_to_retire};
 pub use plan::{
     DEFAULT_ACCOUNT, Desired, DesiredApp, DesiredGrant, DesiredKey, GrantRules, Plan, PlanError, PlanOptions,
+    TakenTokens,
 };
 pub use record::{
     Account, AppRecord, AppSettings, Bot, Grant, GrantTarget, KeyNumber, KeyRecord, KeyState, Permission, Permissions,
