@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::{Authorized, Caller, Gate, Refused, Step};
+use super::{Authorized, Caller, Gate, Metered, Refused, Step};
 use crate::model::Reason;
 use crate::replay::{FirstUse, ReplayMemory};
 
@@ -18,23 +18,24 @@ impl Admit {
 }
 
 /// A request that goes on.
-pub struct Admitted<B>(Authorized<B>);
+pub struct Admitted<B>(Metered<B>);
 
 impl<B> Admitted<B> {
     pub(super) fn into_inner(self) -> Authorized<B> {
-        self.0
+        self.0.into_inner()
     }
 }
 
-impl<B> Step<Authorized<B>> for Admit {
+impl<B> Step<Metered<B>> for Admit {
     type Out = Admitted<B>;
 
-    fn take(&self, authorized: Authorized<B>) -> Result<Admitted<B>, Refused> {
-        let matched = authorized.authenticated().matched();
-        let Caller::App(verified) = authorized.authenticated().caller() else { return Ok(Admitted(authorized)) };
-        let Some(single) = verified.single_use() else { return Ok(Admitted(authorized)) };
+    fn take(&self, metered: Metered<B>) -> Result<Admitted<B>, Refused> {
+        let authenticated = metered.authorized().authenticated();
+        let matched = authenticated.matched();
+        let Caller::App(verified) = authenticated.caller() else { return Ok(Admitted(metered)) };
+        let Some(single) = verified.single_use() else { return Ok(Admitted(metered)) };
         let reason = match self.replay.first_use(verified.app().number, &single.jti, single.until, matched.call().now) {
-            FirstUse::Recorded => return Ok(Admitted(authorized)),
+            FirstUse::Recorded => return Ok(Admitted(metered)),
             FirstUse::Replayed => Reason::TokenReplayed,
             FirstUse::Full => Reason::ReplayFull,
         };

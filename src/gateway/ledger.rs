@@ -5,6 +5,7 @@ use std::sync::{Arc, OnceLock};
 
 use http::HeaderMap;
 
+use super::quota::Standing;
 use crate::model::{Reason, Refusal};
 use crate::policy::Route;
 use crate::registry::App;
@@ -15,6 +16,8 @@ pub(super) struct Ledger {
     pub route: OnceLock<Arc<Route>>,
     pub host: OnceLock<Box<str>>,
     pub app: OnceLock<Arc<App>>,
+    /// How much of its quota is left, once the call was counted or found to be one too many.
+    pub standing: OnceLock<Standing>,
     pub refusal: OnceLock<Refusal>,
     /// Why the request's body broke off, if the body itself was at fault.
     pub body_fault: OnceLock<Reason>,

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use http::{HeaderName, Method};
 
-use super::Pattern;
+use super::{Pattern, Quota};
 use crate::model::{AuthenticatorName, Level, RouteId, ScopeId, UpstreamName};
 use crate::registry::{Permissions, ResourceKind};
 use crate::verify::TokenRules;
@@ -24,6 +24,8 @@ pub struct Route {
     pub requirement: Requirement,
     /// The parameter that names the bot.
     pub bot_param: Option<String>,
+    /// How many calls are let through; none bounds them not at all.
+    pub quota: Option<Arc<Quota>>,
     /// Whether the upstream gets to see the credential.
     pub keep_credential: bool,
 }

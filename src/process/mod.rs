@@ -160,6 +160,7 @@ async fn upkeep(metrics: PrometheusHandle, gate: Gate, open: Connections) {
         tick.tick().await;
         metrics.run_upkeep();
         gate.replay.sweep(gate.clock.now());
+        gate.quotas.sweep(&gate.live);
         let state = gate.live.load();
         #[expect(clippy::cast_precision_loss, reason = "gauges are floating-point numbers")]
         let set = |name: &'static str, value: u64| metrics::gauge!(name).set(value as f64);
@@ -169,5 +170,6 @@ async fn upkeep(metrics: PrometheusHandle, gate: Gate, open: Connections) {
         set("scopegate_apps", state.registry.counts().2 as u64);
         set("scopegate_verified_tokens", gate.verifier.remembered());
         set("scopegate_replay_entries", gate.replay.len() as u64);
+        set("scopegate_quota_keys", gate.quotas.len() as u64);
     }
 }

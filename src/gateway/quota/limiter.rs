@@ -1,0 +1,171 @@
+//! One quota's counts, by key: governor's GCRA for each window, and all windows as one.
+
+use std::convert::Infallible;
+use std::fmt::Write as _;
+use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
+
+use governor::RateLimiter;
+use governor::clock::Clock as _;
+use governor::middleware::StateInformationMiddleware;
+use governor::nanos::Nanos;
+use governor::state::StateStore;
+use governor::state::keyed::{DashMapStateStore, ShrinkableKeyedStateStore};
+use http::HeaderValue;
+
+use super::key::Key;
+use super::{Count, Exceeded, Standing};
+use crate::clock::Clock;
+use crate::policy::{Quota, QuotaWindow};
+
+/// Calls of one key wait for each other, those of different keys hardly ever.
+const TURNS: usize = 64;
+
+pub(super) struct Limiter {
+    windows: Vec<Window>,
+    /// Whoever asks all windows and then takes a call of each holds its key's turn: a call is counted in every window or
+    /// in none.
+    turns: Vec<Mutex<()>>,
+    policy: HeaderValue,
+}
+
+struct Window {
+    name: String,
+    /// The most seconds until one call more comes back.
+    interval: u64,
+    limiter: RateLimiter<Ask, States, Ticks, StateInformationMiddleware>,
+}
+
+impl Limiter {
+    pub fn new(quota: &Quota, clock: &Clock) -> Self {
+        let windows: Vec<_> =
+            quota.windows.iter().enumerate().map(|(i, window)| Window::new(name(quota, i), window, clock)).collect();
+        let policies = windows.iter().zip(&quota.windows);
+        let policies = policies.map(|(w, q)| format!("\"{}\";q={};w={}", w.name, q.calls(), q.per().as_secs()));
+        let policy = policies.collect::<Vec<_>>().join(", ");
+        let turns = (0..TURNS).map(|_| Mutex::default()).collect();
+        Self { windows, turns, policy: header(policy) }
+    }
+
+    /// Counts a call in every window, or in none if one of them has no call left.
+    pub fn take(&self, key: Key) -> Count {
+        let several = self.windows.len() > 1;
+        let turn = usize::try_from(key % TURNS as u128).unwrap_or_default();
+        let _turn = several.then(|| self.turns[turn].lock().unwrap_or_else(PoisonError::into_inner));
+        let is_short = several && self.windows.iter().any(|w| w.limiter.check_key(&Ask::Look(key)).is_err());
+        let ask = if is_short { Ask::Look(key) } else { Ask::Take(key) };
+        let mut left = String::with_capacity(64);
+        let mut exceeded: Option<Exceeded> = is_short.then_some(Exceeded { window: 0, retry_after: 1 });
+        for (i, window) in self.windows.iter().enumerate() {
+            let (remaining, seconds) = match window.limiter.check_key(&ask) {
+                // Who only looks is told what would be left after the call.
+                Ok(state) => (state.remaining_burst_capacity() + u32::from(is_short), window.interval),
+                Err(until) => {
+                    let retry_after = seconds(until.wait_time_from(window.limiter.clock().now()));
+                    if exceeded.as_ref().is_none_or(|e| e.retry_after <= retry_after) {
+                        exceeded = Some(Exceeded { window: i, retry_after });
+                    }
+                    (0, retry_after)
+                }
+            };
+            let comma = if i == 0 { "" } else { ", " };
+            _ = write!(left, "{comma}\"{}\";r={remaining};t={seconds}", window.name);
+        }
+        Count { standing: Standing { policy: self.policy.clone(), left: header(left) }, exceeded }
+    }
+
+    /// Forgets the keys that have all of their calls again.
+    pub fn sweep(&self) {
+        for window in &self.windows {
+            window.limiter.retain_recent();
+        }
+    }
+
+    pub fn len(&self) -> usize {
+        self.windows.iter().map(|window| window.limiter.len()).sum()
+    }
+}
+
+impl Window {
+    fn new(name: String, window: &QuotaWindow, clock: &Clock) -> Self {
+        // An interval is never 0; if it were, this would be too strict and not too lax.
+        let quota = governor::Quota::with_period(window.interval())
+            .unwrap_or(governor::Quota::per_hour(std::num::NonZeroU32::MIN))
+            .allow_burst(window.calls());
+        let limiter = RateLimiter::new(quota, States(DashMapStateStore::default()), Ticks(clock.clone()));
+        Self { name, interval: seconds(window.interval()), limiter }
+    }
+}
+
+/// The first window has the quota's name, others have it with their length.
+fn name(quota: &Quota, window: usize) -> String {
+    match quota.windows.get(window).filter(|_| window > 0) {
+        None => quota.name.to_string(),
+        Some(window) => format!("{}-{}", quota.name, humantime::format_duration(window.per())).replace(' ', "-"),
+    }
+}
+
+/// Rounded up, and at least one.
+fn seconds(span: Duration) -> u64 {
+    (span.as_secs() + u64::from(span.subsec_nanos() > 0)).max(1)
+}
+
+/// Names have no quotes and nothing but printable ASCII.
+fn header(text: String) -> HeaderValue {
+    HeaderValue::try_from(text).unwrap_or(HeaderValue::from_static(""))
+}
+
+/// What governor is asked about a key: with one limiter a call can be looked for, and taken.
+#[derive(Clone, PartialEq, Eq, Hash)]
+enum Ask {
+    Look(Key),
+    Take(Key),
+}
+
+struct States(DashMapStateStore<Key>);
+
+impl StateStore for States {
+    type Key = Ask;
+
+    fn measure_and_replace<T, F, E>(&self, ask: &Ask, measure: F) -> Result<T, E>
+    where
+        F: Fn(Option<Nanos>) -> Result<(T, Nanos), E>,
+    {
+        match ask {
+            Ask::Take(key) => self.0.measure_and_replace(key, measure),
+            Ask::Look(key) => {
+                // What was measured goes out as an error, which leaves the state as it was.
+                let look = |state| Err::<(Infallible, Nanos), _>(measure(state).map(|(measured, _)| measured));
+                match self.0.measure_and_replace(key, look) {
+                    Err(measured) => measured,
+                    Ok(never) => match never {},
+                }
+            }
+        }
+    }
+}
+
+impl ShrinkableKeyedStateStore<Ask> for States {
+    fn retain_recent(&self, drop_below: Nanos) {
+        self.0.retain_recent(drop_below);
+    }
+
+    fn len(&self) -> usize {
+        self.0.len()
+    }
+
+    fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+}
+
+/// The monotonic clock, so that a wall clock that is set takes and gives no calls.
+struct Ticks(Clock);
+
+impl governor::clock::Clock for Ticks {
+    type Instant = Duration;
+
+    fn now(&self) -> Duration {
+        self.0.monotonic()
+    }
+}
