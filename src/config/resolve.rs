@@ -242,7 +242,9 @@ impl Parts {
         for (name, (source, section)) in std::mem::take(&mut self.quotas) {
             match QuotaName::new(&name).map_err(|e| ("", e.to_string())).and_then(|n| section.resolve(&n)) {
                 Ok(quota) => _ = resolved.insert(name, Arc::new(quota)),
-                Err((key, why)) => self.report(&source, &["quota", &name, key], dotted("quota", &name, key, &why), None),
+                Err((key, why)) => {
+                    self.report(&source, &["quota", &name, key], dotted("quota", &name, key, &why), None);
+                }
             }
         }
         resolved
@@ -275,7 +277,8 @@ impl Parts {
         let names: Vec<UpstreamName> = upstreams.keys().cloned().collect();
         let only = if let [only] = &names[..] { Some(only) } else { None };
         let quotas = self.quotas();
-        let names = Names { authenticators: &authenticators, upstreams: &names, upstream: only, scopes, quotas: &quotas };
+        let names =
+            Names { authenticators: &authenticators, upstreams: &names, upstream: only, scopes, quotas: &quotas };
         let placed = std::mem::take(&mut self.routes);
         let (mut routes, mut places) = (Vec::new(), Vec::new());
         let mut ids = HashMap::new();

@@ -9,9 +9,7 @@ use serde::Deserialize;
 use super::diagnostic::nearest;
 use super::quota::KeyPart;
 use crate::model::{Level, RouteId, ScopeId, UpstreamName};
-use crate::policy::{
-    Authenticator, AuthenticatorKind, Pattern, Quota, QuotaKey, Requirement, Route, configured_host,
-};
+use crate::policy::{Authenticator, AuthenticatorKind, Pattern, Quota, QuotaKey, Requirement, Route, configured_host};
 use crate::registry::{Permission, ResourceKind, ScopeCatalogue};
 
 #[derive(Clone, Debug, Deserialize)]

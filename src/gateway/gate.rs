@@ -134,7 +134,10 @@ pub struct Entry<'a> {
     pub at: Timestamp,
     pub request_id: &'a str,
     pub peer: Option<Peer>,
+    /// The one that the call was judged by.
     pub method: &'a Method,
+    /// The one that was sent, where it was overridden.
+    pub overridden: Option<&'a Method>,
     pub uri: &'a Uri,
     pub host: Option<&'a str>,
     pub route: Option<&'a Route>,

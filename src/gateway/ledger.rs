@@ -3,7 +3,7 @@
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
 
-use http::HeaderMap;
+use http::{HeaderMap, Method};
 
 use super::quota::Standing;
 use crate::model::{Reason, Refusal};
@@ -15,6 +15,8 @@ use crate::registry::App;
 pub(super) struct Ledger {
     pub route: OnceLock<Arc<Route>>,
     pub host: OnceLock<Box<str>>,
+    /// The method that the call is judged by, where it overrides the one that was sent.
+    pub overriding: OnceLock<Method>,
     pub app: OnceLock<Arc<App>>,
     /// How much of its quota is left, once the call was counted or found to be one too many.
     pub standing: OnceLock<Standing>,

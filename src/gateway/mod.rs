@@ -166,7 +166,10 @@ use step::Stepped;
 pub type Stack<L> = Record<
     Refuse<
         Limited<
-            Stepped<Match, Stepped<Authenticate, Stepped<Authorize, Stepped<Meter, Stepped<Admit, Stepped<Clean, L>>>>>>,
+            Stepped<
+                Match,
+                Stepped<Authenticate, Stepped<Authorize, Stepped<Meter, Stepped<Admit, Stepped<Clean, L>>>>>,
+            >,
         >,
     >,
 >;

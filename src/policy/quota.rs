@@ -78,7 +78,9 @@ impl QuotaWindow {
     /// # Errors
     /// When there are no calls, or too many; when the time is no whole number of seconds, or longer than a year.
     pub fn new(calls: u32, per: Duration) -> Result<Self, &'static str> {
-        let Some(calls) = NonZeroU32::new(calls) else { return Err("calls = 0 lets nothing through: leave the route out") };
+        let Some(calls) = NonZeroU32::new(calls) else {
+            return Err("calls = 0 lets nothing through: leave the route out");
+        };
         if per.as_secs() == 0 || per.subsec_nanos() != 0 || per > Self::MAX_PER {
             return Err("per is in whole seconds, from \"1s\" to \"366days\"");
         }

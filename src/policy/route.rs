@@ -75,6 +75,8 @@ pub struct Authenticator {
     pub kind: AuthenticatorKind,
     /// Whether a wrong method is answered before the credential is looked at.
     pub method_first: bool,
+    /// Whether a POST may stand for another method ([`METHOD_OVERRIDE`](super::METHOD_OVERRIDE)).
+    pub method_override: bool,
     pub error_format: ErrorFormat,
 }
 

@@ -169,3 +169,101 @@ impl governor::clock::Clock for Ticks {
         self.0.monotonic()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::num::NonZeroU32;
+
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::clock::Timestamp;
+    use crate::model::QuotaName;
+
+    fn limiter(windows: &[(u32, u64)], clock: &Clock) -> (Quota, Limiter) {
+        let window = |(calls, per): &(u32, u64)| QuotaWindow::new(*calls, Duration::from_secs(*per)).unwrap();
+        let windows = windows.iter().map(window).collect();
+        let quota = Quota { name: QuotaName::new("q").unwrap(), windows, key: Vec::new() };
+        let limiter = Limiter::new(&quota, clock);
+        (quota, limiter)
+    }
+
+    /// Buckets that drip: what governor's arithmetic has to come to, for all windows at once.
+    struct Buckets(Vec<(Duration, Duration, NonZeroU32)>);
+
+    impl Buckets {
+        fn of(quota: &Quota) -> Self {
+            Self(quota.windows.iter().map(|w| (w.interval() * w.calls().get(), w.interval(), w.calls())).collect())
+        }
+
+        fn drip(&mut self, span: Duration) {
+            for (level, interval, calls) in &mut self.0 {
+                *level = (*level + span).min(*interval * calls.get());
+            }
+        }
+
+        fn take(&mut self) -> bool {
+            let has = self.0.iter().all(|(level, interval, _)| level >= interval);
+            self.0.iter_mut().filter(|_| has).for_each(|(level, interval, _)| *level -= *interval);
+            has
+        }
+
+        fn left(&self) -> Vec<u128> {
+            self.0.iter().map(|(level, interval, _)| level.as_nanos() / interval.as_nanos()).collect()
+        }
+
+        fn wait(&self) -> Option<Duration> {
+            self.0.iter().map(|(level, interval, _)| interval.saturating_sub(*level)).max()
+        }
+    }
+
+    /// The `r` of each window.
+    fn remaining(standing: &Standing) -> Vec<u128> {
+        let text = standing.left.to_str().unwrap();
+        text.split(", ")
+            .map(|item| item.split(";r=").nth(1).unwrap().split(';').next().unwrap().parse().unwrap())
+            .collect()
+    }
+
+    proptest! {
+        #[test]
+        fn a_call_is_counted_in_every_window_or_in_none(
+            windows in prop::sample::subsequence(vec![(3, 2), (7, 10), (9, 30), (40, 60), (1, 1)], 1..=3),
+            calls in prop::collection::vec((0_u64..1500, 1_usize..6, any::<bool>()), 1..80),
+        ) {
+            let (clock, hands) = Clock::manual(Timestamp::from_secs(0));
+            let (quota, limiter) = limiter(&windows, &clock);
+            let mut buckets = Buckets::of(&quota);
+            for (pause, burst, sweeps) in calls {
+                let pause = Duration::from_millis(pause);
+                hands.advance(pause);
+                buckets.drip(pause);
+                if sweeps {
+                    limiter.sweep();
+                }
+                for _ in 0..burst {
+                    let count = limiter.take(7);
+                    prop_assert_eq!(count.exceeded.is_none(), buckets.take());
+                    prop_assert_eq!(remaining(&count.standing), buckets.left());
+                    if let Some(exceeded) = count.exceeded {
+                        prop_assert_eq!(exceeded.retry_after, seconds(buckets.wait().unwrap_or_default()));
+                    }
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn the_names_of_windows_are_words_and_differ() {
+        let (quota, limiter) = limiter(&[(1, 60), (2, 3600), (3, 5400)], &Clock::default());
+        assert_eq!(limiter.policy, "\"q\";q=1;w=60, \"q-1h\";q=2;w=3600, \"q-1h-30m\";q=3;w=5400");
+        assert_eq!(name(&quota, 0), "q");
+    }
+
+    #[test]
+    fn seconds_to_wait_are_rounded_up() {
+        for (millis, wanted) in [(0, 1), (1, 1), (1000, 1), (1001, 2), (59_999, 60)] {
+            assert_eq!(seconds(Duration::from_millis(millis)), wanted);
+        }
+    }
+}
