@@ -13,7 +13,7 @@ use crate::clock::{Clock, Timestamp};
 use crate::model::Reason;
 use crate::net::Peer;
 use crate::policy::{Live, Route};
-use crate::registry::App;
+use crate::registry::{App, UsageBook};
 use crate::replay::ReplayMemory;
 use crate::verify::Verifier;
 
@@ -24,6 +24,8 @@ pub struct Gate {
     pub verifier: Arc<Verifier>,
     pub quotas: Arc<Quotas>,
     pub replay: Arc<ReplayMemory>,
+    /// Last uses, for whoever writes them.
+    pub usage: Arc<UsageBook>,
     pub log: Arc<dyn AccessLog>,
     pub limits: Arc<ArcSwap<Limits>>,
     pub clock: Clock,
@@ -61,6 +63,7 @@ impl Gate {
             verifier: Arc::new(Verifier::new(settings.cache_bytes)),
             quotas: Arc::new(Quotas::new(clock.clone())),
             replay: Arc::new(ReplayMemory::new(settings.replay_entries, clock.clone())?),
+            usage: Arc::default(),
             log,
             limits: Arc::new(ArcSwap::from_pointee(settings.limits)),
             clock,

@@ -12,6 +12,7 @@ mod record;
 mod repository;
 mod sharded;
 mod snapshot;
+mod usage;
 
 pub use app::{App, KeyChoice, RegisteredKey, ScopeSet};
 pub use catalogue::{ScopeCatalogue, ScopeDefinition};
@@ -25,3 +26,4 @@ pub use record::{
 };
 pub use repository::{Actor, Delta, Repository, StoreError, Version};
 pub use snapshot::Snapshot;
+pub use usage::{NOTED_EVERY, ScopeUse, UsageBook, Use};

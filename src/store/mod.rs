@@ -14,6 +14,7 @@ mod seal;
 mod sqlite;
 #[cfg(test)]
 mod tests;
+mod usage;
 mod watch;
 
 use std::path::PathBuf;

@@ -11,3 +11,4 @@ mod quota;
 mod reasons;
 mod secrecy;
 mod single_use;
+mod usage;

@@ -67,6 +67,7 @@ impl Gateway {
             verifier: Arc::new(Verifier::new(1 << 20)),
             quotas: Arc::new(Quotas::new(clock.clone())),
             replay: Arc::new(ReplayMemory::new(REPLAY_ENTRIES, clock.clone()).unwrap()),
+            usage: Arc::default(),
             log: Arc::clone(&log) as _,
             limits: Arc::new(ArcSwap::from_pointee(limits)),
             clock,
