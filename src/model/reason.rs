@@ -80,7 +80,7 @@ reasons! {
         "Use one of the methods in the Allow header."
     RequestInvalid "request.invalid" 400 Absent RequestInvalid
         "The request is not well formed."
-        "Send one Host, and a path in its plain form: no encoded slashes, dots or control characters, no empty or dot segments."
+        "Send one Host, and a path in its plain form: no encoded slashes, dots or control characters, no empty or dot segments. A method is overridden on a POST, once."
     RequestHeadersTooLarge "request.headers_too_large" 431 Absent RequestHeadersTooLarge
         "The request's header is too large."
         "Send fewer or shorter header fields, or raise proxy.limits.header_bytes."

@@ -29,19 +29,19 @@ pub(super) struct Limiter {
     policy: HeaderValue,
 }
 
+/// One window, and what stands before and after the number of calls that are left in it.
 struct Window {
-    name: String,
-    /// The most seconds until one call more comes back.
-    interval: u64,
+    prefix: String,
+    suffix: String,
     limiter: RateLimiter<Ask, States, Ticks, StateInformationMiddleware>,
 }
 
 impl Limiter {
     pub fn new(quota: &Quota, clock: &Clock) -> Self {
         let windows: Vec<_> =
-            quota.windows.iter().enumerate().map(|(i, window)| Window::new(name(quota, i), window, clock)).collect();
-        let policies = windows.iter().zip(&quota.windows);
-        let policies = policies.map(|(w, q)| format!("\"{}\";q={};w={}", w.name, q.calls(), q.per().as_secs()));
+            quota.windows.iter().enumerate().map(|(i, window)| Window::new(&name(quota, i), window, clock)).collect();
+        let policies = quota.windows.iter().enumerate();
+        let policies = policies.map(|(i, w)| format!("\"{}\";q={};w={}", name(quota, i), w.calls(), w.per().as_secs()));
         let policy = policies.collect::<Vec<_>>().join(", ");
         let turns = (0..TURNS).map(|_| Mutex::default()).collect();
         Self { windows, turns, policy: header(policy) }
@@ -49,27 +49,32 @@ impl Limiter {
 
     /// Counts a call in every window, or in none if one of them has no call left.
     pub fn take(&self, key: Key) -> Count {
-        let several = self.windows.len() > 1;
         let turn = usize::try_from(key % TURNS as u128).unwrap_or_default();
+        let several = self.windows.len() > 1;
         let _turn = several.then(|| self.turns[turn].lock().unwrap_or_else(PoisonError::into_inner));
-        let is_short = several && self.windows.iter().any(|w| w.limiter.check_key(&Ask::Look(key)).is_err());
-        let ask = if is_short { Ask::Look(key) } else { Ask::Take(key) };
+        // All but the first are looked at before anything is taken; the first decides when it is asked for its call.
+        let is_short = self.windows.iter().skip(1).any(|w| w.limiter.check_key(&Ask::Look(key)).is_err());
+        let mut ask = if is_short { Ask::Look(key) } else { Ask::Take(key) };
+        let mut exceeded = is_short.then_some(Exceeded { window: 0, retry_after: 1 });
         let mut left = String::with_capacity(64);
-        let mut exceeded: Option<Exceeded> = is_short.then_some(Exceeded { window: 0, retry_after: 1 });
         for (i, window) in self.windows.iter().enumerate() {
-            let (remaining, seconds) = match window.limiter.check_key(&ask) {
-                // Who only looks is told what would be left after the call.
-                Ok(state) => (state.remaining_burst_capacity() + u32::from(is_short), window.interval),
+            left.push_str(if i == 0 { "" } else { ", " });
+            left.push_str(&window.prefix);
+            _ = match window.limiter.check_key(&ask) {
+                Ok(state) => {
+                    // Who only looks is told what would be left after the call.
+                    let remaining = state.remaining_burst_capacity() + u32::from(matches!(ask, Ask::Look(_)));
+                    write!(left, "{remaining}{}", window.suffix)
+                }
                 Err(until) => {
+                    ask = Ask::Look(key);
                     let retry_after = seconds(until.wait_time_from(window.limiter.clock().now()));
                     if exceeded.as_ref().is_none_or(|e| e.retry_after <= retry_after) {
                         exceeded = Some(Exceeded { window: i, retry_after });
                     }
-                    (0, retry_after)
+                    write!(left, "0;t={retry_after}")
                 }
             };
-            let comma = if i == 0 { "" } else { ", " };
-            _ = write!(left, "{comma}\"{}\";r={remaining};t={seconds}", window.name);
         }
         Count { standing: Standing { policy: self.policy.clone(), left: header(left) }, exceeded }
     }
@@ -87,13 +92,15 @@ impl Limiter {
 }
 
 impl Window {
-    fn new(name: String, window: &QuotaWindow, clock: &Clock) -> Self {
+    fn new(name: &str, window: &QuotaWindow, clock: &Clock) -> Self {
         // An interval is never 0; if it were, this would be too strict and not too lax.
         let quota = governor::Quota::with_period(window.interval())
             .unwrap_or(governor::Quota::per_hour(std::num::NonZeroU32::MIN))
             .allow_burst(window.calls());
         let limiter = RateLimiter::new(quota, States(DashMapStateStore::default()), Ticks(clock.clone()));
-        Self { name, interval: seconds(window.interval()), limiter }
+        // Within an interval there is one call more, however many are left.
+        let suffix = format!(";t={}", seconds(window.interval()));
+        Self { prefix: format!("\"{name}\";r="), suffix, limiter }
     }
 }
 

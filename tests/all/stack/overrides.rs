@@ -179,6 +179,19 @@ async fn an_override_that_is_listed_as_of_one_connection_counts_all_the_same() {
     assert_eq!((reply.status, reply.log.reason), (401, Some(Reason::ScopeInsufficient)));
 }
 
+#[test]
+fn the_story_and_its_hints_are_of_the_method_that_is_meant() {
+    let gateway = gateway();
+    let request = rows(Format::Kore, OTHER).header(OVERRIDE, "DELETE").body(()).unwrap();
+    let host = canonical_host(HOST).unwrap();
+    let attempt = Attempt { method: &Method::POST, host: &host, path: "/kore/rows", headers: request.headers() };
+    let story = explain(attempt, &gateway.gate.live.load(), now());
+    let check = |name| story.checks.iter().find(|check| check.name == name).unwrap().detail.as_str();
+    assert_eq!((check("route"), check("method")), ("kore-delete (/kore/rows)", "DELETE, which overrides POST"));
+    assert_eq!(story.reason, Some(Reason::ScopeInsufficient));
+    assert!(story.hints.iter().any(|hint| hint.contains("The route needs users")), "{:?}", story.hints);
+}
+
 #[tokio::test]
 async fn the_quota_is_that_of_the_method_that_is_meant() {
     let gateway = Gateway::new();
