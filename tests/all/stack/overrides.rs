@@ -1,15 +1,17 @@
 //! A POST that means another method: that one is judged, and exactly that one is sent on.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use http::{HeaderName, Method, Request, request};
 use proptest::prelude::*;
+use scopegate::gateway::{AccessLog, Entry, Gate, ScopegateLayer};
 use scopegate::model::{QuotaName, Reason};
 use scopegate::policy::{
-    Attempt, Authenticator, AuthenticatorKind, Quota, QuotaWindow, Requirement, Route, canonical_host, explain,
+    Attempt, Authenticator, AuthenticatorKind, Live, Quota, QuotaWindow, Requirement, Route, canonical_host, explain,
 };
 use serde_json::json;
+use tower::{Layer as _, ServiceExt as _};
 
 use crate::support::registry::{ACCOUNT, OTHER};
 use crate::support::routes::{HOST, anonymous, authenticator, route, scopes};
@@ -190,6 +192,33 @@ fn the_story_and_its_hints_are_of_the_method_that_is_meant() {
     assert_eq!((check("route"), check("method")), ("kore-delete (/kore/rows)", "DELETE, which overrides POST"));
     assert_eq!(story.reason, Some(Reason::ScopeInsufficient));
     assert!(story.hints.iter().any(|hint| hint.contains("The route needs users")), "{:?}", story.hints);
+}
+
+/// Explains each refusal by what its entry holds, as whoever watches would.
+struct Watcher(Arc<Live>, Mutex<Vec<(Option<Reason>, Option<Reason>)>>);
+
+impl AccessLog for Watcher {
+    fn explains(&self) -> bool {
+        true
+    }
+
+    fn write(&self, entry: &Entry<'_>) {
+        let (host, headers) = (entry.host.unwrap_or_default(), entry.headers.cloned().unwrap_or_default());
+        let attempt = Attempt { method: entry.method, host, path: entry.uri.path(), headers: &headers };
+        self.1.lock().unwrap().push((entry.reason, explain(attempt, &self.0.load(), entry.at).reason));
+    }
+}
+
+#[tokio::test]
+async fn an_entry_of_an_overridden_call_can_be_explained() {
+    let gateway = gateway();
+    let watcher = Arc::new(Watcher(Arc::clone(&gateway.gate.live), Mutex::default()));
+    let gate = Gate { log: Arc::clone(&watcher) as _, ..gateway.gate.clone() };
+    let request = rows(Format::Kore, OTHER).header(OVERRIDE, "DELETE").body(Script::empty()).unwrap();
+    let reply = ScopegateLayer::new(gate).layer(gateway.leaf.clone()).oneshot(request).await.unwrap();
+    drop(reply);
+    let lacks = Some(Reason::ScopeInsufficient);
+    assert_eq!(*watcher.1.lock().unwrap(), [(lacks, lacks)]);
 }
 
 #[tokio::test]
