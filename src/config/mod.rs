@@ -9,6 +9,7 @@ mod export;
 mod file;
 mod profile;
 mod proxy;
+mod quota;
 mod registry;
 mod registry_file;
 mod resolve;

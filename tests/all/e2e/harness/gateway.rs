@@ -37,9 +37,15 @@ impl Setup {
         Self::whole(&format!("{top}\n{LISTENERS}\n{sections}"))
     }
 
-    /// The kore profile in front of an upstream.
+    /// The kore profile in front of an upstream, without its quotas: tests call more often than they let through.
     pub fn kore(upstream: &str, sections: &str) -> Self {
-        Self::new("profiles = [\"kore\"]", &format!("[upstream.bots]\nurls = [{upstream:?}]\n{sections}"))
+        Self::kore_with("quotas = false", upstream, sections)
+    }
+
+    /// The kore profile, used as these lines say.
+    pub fn kore_with(profile: &str, upstream: &str, sections: &str) -> Self {
+        let sections = format!("[profile.kore]\n{profile}\n[upstream.bots]\nurls = [{upstream:?}]\n{sections}");
+        Self::new("profiles = [\"kore\"]", &sections)
     }
 
     /// Routes of the test's own behind a bearer token in front of an upstream.

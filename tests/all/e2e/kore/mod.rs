@@ -4,6 +4,8 @@ mod access;
 mod apps;
 mod catalogue;
 mod gates;
+mod overrides;
+mod quotas;
 mod single_use;
 mod tables;
 mod tokens;
