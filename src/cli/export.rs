@@ -32,10 +32,6 @@ impl Export {
             SecretsArgument::Omit => Secrets::Omit,
             SecretsArgument::Plain => Secrets::Plain,
         };
-        let drafts = registry.apps.values().flat_map(|app| &app.grants).filter(|g| g.draft != g.published).count();
-        if drafts > 0 {
-            eprintln!("scopegate: {drafts} grants have drafts, which are not in the file; applying it drops them");
-        }
         print!("{}", config::export(&registry, secrets));
         store.close().await;
         Ok(ExitCode::SUCCESS)

@@ -8,20 +8,24 @@ mod change;
 #[cfg(test)]
 pub(crate) mod conformance;
 mod plan;
+mod publishing;
 mod record;
 mod repository;
+mod rules;
 mod sharded;
 mod snapshot;
 
 pub use app::{App, KeyChoice, RegisteredKey, ScopeSet};
 pub use catalogue::{ScopeCatalogue, ScopeDefinition};
 pub use change::Change;
-pub use plan::{
-    DEFAULT_ACCOUNT, Desired, DesiredApp, DesiredGrant, DesiredKey, GrantRules, Plan, PlanError, PlanOptions,
+pub use plan::{DEFAULT_ACCOUNT, Desired, DesiredApp, DesiredGrant, DesiredKey, Plan, PlanError, PlanOptions};
+pub use publishing::{
+    Difference, Edit, GrantVersion, Mapping, Proposal, ScopeUse, Selection, publish, roll_back, with_differences,
 };
 pub use record::{
     Account, AppRecord, AppSettings, Bot, Grant, GrantTarget, KeyNumber, KeyRecord, KeyState, Permission, Permissions,
     Registry, Resource, ResourceKind, TableGrant,
 };
 pub use repository::{Actor, Delta, Repository, StoreError, Version};
+pub use rules::{GrantError, GrantRules};
 pub use snapshot::Snapshot;

@@ -91,6 +91,10 @@ pub struct Grant {
     pub target: GrantTarget,
     pub draft: BTreeSet<ScopeId>,
     pub published: BTreeSet<ScopeId>,
+    /// How often what is in force has changed: the newest [`super::GrantVersion`], 0 where there is none.
+    pub version: i64,
+    /// When draft or published last changed.
+    pub updated_at: Timestamp,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -179,6 +183,16 @@ impl Permissions {
 
     pub fn includes(self, needed: Self) -> bool {
         self.0 & needed.0 == needed.0
+    }
+
+    #[must_use]
+    pub fn with(self, more: Self) -> Self {
+        Self(self.0 | more.0)
+    }
+
+    #[must_use]
+    pub fn without(self, less: Self) -> Self {
+        Self(self.0 & !less.0)
     }
 
     pub fn iter(self) -> impl Iterator<Item = Permission> {

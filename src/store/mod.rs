@@ -5,6 +5,7 @@
 mod audit;
 mod commit;
 mod error;
+mod history;
 mod load;
 mod master_key;
 mod migrations;

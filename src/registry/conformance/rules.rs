@@ -2,7 +2,7 @@
 
 use super::sample::{
     account_id, add_key, bot_id, change_app, client_id, everything, on_bot, put_account, put_app, put_bot, put_grant,
-    put_table_grant, scopes, secret, settings, view,
+    put_table_grant, secret, settings, view,
 };
 use super::{Fixture, commit, conflict, load};
 use crate::registry::{Change, GrantTarget, KeyNumber, KeyState, Repository};
@@ -120,14 +120,4 @@ pub async fn a_host_belongs_to_one_account_and_may_move_within_a_commit(place: &
     commit(&store, &[put_account("b", &["x.example"]), put_account("a", &["y.example"])]).await;
     let registry = load(&store).await;
     assert!(registry.accounts["a"].hosts.contains("y.example") && registry.accounts["b"].hosts.contains("x.example"));
-}
-
-pub async fn a_draft_leaves_what_is_published_in_force(place: &impl Fixture) {
-    let store = place.open().await;
-    commit(&store, &[put_bot("b", "default"), put_app(settings("c", "default", &["b"]))]).await;
-    commit(&store, &[put_grant("c", on_bot("b"), &["one"], true), put_grant("c", on_bot("b"), &["two"], false)]).await;
-    let grant = load(&store).await.apps["c"].grants[0].clone();
-    assert_eq!((grant.draft, grant.published), (scopes(&["two"]), scopes(&["one"])));
-    commit(&store, &[put_grant("c", on_bot("b"), &["two"], true)]).await;
-    assert_eq!(load(&store).await.apps["c"].grants[0].published, scopes(&["two"]));
 }

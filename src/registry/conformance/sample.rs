@@ -6,7 +6,9 @@ use std::time::Duration;
 use crate::clock::Timestamp;
 use crate::jose::KeyMaterial;
 use crate::model::{AccountId, Algorithm, AuthenticatorName, BotId, ClientId, KeyId, Level, ScopeId};
-use crate::registry::{Account, Actor, AppSettings, Bot, Change, GrantTarget, Permission, Resource, ResourceKind};
+use crate::registry::{
+    Account, Actor, AppSettings, Bot, Change, Difference, GrantTarget, Permission, Resource, ResourceKind,
+};
 use crate::secret::Secret;
 
 pub const SECRET: &str = "correct horse battery staple, and a second one";
@@ -119,6 +121,11 @@ pub fn on_bot(id: &str) -> GrantTarget {
 
 pub fn put_grant(app: &str, target: GrantTarget, ids: &[&str], publish: bool) -> Change {
     Change::PutGrant { app: client_id(app), target, scopes: scopes(ids), publish }
+}
+
+pub fn alter_grant(app: &str, target: GrantTarget, gained: &[&str], lost: &[&str]) -> Change {
+    let by = Difference { gained: scopes(gained), lost: scopes(lost) };
+    Change::AlterGrant { app: client_id(app), target, by, seen: None }
 }
 
 pub fn view(name: &str) -> Resource {

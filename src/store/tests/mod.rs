@@ -1,5 +1,6 @@
 //! A store in a temporary folder.
 
+mod history;
 mod opening;
 mod reload;
 mod sealing;
