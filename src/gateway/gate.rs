@@ -12,7 +12,7 @@ use crate::clock::{Clock, Timestamp};
 use crate::model::Reason;
 use crate::net::Peer;
 use crate::policy::{Live, Route};
-use crate::registry::App;
+use crate::registry::{App, UsageBook};
 use crate::replay::ReplayMemory;
 use crate::verify::Verifier;
 
@@ -22,6 +22,8 @@ pub struct Gate {
     pub live: Arc<Live>,
     pub verifier: Arc<Verifier>,
     pub replay: Arc<ReplayMemory>,
+    /// Last uses, for whoever writes them.
+    pub usage: Arc<UsageBook>,
     pub log: Arc<dyn AccessLog>,
     pub limits: Arc<ArcSwap<Limits>>,
     pub clock: Clock,
@@ -58,6 +60,7 @@ impl Gate {
             live,
             verifier: Arc::new(Verifier::new(settings.cache_bytes)),
             replay: Arc::new(ReplayMemory::new(settings.replay_entries, clock.clone())?),
+            usage: Arc::default(),
             log,
             limits: Arc::new(ArcSwap::from_pointee(settings.limits)),
             clock,

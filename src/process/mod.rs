@@ -6,6 +6,7 @@
 mod error;
 mod follow;
 mod reload;
+mod usage;
 mod worker;
 
 pub use error::StartError;
@@ -28,7 +29,7 @@ use crate::gateway::forward::UpstreamSet;
 use crate::gateway::{AccessLog, Gate, GateSettings};
 use crate::net::{self, Connections, ServerSettings};
 use crate::policy::{Live, State};
-use crate::registry::{Repository as _, Snapshot};
+use crate::registry::{Repository as _, Snapshot, UsageBook};
 use crate::store::Store;
 use crate::telemetry::{Health, Status};
 
@@ -47,6 +48,9 @@ pub struct Running {
     /// Where callers reach it, and where its telemetry is.
     pub proxy: SocketAddr,
     pub telemetry: SocketAddr,
+    /// Last uses that are still to be written, and where to.
+    usage: Arc<UsageBook>,
+    store: Store,
     health: Health,
     shutdown: watch::Sender<bool>,
     /// Ends the telemetry listener, which tells until the last that no calls are taken any more.
@@ -119,12 +123,14 @@ impl Prepared {
         let health = Health::default();
         let mut control = JoinSet::new();
         control.spawn(follow::follow(store.clone(), Arc::clone(&gate.live)));
-        control.spawn(reload::run(reload::Reload::new(config, source, store, gate.clone(), upstreams)));
+        let usage = Arc::clone(&gate.usage);
+        control.spawn(usage::write(store.clone(), Arc::clone(&usage)));
+        control.spawn(reload::run(reload::Reload::new(config, source, store.clone(), gate.clone(), upstreams)));
         control.spawn(upkeep(metrics.clone(), gate, Arc::clone(&open)));
         let status = Status::new(health.clone(), metrics);
         control.spawn(net::serve(telemetry, telemetry_server(), Connections::default(), status, ended));
         health.set_ready(true);
-        Ok(Running { proxy, telemetry: telemetry_address, health, shutdown, end, workers, control })
+        Ok(Running { proxy, telemetry: telemetry_address, usage, store, health, shutdown, end, workers, control })
     }
 }
 
@@ -138,6 +144,7 @@ impl Running {
         _ = joined.await;
         _ = self.end.send(true);
         self.control.shutdown().await;
+        usage::write_once(&self.store, &self.usage).await;
     }
 }
 

@@ -14,13 +14,14 @@ mod repository;
 mod rules;
 mod sharded;
 mod snapshot;
+mod usage;
 
 pub use app::{App, KeyChoice, RegisteredKey, ScopeSet};
 pub use catalogue::{ScopeCatalogue, ScopeDefinition};
 pub use change::Change;
 pub use plan::{DEFAULT_ACCOUNT, Desired, DesiredApp, DesiredGrant, DesiredKey, Plan, PlanError, PlanOptions};
 pub use publishing::{
-    Difference, Edit, GrantVersion, Mapping, Proposal, ScopeUse, Selection, publish, roll_back, with_differences,
+    Difference, Edit, GrantVersion, Mapping, Proposal, Selection, faults, roll_back, waiting, with_differences,
 };
 pub use record::{
     Account, AppRecord, AppSettings, Bot, Grant, GrantTarget, KeyNumber, KeyRecord, KeyState, Permission, Permissions,
@@ -29,3 +30,4 @@ pub use record::{
 pub use repository::{Actor, Delta, Repository, StoreError, Version};
 pub use rules::{GrantError, GrantRules};
 pub use snapshot::Snapshot;
+pub use usage::{NOTED_EVERY, ScopeUse, UsageBook, Use};

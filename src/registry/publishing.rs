@@ -4,7 +4,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
-use super::{AppRecord, Change, Grant, GrantError, GrantRules, GrantTarget, Registry};
+use super::{AppRecord, Change, Grant, GrantError, GrantRules, GrantTarget, Registry, ScopeUse};
 use crate::clock::Timestamp;
 use crate::model::{AccountId, BotId, ClientId, Level, ScopeId};
 
@@ -94,15 +94,6 @@ pub fn with_differences(history: &[GrantVersion]) -> Vec<(&GrantVersion, Differe
         (version, Difference::between(before, scopes))
     };
     history.iter().map(step).collect()
-}
-
-/// The last time that an app used a scope.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct ScopeUse {
-    pub app: ClientId,
-    pub target: GrantTarget,
-    pub scope: ScopeId,
-    pub at: Timestamp,
 }
 
 /// A grant and its app.
@@ -205,29 +196,20 @@ fn check_gained(app: &AppRecord, target: &GrantTarget, by: &Difference, rules: &
     if by.gained.is_empty() { Ok(()) } else { rules.check(&app.settings, target, &by.gained) }
 }
 
-/// Puts the drafts of these grants in force, of those that have any effect.
-///
-/// # Errors
-/// The rules that are broken now, even if they were not when the draft was made.
-pub fn publish<'r>(
-    mappings: impl Iterator<Item = Mapping<'r>>,
-    rules: &GrantRules,
-) -> Result<Vec<Proposal>, Vec<GrantError>> {
-    let (mut proposals, mut errors) = (Vec::new(), Vec::new());
-    for mapping in mappings.filter(Mapping::has_effect) {
-        let by = mapping.grant.waiting();
-        if by.is_empty() {
-            continue;
-        }
-        if let Err(error) = check_gained(mapping.app, &mapping.grant.target, &by, rules) {
-            errors.push(error);
-        }
-        let (app, target) = (mapping.app.settings.client_id.clone(), mapping.grant.target.clone());
-        let draft = mapping.grant.draft.clone();
-        let change = Change::PublishGrant { app: app.clone(), target: target.clone(), draft };
-        proposals.push(Proposal { app, target, by, in_force: true, change });
-    }
-    if errors.is_empty() { Ok(proposals) } else { Err(errors) }
+/// What publishing these grants comes to: those with a draft that differs, and that have any effect.
+pub fn waiting<'r>(mappings: impl Iterator<Item = Mapping<'r>>) -> Vec<Proposal> {
+    let proposal = |Mapping { app, grant }: Mapping<'_>| {
+        let (app, target, by) = (app.settings.client_id.clone(), grant.target.clone(), grant.waiting());
+        let change = Change::PublishGrant { app: app.clone(), target: target.clone(), draft: grant.draft.clone() };
+        (!by.is_empty()).then_some(Proposal { app, target, by, in_force: true, change })
+    };
+    mappings.filter(Mapping::has_effect).filter_map(proposal).collect()
+}
+
+/// The rules that proposals break now, even if they did not when the drafts were made.
+pub fn faults(proposals: &[Proposal], registry: &Registry, rules: &GrantRules) -> Vec<GrantError> {
+    let check = |p: &Proposal| check_gained(registry.apps.get(&p.app)?, &p.target, &p.by, rules).err();
+    proposals.iter().filter_map(check).collect()
 }
 
 /// Puts an earlier set in force again, as a new version; none if it is in force already. `history` may be of other grants,

@@ -15,6 +15,7 @@ mod seal;
 mod sqlite;
 #[cfg(test)]
 mod tests;
+mod usage;
 mod watch;
 
 use std::path::PathBuf;

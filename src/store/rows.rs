@@ -199,10 +199,11 @@ pub fn grant_version(
     Ok(GrantVersion { app: id(&app)?, target, version, at, actor, why, scopes: list(&scopes).ok_or_else(damaged)? })
 }
 
-fn target(kind: &str, name: &str) -> Result<GrantTarget, StoreError> {
+/// A grant's target from its two columns.
+pub fn target(kind: &str, name: &str) -> Result<GrantTarget, StoreError> {
     match kind {
-        "bot" => id(name).map(GrantTarget::Bot),
-        "account" => id(name).map(GrantTarget::Account),
+        "bot" => Ok(GrantTarget::Bot(id(name)?)),
+        "account" => Ok(GrantTarget::Account(id(name)?)),
         _ => Err(unreadable(&format!("the target {kind} {name} of a grant"))),
     }
 }

@@ -129,26 +129,29 @@ fn publishing_takes_the_drafts_that_differ_and_checks_what_they_add() {
     let one = record(settings("one", "default", &["b", "b2"]), vec![b(), same, lost]);
     let two = record(settings("two", "default", &["b"]), vec![b()]);
     let mut registry = registry(vec![one, two]);
-    let proposed = |registry: &Registry, selection: Selection| {
-        let proposals = publish(selection.of(registry), &rules())?;
-        Ok::<_, Vec<GrantError>>(
-            proposals.iter().map(|p| format!("{} {}: {}", p.app, p.target, p.by)).collect::<Vec<_>>(),
-        )
+    let proposed = |registry: &Registry, selection: Selection| -> Vec<String> {
+        let proposals = waiting(selection.of(registry));
+        assert!(proposals.iter().all(|p| p.in_force));
+        proposals.iter().map(|p| format!("{} {}: {}", p.app, p.target, p.by)).collect()
     };
     let all = ["one bot b: +logs:read -chat:read", "two bot b: +logs:read -chat:read"];
-    assert_eq!(proposed(&registry, Selection::default()).unwrap(), all);
+    assert_eq!(proposed(&registry, Selection::default()), all);
     let of_bot = |bot| Selection { bot: Some(bot_id(bot)), ..Selection::default() };
-    assert_eq!(proposed(&registry, of_bot("b")).unwrap(), all);
-    assert!(proposed(&registry, of_bot("b2")).unwrap().is_empty());
+    assert_eq!(proposed(&registry, of_bot("b")), all);
+    assert!(proposed(&registry, of_bot("b2")).is_empty());
     let of_app = Selection { app: Some(client_id("two")), ..Selection::default() };
-    assert_eq!(proposed(&registry, of_app).unwrap(), all[1..]);
+    assert_eq!(proposed(&registry, of_app), all[1..]);
     let of_account = Selection { account: Some(account_id("other")), ..Selection::default() };
-    assert!(proposed(&registry, of_account).unwrap().is_empty());
+    assert!(proposed(&registry, of_account).is_empty());
 
+    let good = waiting(Selection::default().of(&registry));
+    assert!(faults(&good, &registry, &rules()).is_empty());
     for app in registry.apps.values_mut() {
         app.grants[0].draft = scopes(&["undeclared"]);
     }
-    assert_eq!(proposed(&registry, Selection::default()).unwrap_err().len(), 2);
+    let all = waiting(Selection::default().of(&registry));
+    assert_eq!(faults(&all, &registry, &rules()).len(), 2);
+    assert!(faults(&all, &registry, &rules())[0].to_string().contains("no scope undeclared"));
 }
 
 fn version(version: i64, set: &[&str]) -> GrantVersion {
@@ -193,7 +196,7 @@ fn an_app_misses_what_it_used_there_and_loses_now() {
     ];
     let app = app(&["chat:read"], &["chat:read", "logs:read"]);
     let mapping = Mapping { app: &app, grant: &app.grants[0] };
-    let [published] = &publish(std::iter::once(mapping), &rules()).unwrap()[..] else { panic!("not one") };
+    let [published] = &waiting(std::iter::once(mapping))[..] else { panic!("not one") };
     assert_eq!(published.missed(&uses).collect::<Vec<_>>(), [&uses[0]]);
     // The draft alone deprives nobody.
     let edited = edit(&app, &Edit::Only(scopes(&[]))).unwrap().unwrap();
@@ -219,9 +222,9 @@ proptest! {
     #[test]
     fn edits_of_different_scopes_commute(draft in some(), one in some(), other in some(), adds in any::<[bool; 2]>()) {
         let apart = &other - &one;
-        let by = |set: &BTreeSet<ScopeId>, adds| match adds {
-            true => Difference { gained: set.clone(), lost: BTreeSet::new() },
-            false => Difference { gained: BTreeSet::new(), lost: set.clone() },
+        let by = |set: &BTreeSet<ScopeId>, adds| {
+            let (before, after) = if adds { (BTreeSet::new(), set.clone()) } else { (set.clone(), BTreeSet::new()) };
+            Difference::between(&before, &after)
         };
         let (one, other) = (by(&one, adds[0]), by(&apart, adds[1]));
         let start = Grant { draft, ..Grant::new(on_bot("b")) };

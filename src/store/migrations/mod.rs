@@ -2,10 +2,11 @@
 
 use sqlx::migrate::{Migration, MigrationType, Migrator};
 
-const SQLITE: [(i64, &str, &str); 3] = [
+const SQLITE: &[(i64, &str, &str)] = &[
     (1, "registry", include_str!("sqlite/0001_registry.sql")),
     (2, "reload", include_str!("sqlite/0002_reload.sql")),
     (5, "grant history", include_str!("sqlite/0005_grant_history.sql")),
+    (6, "scope_use", include_str!("sqlite/0006_scope_use.sql")),
 ];
 
 /// All that SQLite needs, in order.
@@ -15,8 +16,8 @@ pub fn sqlite() -> Migrator {
 
 /// What an earlier release had.
 pub fn sqlite_up_to(last: i64) -> Migrator {
-    let migration = |(version, name, sql): (i64, &'static str, &'static str)| {
+    let migration = |&(version, name, sql): &(i64, &'static str, &'static str)| {
         Migration::new(version, name.into(), MigrationType::Simple, sqlx::SqlSafeStr::into_sql_str(sql), false)
     };
-    Migrator::with_migrations(SQLITE.into_iter().filter(|(version, ..)| *version <= last).map(migration).collect())
+    Migrator::with_migrations(SQLITE.iter().filter(|(version, ..)| *version <= last).map(migration).collect())
 }

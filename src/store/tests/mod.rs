@@ -5,6 +5,7 @@ mod opening;
 mod reload;
 mod sealing;
 mod size;
+mod usage;
 mod watching;
 
 use std::path::PathBuf;

@@ -9,3 +9,4 @@ mod methods;
 mod reasons;
 mod secrecy;
 mod single_use;
+mod usage;

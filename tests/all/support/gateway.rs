@@ -66,6 +66,7 @@ impl Gateway {
             live: Arc::new(Live::new(state(registry::registry()))),
             verifier: Arc::new(Verifier::new(1 << 20)),
             replay: Arc::new(ReplayMemory::new(REPLAY_ENTRIES, clock.clone()).unwrap()),
+            usage: Arc::default(),
             log: Arc::clone(&log) as _,
             limits: Arc::new(ArcSwap::from_pointee(limits)),
             clock,
