@@ -10,6 +10,7 @@ mod jwt;
 mod live;
 mod open;
 mod reload;
+mod scope;
 mod serve;
 mod table;
 mod token;
@@ -40,6 +41,8 @@ enum Command {
     Apply(apply::Apply),
     Export(export::Export),
     #[command(subcommand)]
+    Scope(scope::Scope),
+    #[command(subcommand)]
     Jwt(jwt::Jwt),
     #[command(subcommand)]
     Catalog(catalog::Catalog),
@@ -68,6 +71,7 @@ pub fn run() -> ExitCode {
         Command::Reload(command) => block_on(command.run()),
         Command::Apply(command) => block_on(command.run()),
         Command::Export(command) => block_on(command.run()),
+        Command::Scope(command) => block_on(command.run()),
         Command::Jwt(command) => block_on(command.run()),
         Command::Catalog(command) => command.run(),
     };

@@ -24,6 +24,12 @@ impl Difference {
         self.gained.is_empty() && self.lost.is_empty()
     }
 
+    /// All of it, each with `+` or `-`.
+    pub fn signed(&self) -> impl Iterator<Item = (char, &ScopeId)> {
+        let lost = self.lost.iter().map(|scope| ('-', scope));
+        self.gained.iter().map(|scope| ('+', scope)).chain(lost)
+    }
+
     #[must_use]
     pub fn applied_to(&self, scopes: &BTreeSet<ScopeId>) -> BTreeSet<ScopeId> {
         &(scopes - &self.lost) | &self.gained
@@ -33,9 +39,7 @@ impl Difference {
 /// `+gained -lost`.
 impl fmt::Display for Difference {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let gained = self.gained.iter().map(|scope| ('+', scope));
-        let lost = self.lost.iter().map(|scope| ('-', scope));
-        for (i, (sign, scope)) in gained.chain(lost).enumerate() {
+        for (i, (sign, scope)) in self.signed().enumerate() {
             let space = if i == 0 { "" } else { " " };
             write!(f, "{space}{sign}{scope}")?;
         }
@@ -127,11 +131,7 @@ impl Selection {
     }
 
     pub fn of<'r>(&self, registry: &'r Registry) -> impl Iterator<Item = Mapping<'r>> {
-        let on = |grant: &Grant| match (&self.bot, &grant.target) {
-            (None, _) => true,
-            (Some(bot), GrantTarget::Bot(on)) => bot == on,
-            (Some(_), GrantTarget::Account(_)) => false,
-        };
+        let on = |grant: &Grant| self.bot.is_none() || grant.target.bot() == self.bot.as_ref();
         let apps = registry.apps.values().filter(|app| self.takes(app));
         apps.flat_map(|app| app.grants.iter().map(move |grant| Mapping { app, grant })).filter(move |m| on(m.grant))
     }

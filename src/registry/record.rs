@@ -110,6 +110,13 @@ impl GrantTarget {
             Self::Account(_) => Level::Account,
         }
     }
+
+    pub fn bot(&self) -> Option<&BotId> {
+        match self {
+            Self::Bot(bot) => Some(bot),
+            Self::Account(_) => None,
+        }
+    }
 }
 
 impl fmt::Display for GrantTarget {
@@ -180,6 +187,7 @@ pub struct Permissions(u8);
 
 impl Permissions {
     pub const NONE: Self = Self(0);
+    pub const ALL: Self = Self(Permission::Read as u8 | Permission::Write as u8 | Permission::Delete as u8);
 
     pub fn includes(self, needed: Self) -> bool {
         self.0 & needed.0 == needed.0

@@ -192,7 +192,7 @@ impl AppRecord {
     /// # Errors
     /// As for a new one.
     pub fn target(&self, bot: Option<&BotId>) -> Result<GrantTarget, GrantError> {
-        let on = |grant: &&Grant| matches!(&grant.target, GrantTarget::Bot(on) if Some(on) == bot);
+        let on = |grant: &&Grant| bot.is_some() && grant.target.bot() == bot;
         match self.grants.iter().find(on) {
             Some(grant) => Ok(grant.target.clone()),
             None => self.settings.target(bot),

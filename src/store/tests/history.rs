@@ -23,7 +23,7 @@ async fn each_set_that_is_put_in_force_stands_in_the_history_with_who_when_and_w
     let folder = Folder::new();
     let store = folder.open().await;
     let app = client_id("c");
-    let later = Actor { at: NOON.after(std::time::Duration::from_mins(1)), why: None, name: "cli:bo@host".into() };
+    let later = Actor { at: NOON.after(std::time::Duration::from_secs(60)), why: None, name: "cli:bo@host".into() };
     store.commit(&[put_bot("b", "default"), put_app(settings("c", "default", &["b"]))], &actor()).await.unwrap();
     store.commit(&[put_grant("c", on_bot("b"), &["a"], true)], &actor()).await.unwrap();
     store.commit(&[alter_grant("c", on_bot("b"), &["b"], &[])], &actor()).await.unwrap();
