@@ -5,11 +5,12 @@ use serde::Serialize;
 
 use super::desk::{Carried, Desk};
 use super::list::Titled;
+use super::words::{command, quoted};
 use super::{ChangeArguments, found};
 use crate::cli::Failure;
 use crate::cli::open::ConfigArgument;
 use crate::model::{BotId, ClientId, Level};
-use crate::registry::{GrantTarget, Proposal, ScopeUse, faults, waiting};
+use crate::registry::{Proposal, ScopeUse, Selection, faults, waiting};
 
 /// Who gains and loses what when drafts are published
 ///
@@ -84,18 +85,22 @@ impl Diff {
             for fault in faults(&proposals, &desk.registry, &desk.config.grants) {
                 println!("can't be published: {fault}");
             }
-            let of_one = selection.bot.map(GrantTarget::Bot).zip(selection.app);
-            let [first, ..] = &proposals[..] else { return Ok(ExitCode::SUCCESS) };
-            let next = match of_one {
-                _ if proposals.len() == 1 => desk.how_to_publish(&first.app, &first.target),
-                Some((bot, app)) => desk.how_to_publish(&app, &bot),
-                None => format!("run `scopegate scope publish --all{}`", desk.config_flag),
-            };
-            println!("not live yet: {next}");
+            println!("not live yet: run `{}`", publication(&proposals, &selection, &desk.config_flag));
         }
         desk.store.close().await;
         Ok(if proposals.is_empty() { ExitCode::SUCCESS } else { found() })
     }
+}
+
+/// The command that publishes what was compared.
+fn publication(proposals: &[Proposal], selection: &Selection, config: &str) -> String {
+    if let [only] = proposals {
+        return command("publish", &only.app, &only.target, config);
+    }
+    let bot = selection.bot.iter().map(|bot| format!(" --bot {}", quoted(bot.as_str())));
+    let app = selection.app.iter().map(|app| format!(" --app {}", quoted(app.as_str())));
+    let named: String = bot.chain(app).collect();
+    format!("scopegate scope publish{}{config}", if named.is_empty() { " --all" } else { &named })
 }
 
 impl<'a> Waiting<'a> {

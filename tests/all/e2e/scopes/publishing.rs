@@ -69,6 +69,12 @@ fn a_comparison_tells_who_gains_and_loses_what() {
     says(&all, &["not live yet: run `scopegate scope publish --all -c scopegate.toml`"]);
     let one = ends(&setup, 2, &["diff", "--bot", BOT]);
     assert!(!one.contains("app both"), "{one}");
+    says(&one, &[&format!("run `scopegate scope publish --bot {BOT} --app ci -c scopegate.toml`")]);
+    scope(&setup, &["grant", "--app", "ci", LOGS]);
+    scope(&setup, &["grant", "--app", "both", "--bot", BOT, CHAT]);
+    says(&ends(&setup, 2, &["diff", "--bot", BOT]), &[&format!("publish --bot {BOT} -c")]);
+    says(&ends(&setup, 2, &["diff", "--app", "both"]), &["publish --app both -c"]);
+    scope(&setup, &["revoke", "--app", "ci", LOGS]);
     let json = ends(&setup, 2, &["diff", "--app", "ci", "--json"]);
     let json: serde_json::Value = serde_json::from_str(&json).unwrap();
     assert_eq!(
