@@ -1,13 +1,19 @@
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
-use proptest::prelude::{Strategy, any, proptest};
+use proptest::prelude::{ProptestConfig, Strategy, any, proptest};
 use proptest::sample::subsequence;
 use proptest::{prop_assert, prop_assert_eq};
 
-use super::*;
-use crate::model::{Algorithm, AlgorithmSet, AppNumber, AuthenticatorName};
+use super::{
+    Difference, Edit, GrantVersion, Mapping, Proposal, Selection, faults, roll_back, waiting, with_differences,
+};
+use crate::clock::Timestamp;
+use crate::model::{Algorithm, AlgorithmSet, AppNumber, AuthenticatorName, Level, ScopeId};
 use crate::registry::conformance::{account_id, bot_id, client_id, on_bot, scopes, settings};
-use crate::registry::{AppSettings, ScopeCatalogue, ScopeDefinition};
+use crate::registry::{
+    AppRecord, AppSettings, Change, Grant, GrantError, GrantRules, GrantTarget, Registry, ScopeCatalogue,
+    ScopeDefinition, ScopeUse,
+};
 
 const NOW: Timestamp = Timestamp::from_secs(1_795_348_800);
 
@@ -208,6 +214,8 @@ fn some() -> impl Strategy<Value = BTreeSet<ScopeId>> {
 }
 
 proptest! {
+    #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
+
     #[test]
     fn a_difference_leads_from_one_set_to_the_other(before in some(), after in some()) {
         let by = Difference::between(&before, &after);
