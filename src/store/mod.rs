@@ -1,4 +1,5 @@
-//! The registry, kept in SQLite: behind the trait `registry::Repository`, with secrets sealed under a master key.
+//! The registry, kept in SQLite: behind the trait `registry::Repository`, with secrets sealed under a master key. And the
+//! journal of first uses behind `replay::Journal`, in a file of its own.
 //!
 //! `sqlite` is what SQLite alone knows; the SQL of the other files is such that PostgreSQL takes it too.
 
@@ -6,6 +7,7 @@ mod audit;
 mod commit;
 mod error;
 mod history;
+mod journal;
 mod load;
 mod master_key;
 mod migrations;
@@ -23,6 +25,7 @@ use std::sync::Arc;
 
 pub use self::audit::AuditRow;
 pub use self::error::{KeyFileError, OpenError};
+pub use self::journal::{JournalFault, ReplayJournal};
 pub use self::reload::ReloadOutcome;
 pub use self::watch::Watcher;
 
