@@ -17,6 +17,7 @@ mod live;
 mod material;
 mod open;
 mod reload;
+mod scope;
 mod serve;
 mod table;
 mod token;
@@ -57,6 +58,8 @@ enum Command {
     Key(key::Key),
     Audit(audit::Audit),
     #[command(subcommand)]
+    Scope(scope::Scope),
+    #[command(subcommand)]
     Jwt(jwt::Jwt),
     #[command(subcommand)]
     Catalog(catalog::Catalog),
@@ -90,6 +93,7 @@ pub fn run() -> ExitCode {
         Command::App(command) => block_on(command.run()),
         Command::Key(command) => block_on(command.run()),
         Command::Audit(command) => block_on(command.run()),
+        Command::Scope(command) => block_on(command.run()),
         Command::Jwt(command) => block_on(command.run()),
         Command::Catalog(command) => command.run(),
     };

@@ -117,6 +117,7 @@ struct GrantEntry {
     bot: Option<BotId>,
     account: Option<AccountId>,
     scopes: BTreeSet<ScopeId>,
+    draft: Option<BTreeSet<ScopeId>>,
 }
 
 #[derive(Debug, Deserialize)]
@@ -311,7 +312,7 @@ impl Reader<'_> {
                 return None;
             }
         };
-        Some(DesiredGrant { app: entry.app, target, scopes: entry.scopes })
+        Some(DesiredGrant { app: entry.app, target, scopes: entry.scopes, draft: entry.draft })
     }
 
     fn table_grant(

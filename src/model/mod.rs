@@ -4,6 +4,7 @@ mod algorithm;
 mod claims;
 mod id;
 mod level;
+mod nearest;
 mod reason;
 mod refusal;
 
@@ -14,5 +15,6 @@ pub use id::{
     UpstreamName,
 };
 pub use level::Level;
+pub use nearest::nearest;
 pub use reason::{BearerError, Reason};
 pub use refusal::{Refusal, printable};
