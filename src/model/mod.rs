@@ -14,4 +14,4 @@ pub use id::{
 };
 pub use level::Level;
 pub use reason::{BearerError, Reason};
-pub use refusal::{Refusal, printable};
+pub use refusal::{Refusal, printable, quoted};
