@@ -13,6 +13,7 @@ mod reload;
 mod serve;
 mod table;
 mod token;
+mod why;
 
 use std::process::ExitCode;
 
@@ -43,6 +44,7 @@ enum Command {
     Jwt(jwt::Jwt),
     #[command(subcommand)]
     Catalog(catalog::Catalog),
+    Why(why::Why),
 }
 
 /// As in sysexits.h.
@@ -70,6 +72,7 @@ pub fn run() -> ExitCode {
         Command::Export(command) => block_on(command.run()),
         Command::Jwt(command) => block_on(command.run()),
         Command::Catalog(command) => command.run(),
+        Command::Why(command) => block_on(command.run()),
     };
     match done {
         Ok(code) => code,

@@ -95,6 +95,7 @@ mod refuse;
 mod step;
 
 pub use admit::{Admit, Admitted};
+pub use answer::told;
 pub use authenticate::{Authenticate, Authenticated, Caller};
 pub use authorize::{Authorize, Authorized};
 pub use body::{Inbound, InboundError};

@@ -3,7 +3,9 @@
 
 use super::diagnose::{Diagnosis, diagnose};
 use super::place::is_unfilled;
-use super::{Attempt, JwtAuthenticator, Near, Place, Requirement, Route, State, allowed_methods, nearest};
+use super::{
+    Attempt, AuthenticatorKind, JwtAuthenticator, Near, Place, Requirement, Route, State, allowed_methods, nearest,
+};
 use crate::clock::Timestamp;
 use crate::jose::{self, Compact};
 use crate::model::{Algorithm, Claims, Level, Reason, Refusal, RegisteredClaims};
@@ -20,7 +22,7 @@ pub(super) fn of_path(attempt: Attempt<'_>, state: &State) -> Option<String> {
 }
 
 /// As a question, since nobody knows what was meant.
-pub fn of_near(near: &Near) -> String {
+fn of_near(near: &Near) -> String {
     let path = near.route.patterns[near.pattern].as_str();
     let hosts = if near.differs.contains(&"the host") {
         format!(" on {}", near.route.hosts.join(" or "))
@@ -133,9 +135,27 @@ pub(super) fn of_booleans(claims: &Claims) -> impl Iterator<Item = String> {
     })
 }
 
-/// What to do where an app that proved itself may not do this here. The registry may be another than the one that the
-/// call was judged by.
-pub fn advise(reason: Reason, place: &Place<'_>, app: &App, state: &State) -> Vec<String> {
+/// What to do about a call that was refused some time ago, when this state may not have been the one in force. `app` is
+/// the one that the token named.
+pub fn advise_call(reason: Reason, attempt: Attempt<'_>, app: Option<&App>, state: &State) -> Vec<String> {
+    let Ok(place) = Place::find(state, attempt.host, attempt.method, attempt.path) else {
+        return of_path(attempt, state).into_iter().collect();
+    };
+    match (reason, &place.route.authenticator.kind) {
+        (Reason::MethodNotAllowed, _) => vec![of_method(place.route)],
+        (
+            Reason::CredentialMissing
+            | Reason::CredentialMalformed
+            | Reason::CredentialAmbiguous
+            | Reason::CredentialWrongScheme,
+            AuthenticatorKind::Jwt(jwt),
+        ) => vec![of_credential(jwt)],
+        _ => app.map(|app| advise(reason, &place, app, state)).unwrap_or_default(),
+    }
+}
+
+/// What to do where an app that proved itself may not do this here.
+pub(super) fn advise(reason: Reason, place: &Place<'_>, app: &App, state: &State) -> Vec<String> {
     let hint = match reason {
         Reason::ScopeInsufficient => return of_scope(place, app, state),
         Reason::AppWrongLevel => Some(of_level(place, app, state)),

@@ -18,7 +18,7 @@ pub use authorize::{Authorization, authorize};
 pub use credential::{credential, token_in};
 pub use diagnose::{Case, Near, Unsolved, is_placeholder, nearest};
 pub use explain::{Attempt, Check, Explanation, Outcome, explain, explain_token};
-pub use hints::{advise, of_near};
+pub use hints::advise_call;
 pub use host::{canonical_host, configured_host};
 pub use path::{Judged, judge};
 pub use pattern::{Params, Pattern, PatternError};

@@ -56,7 +56,7 @@ impl LogFile {
         let path = self.path.display();
         match (written, std::mem::replace(&mut self.is_failing, written.is_err())) {
             (Err(error), false) => {
-                tracing::error!(%path, %error, "the access log can't be written; its lines are lost")
+                tracing::error!(%path, %error, "the access log can't be written; its lines are lost");
             }
             (Ok(()), true) => tracing::info!(%path, "the access log is written again"),
             _ => {}
