@@ -10,7 +10,7 @@ use http::{Method, Uri};
 
 use super::ledger::Doubt;
 use crate::clock::{Clock, Timestamp};
-use crate::model::{BotId, Reason, UpstreamName};
+use crate::model::{BotId, Reason, Refusal, UpstreamName};
 use crate::net::Peer;
 use crate::policy::{AuthenticatorKind, Case, Live, Route, Unsolved, token_in};
 use crate::registry::{App, UsageBook};
@@ -176,7 +176,9 @@ impl Entry<'_> {
     /// What is left to find out about a refused call, to be looked into when it is over and by nobody who is on a
     /// request's way. It is copied out of the call, with the token: ask no more often than it is worth.
     pub fn case(&self) -> Option<Case> {
-        let (reason, doubt) = (self.reason?, self.doubt?);
+        let owned = |text: &str| text.to_owned().into();
+        let (expected, found) = (self.expected.map(owned), self.found.map(owned));
+        let (refusal, doubt) = (Refusal { reason: self.reason?, expected, found }, self.doubt?);
         let call = match (&doubt.credential, self.route) {
             (Some(value), Some(route)) => {
                 let AuthenticatorKind::Jwt(jwt) = &route.authenticator.kind else { return None };
@@ -189,6 +191,6 @@ impl Entry<'_> {
                 Unsolved::Path { host, method: self.method.clone(), path: self.uri.path().to_owned() }
             }
         };
-        Some(Case { reason, state: Arc::clone(&doubt.state), call })
+        Some(Case { refusal, state: Arc::clone(&doubt.state), call })
     }
 }

@@ -1,7 +1,7 @@
 //! What to do about a refusal, beyond the reason's own fix. Too costly for a request's way, and only for the operator:
 //! some of it would help an attacker.
 
-use super::diagnose::{Diagnosis, diagnose};
+use super::diagnose::diagnose;
 use super::place::is_unfilled;
 use super::{
     Attempt, AuthenticatorKind, JwtAuthenticator, Near, Place, Requirement, Route, State, allowed_methods, nearest,
@@ -75,11 +75,7 @@ pub(super) fn of_proof(
         _ => {}
     }
     let refusal = match &diagnosis {
-        Some(diagnosis @ Diagnosis::Named(_)) => refusal.found(diagnosis.found()),
-        Some(diagnosis @ Diagnosis::Signed(_)) => {
-            let expected = refusal.expected.clone().unwrap_or_else(|| "a signature by one of the app's keys".into());
-            refusal.expected(expected).found(diagnosis.found())
-        }
+        Some(diagnosis) => diagnosis.tell(refusal),
         None => refusal,
     };
     (refusal, hints)

@@ -11,7 +11,6 @@ use super::line::{Line, finish};
 use super::log_file::LogFile;
 use crate::clock::instant;
 use crate::gateway::{AccessLog, Entry};
-use crate::model::Refusal;
 use crate::policy::Case;
 
 /// How long a line may wait before it is written.
@@ -58,7 +57,6 @@ struct Waiting {
 /// A line that is not finished.
 struct Open {
     line: Vec<u8>,
-    refusal: Refusal,
     case: Case,
 }
 
@@ -126,12 +124,10 @@ fn lost(lines: usize) {
 }
 
 impl Open {
-    /// Looks into the case and finishes the line. What was found out says more than the refusal did.
+    /// Looks into the case and finishes the line.
     fn solve(mut self, lines: &mut Vec<u8>) {
-        let solved = self.case.solve().unwrap_or(Refusal::new(self.refusal.reason));
-        let (expected, found) =
-            (solved.expected.or(self.refusal.expected.take()), solved.found.or(self.refusal.found.take()));
-        finish(&mut self.line, expected.as_deref(), found.as_deref());
+        let refusal = self.case.solve();
+        finish(&mut self.line, refusal.expected.as_deref(), refusal.found.as_deref());
         lines.append(&mut self.line);
     }
 }
@@ -170,11 +166,7 @@ impl AccessLog for JsonLog {
                 finish(&mut line, entry.expected, entry.found);
                 waiting.lines.extend_from_slice(&line);
             }
-            Some(case) => {
-                let owned = |text: &str| text.to_owned().into();
-                let (expected, found) = (entry.expected.map(owned), entry.found.map(owned));
-                waiting.cases.push(Open { line, refusal: Refusal { reason: case.reason, expected, found }, case });
-            }
+            Some(case) => waiting.cases.push(Open { line, case }),
         }
     }
 }

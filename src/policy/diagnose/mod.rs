@@ -31,7 +31,7 @@ use crate::verify::TokenRules;
 
 /// A refused call that is over, to be looked into. It holds the token: no longer than until [`Case::solve`].
 pub struct Case {
-    pub reason: Reason,
+    pub refusal: Refusal,
     pub state: Arc<State>,
     pub call: Unsolved,
 }
@@ -49,17 +49,22 @@ impl Case {
         reason.public() == Reason::TokenInvalid
     }
 
-    /// What was expected and found, where that is more than the refusal itself says.
-    pub fn solve(&self) -> Option<Refusal> {
+    /// The refusal with what is behind it, where there is more to say than it says by itself.
+    pub fn solve(self) -> Refusal {
         match &self.call {
-            Unsolved::Path { host, method, path } => {
-                let near = nearest(&self.state.routes, host, method, path)?;
-                Some(Refusal::new(self.reason).expected(near.to_string()))
-            }
+            Unsolved::Path { host, method, path } => match nearest(&self.state.routes, host, method, path) {
+                Some(near) => self.refusal.expected(near.to_string()),
+                None => self.refusal,
+            },
             Unsolved::Token { route, token } => {
-                let AuthenticatorKind::Jwt(jwt) = &route.authenticator.kind else { return None };
-                let compact = Compact::parse(token.expose(), jwt.rules.max_token_bytes).ok()?;
-                diagnose(self.reason, &compact, &jwt.rules, &self.state.registry).map(|d| d.refusal(self.reason))
+                let AuthenticatorKind::Jwt(jwt) = &route.authenticator.kind else { return self.refusal };
+                let Ok(compact) = Compact::parse(token.expose(), jwt.rules.max_token_bytes) else {
+                    return self.refusal;
+                };
+                match diagnose(self.refusal.reason, &compact, &jwt.rules, &self.state.registry) {
+                    Some(diagnosis) => diagnosis.tell(self.refusal),
+                    None => self.refusal,
+                }
             }
         }
     }
@@ -67,7 +72,7 @@ impl Case {
 
 impl fmt::Debug for Case {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "Case({})", self.reason)
+        write!(f, "Case({})", self.refusal.reason)
     }
 }
 
@@ -80,18 +85,12 @@ pub(super) enum Diagnosis {
 }
 
 impl Diagnosis {
-    fn refusal(&self, reason: Reason) -> Refusal {
-        let refusal = Refusal::new(reason);
+    /// Puts what is behind it into the refusal.
+    pub fn tell(&self, refusal: Refusal) -> Refusal {
         match self {
+            Self::Signed(maker) if refusal.expected.is_some() => refusal.found(maker.to_string()),
             Self::Signed(maker) => refusal.expected("a signature by one of the app's keys").found(maker.to_string()),
             Self::Named(holder) => refusal.found(holder.to_string()),
-        }
-    }
-
-    pub fn found(&self) -> String {
-        match self {
-            Self::Signed(maker) => maker.to_string(),
-            Self::Named(holder) => holder.to_string(),
         }
     }
 

@@ -178,9 +178,18 @@ fn from_hex(text: &[u8]) -> Option<Vec<u8>> {
 
 /// The forms in which a public key is handed around.
 fn of_public_key(spki: &[u8]) -> Vec<(Option<Maker>, Secret)> {
-    let lines: Vec<_> = STANDARD.encode(spki).into_bytes().chunks(64).map(<[u8]>::to_vec).collect();
-    let pem = [b"-----BEGIN PUBLIC KEY-----\n", &lines.join(&b'\n')[..], b"\n-----END PUBLIC KEY-----"].concat();
-    let one_line = STANDARD.encode(spki).into_bytes();
-    let forms = [[&pem[..], b"\n"].concat(), pem, one_line, STANDARD_NO_PAD.encode(spki).into_bytes(), spki.to_vec()];
+    let text = STANDARD.encode(spki).into_bytes();
+    let lines = text.chunks(64).map(<[u8]>::to_vec).collect::<Vec<_>>().join(&b'\n');
+    let pem =
+        |body: &[u8], end: &[u8]| [b"-----BEGIN PUBLIC KEY-----\n", body, b"\n-----END PUBLIC KEY-----", end].concat();
+    let forms = [
+        pem(&lines, b"\n"),
+        pem(&lines, b""),
+        pem(&text, b"\n"),
+        pem(&text, b""),
+        STANDARD_NO_PAD.encode(spki).into_bytes(),
+        text,
+        spki.to_vec(),
+    ];
     forms.map(|form| (Some(Maker::PublicKey), Secret::new(form))).to_vec()
 }

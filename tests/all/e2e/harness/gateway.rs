@@ -86,6 +86,11 @@ impl Setup {
         scopegate(self.path(), &[arguments, &["-c", "scopegate.toml"]].concat(), environment)
     }
 
+    /// Runs a command whose last argument is a text of any kind.
+    pub fn run_before(&self, arguments: &[&str]) -> Output {
+        scopegate(self.path(), &[&arguments[..2], &["-c", "scopegate.toml"], &arguments[2..]].concat(), &[])
+    }
+
     /// Runs a command that has to succeed; returns its output.
     pub fn succeed(&self, arguments: &[&str]) -> String {
         let output = self.run(arguments);
