@@ -7,6 +7,7 @@ mod gates;
 mod mistakes;
 mod tables;
 mod tokens;
+mod tools;
 mod world;
 
 use serde_json::{Value, json};

@@ -7,6 +7,7 @@ mod keys;
 mod logs;
 mod reload;
 mod startup;
+mod why;
 
 use super::harness::{App, Call, Gateway, Recorder, Registry, Setup};
 
