@@ -1,3 +1,10 @@
+mod curl;
+pub(super) mod export;
+mod openapi;
+mod postman;
+
+pub(super) use self::curl::quote;
+
 use std::process::ExitCode;
 
 use clap::{Args, Subcommand};
@@ -16,6 +23,7 @@ use crate::registry::ScopeDefinition;
 pub(super) enum Catalog {
     List(List),
     Scopes(Scopes),
+    Export(export::Export),
 }
 
 /// List the APIs: method, path, scope, levels
@@ -49,6 +57,7 @@ impl Catalog {
         match self {
             Self::List(list) => list.run(),
             Self::Scopes(scopes) => scopes.run(),
+            Self::Export(export) => export.run(),
         }
     }
 }

@@ -22,6 +22,7 @@ mod serve;
 mod table;
 mod token;
 mod view;
+mod why;
 
 use std::process::ExitCode;
 
@@ -63,6 +64,7 @@ enum Command {
     Jwt(jwt::Jwt),
     #[command(subcommand)]
     Catalog(catalog::Catalog),
+    Why(why::Why),
 }
 
 /// As in sysexits.h.
@@ -96,6 +98,7 @@ pub fn run() -> ExitCode {
         Command::Scope(command) => block_on(command.run()),
         Command::Jwt(command) => block_on(command.run()),
         Command::Catalog(command) => command.run(),
+        Command::Why(command) => block_on(command.run()),
     };
     match done {
         Ok(code) => code,

@@ -26,4 +26,4 @@ pub use proxy::ProxySettings;
 pub use registry::{RegistrySettings, SecretsShown};
 pub use registry_file::RegistryFile;
 pub use resolve::{Config, load, parse};
-pub use stores::{ReplayPlace, ReplaySettings, StoreLocation, TelemetrySettings};
+pub use stores::{AccessLogTarget, ReplayPlace, ReplaySettings, StoreLocation, TelemetrySettings};

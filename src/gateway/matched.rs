@@ -6,6 +6,7 @@ use bytes::Bytes;
 use http::{HeaderMap, Method, Request, Version, header};
 use http_body::Body;
 
+use super::ledger::Doubt;
 use super::{Bounded, Call, Gate, Inbound, Refused, Step};
 use crate::model::{AccountId, Reason, Refusal};
 use crate::policy::{
@@ -102,11 +103,15 @@ impl<B: Body<Data = Bytes>> Step<Bounded<B>> for Match {
             return Err(invalid("a method that no gateway takes"));
         }
         let state = self.live.load();
-        let judged = judge(request.uri().path()).map_err(invalid)?;
+        let doubtful = |refused: Refused| {
+            _ = call.ledger.doubt.set(Doubt { state: Arc::clone(&state), credential: None });
+            refused
+        };
+        let judged = judge(request.uri().path()).map_err(|why| doubtful(invalid(why)))?;
         let sought = state.routes.seek(&host, request.method(), request.headers(), &judged);
         let Sought { found, overriding } = sought.map_err(|misled| Refused::new(misled.refusal()).on(misled.route))?;
         let (route, pattern, params, allow) = match found {
-            Found::Nothing => return Err(Refused::new(Reason::RouteUnknown)),
+            Found::Nothing => return Err(doubtful(Refused::new(Reason::RouteUnknown))),
             Found::Route { route, pattern, params } => (Arc::clone(route), pattern, params, None),
             Found::OtherMethods { route, pattern, params, allow } => (Arc::clone(route), pattern, params, Some(allow)),
         };

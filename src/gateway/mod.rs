@@ -145,6 +145,7 @@ mod step;
 mod wait;
 
 pub use admit::{Admit, Admitted};
+pub use answer::told;
 pub use authenticate::{Authenticate, Authenticated, Caller};
 pub use authorize::{Authorize, Authorized};
 pub use body::{Inbound, InboundError};

@@ -17,4 +17,4 @@ pub use id::{
 pub use level::Level;
 pub use nearest::nearest;
 pub use reason::{BearerError, Reason};
-pub use refusal::{Refusal, printable};
+pub use refusal::{Refusal, printable, quoted};
