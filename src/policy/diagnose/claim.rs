@@ -60,7 +60,7 @@ impl fmt::Display for Holder {
 pub(super) fn holder(claimed: &str, compact: &Compact<'_>, registry: &Snapshot) -> Option<Holder> {
     let as_secret = Secret::new(claimed.trim());
     let of_apps = registry.apps().filter_map(|app| of_app(claimed, &as_secret, app)).min_by_key(rank);
-    let of_token = (!claimed.is_empty() && is_signed_with(compact, as_secret)).then_some(Holder::Signer);
+    let of_token = (is_signed_with(compact, as_secret) && !claimed.is_empty()).then_some(Holder::Signer);
     let of_bot = registry.account_of_bot(claimed).map(|_| Holder::Bot);
     let of_account = registry.accounts().any(|account| account.id.as_str() == claimed).then_some(Holder::Account);
     let looks_like_bot = claimed.starts_with("st-").then_some(Holder::Bot);

@@ -9,6 +9,8 @@
 mod claim;
 mod path;
 mod signature;
+#[cfg(test)]
+mod tests;
 
 use std::fmt;
 use std::hint::black_box;
