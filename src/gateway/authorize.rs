@@ -28,6 +28,10 @@ impl<B> Authorized<B> {
         &self.authenticated
     }
 
+    pub(super) fn authorization(&self) -> Option<&Authorization> {
+        self.authorization.as_ref()
+    }
+
     pub(super) fn into_parts(self) -> (Authenticated<B>, Option<Authorization>) {
         (self.authenticated, self.authorization)
     }

@@ -8,12 +8,13 @@ use arc_swap::ArcSwap;
 use aws_lc_rs::error::Unspecified;
 use http::{Method, Uri};
 
+use super::Quotas;
 use crate::clock::{Clock, Timestamp};
 use crate::model::Reason;
 use crate::net::Peer;
 use crate::policy::{Live, Route};
 use crate::registry::{App, UsageBook};
-use crate::replay::ReplayMemory;
+use crate::replay::{InProcess, ReplayMemory};
 use crate::verify::Verifier;
 
 /// The parts that every stack of a process shares. Cheap to clone.
@@ -21,7 +22,9 @@ use crate::verify::Verifier;
 pub struct Gate {
     pub live: Arc<Live>,
     pub verifier: Arc<Verifier>,
-    pub replay: Arc<ReplayMemory>,
+    pub quotas: Arc<Quotas>,
+    /// Which tokens of single use were used. Whoever makes the gate sweeps it.
+    pub replay: Arc<dyn ReplayMemory>,
     /// Last uses, for whoever writes them.
     pub usage: Arc<UsageBook>,
     pub log: Arc<dyn AccessLog>,
@@ -37,7 +40,7 @@ pub struct GateSettings {
     pub limits: Limits,
     /// Memory for verified tokens, in bytes; 0 remembers none.
     pub cache_bytes: u64,
-    /// How many used tokens are remembered at most.
+    /// How many used tokens are remembered at most, by the memory that a new gate has.
     pub replay_entries: usize,
 }
 
@@ -48,6 +51,8 @@ impl Default for GateSettings {
 }
 
 impl Gate {
+    /// A gate that remembers used tokens in this process alone; put another memory into it for more.
+    ///
     /// # Errors
     /// When the system gives no random bytes.
     pub fn new(
@@ -59,7 +64,8 @@ impl Gate {
         Ok(Self {
             live,
             verifier: Arc::new(Verifier::new(settings.cache_bytes)),
-            replay: Arc::new(ReplayMemory::new(settings.replay_entries, clock.clone())?),
+            quotas: Arc::new(Quotas::new(clock.clone())),
+            replay: Arc::new(InProcess::new(settings.replay_entries, clock.clone())?),
             usage: Arc::default(),
             log,
             limits: Arc::new(ArcSwap::from_pointee(settings.limits)),
@@ -134,7 +140,10 @@ pub struct Entry<'a> {
     pub at: Timestamp,
     pub request_id: &'a str,
     pub peer: Option<Peer>,
+    /// The one that the call was judged by.
     pub method: &'a Method,
+    /// The one that was sent, where it was overridden.
+    pub overridden: Option<&'a Method>,
     pub uri: &'a Uri,
     pub host: Option<&'a str>,
     pub route: Option<&'a Route>,

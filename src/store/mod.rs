@@ -1,10 +1,12 @@
-//! The registry, kept in SQLite: behind the trait `registry::Repository`, with secrets sealed under a master key.
+//! The registry, kept in SQLite: behind the trait `registry::Repository`, with secrets sealed under a master key. And the
+//! journal of first uses behind `replay::Journal`, in a file of its own.
 //!
 //! `sqlite` is what SQLite alone knows; the SQL of the other files is such that PostgreSQL takes it too.
 
 mod audit;
 mod commit;
 mod error;
+mod journal;
 mod load;
 mod master_key;
 mod migrations;
@@ -22,6 +24,7 @@ use std::sync::Arc;
 
 pub use self::audit::{AuditFilter, AuditRow, Note};
 pub use self::error::{KeyFileError, OpenError};
+pub use self::journal::{JournalFault, ReplayJournal};
 pub use self::reload::ReloadOutcome;
 pub use self::watch::Watcher;
 
