@@ -63,6 +63,7 @@ struct Api<'a> {
     paths: Vec<&'a str>,
     hosts: &'a [String],
     authenticator: &'a str,
+    quota: Option<&'a str>,
     /// Of the apps that can call it: bot, account, table.
     levels: Vec<&'static str>,
     bot_scope: Option<&'a str>,
@@ -88,6 +89,7 @@ impl<'a> Api<'a> {
             paths: route.patterns.iter().map(|p| p.as_str()).collect(),
             hosts: &route.hosts,
             authenticator: route.authenticator.name.as_str(),
+            quota: route.quota.as_ref().map(|q| q.name.as_str()),
             levels,
             bot_scope: bot_scope.map(|s| s.as_str()),
             account_scope: account_scope.map(|s| s.as_str()),

@@ -8,6 +8,7 @@ use serde::Deserialize;
 use super::time::Span;
 use crate::model::{Algorithm, AlgorithmSet, AuthenticatorName};
 use crate::policy::{Authenticator, AuthenticatorKind, ErrorFormat, JwtAuthenticator};
+use crate::registry::TakenTokens;
 use crate::verify::{Leeway, SingleUsePolicy, TokenRules, TokenSettings};
 
 /// What clocks that NTP keeps differ by, amply.
@@ -36,6 +37,7 @@ pub(super) struct AuthenticatorSection {
     single_use_lifetime: Option<Span>,
     max_token_bytes: Option<usize>,
     method_first: Option<bool>,
+    method_override: Option<bool>,
     error_format: Option<ErrorFormatKey>,
 }
 
@@ -96,6 +98,7 @@ impl AuthenticatorSection {
             single_use_lifetime: self.single_use_lifetime.or(base.single_use_lifetime),
             max_token_bytes: self.max_token_bytes.or(base.max_token_bytes),
             method_first: self.method_first.or(base.method_first),
+            method_override: self.method_override.or(base.method_override),
             error_format: self.error_format.or(base.error_format),
         }
     }
@@ -103,6 +106,13 @@ impl AuthenticatorSection {
     /// The algorithms that an app may have which is granted scopes; none named means any.
     pub fn grantable(&self) -> Option<AlgorithmSet> {
         self.grantable_algorithms.as_deref().map(AlgorithmSet::of)
+    }
+
+    /// What an app's tokens have to be like to be taken; none where no token is.
+    pub fn taken(&self) -> Option<TakenTokens> {
+        let algorithms = self.algorithms.as_deref().map(AlgorithmSet::of).unwrap_or_default();
+        let without_exp = self.require_exp == Some(false) && self.max_lifetime.is_none();
+        (self.kind == Some(Kind::Jwt)).then_some(TakenTokens { algorithms, without_exp })
     }
 
     /// # Errors
@@ -117,7 +127,9 @@ impl AuthenticatorSection {
             Some(ErrorFormatKey::Kore) => ErrorFormat::Kore,
             Some(ErrorFormatKey::Problem) | None => ErrorFormat::Problem,
         };
-        Ok(Authenticator { name: name.clone(), kind, method_first: self.method_first.unwrap_or(false), error_format })
+        let (method_first, method_override) =
+            (self.method_first.unwrap_or(false), self.method_override.unwrap_or(false));
+        Ok(Authenticator { name: name.clone(), kind, method_first, method_override, error_format })
     }
 
     fn jwt(&self, name: &AuthenticatorName) -> Result<JwtAuthenticator, (&'static str, String)> {

@@ -71,6 +71,9 @@ fn kore(reason: Reason) -> Answer {
         Reason::TokenLifetimeTooLong => {
             (401, r#"error verifying the jwt: if "jti" claim "exp" must be <= 1 hour(s)"#, 401)
         }
+        Reason::QuotaExceeded => {
+            (429, "Rate limit for this API has been reached. Please try again after some time.", 429)
+        }
         Reason::TokenReplayed => (401, "error verifying the jwt: possibly a replay", 401),
         Reason::CredentialMalformed | Reason::CredentialAmbiguous | Reason::TokenMalformed | Reason::TokenTooLarge => {
             NOT_A_TOKEN

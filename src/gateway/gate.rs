@@ -8,11 +8,12 @@ use arc_swap::ArcSwap;
 use aws_lc_rs::error::Unspecified;
 use http::{Method, Uri};
 
+use super::Quotas;
 use crate::clock::{Clock, Timestamp};
 use crate::model::Reason;
 use crate::net::Peer;
 use crate::policy::{Live, Route};
-use crate::registry::App;
+use crate::registry::{App, UsageBook};
 use crate::replay::{InProcess, ReplayMemory};
 use crate::verify::Verifier;
 
@@ -21,8 +22,11 @@ use crate::verify::Verifier;
 pub struct Gate {
     pub live: Arc<Live>,
     pub verifier: Arc<Verifier>,
+    pub quotas: Arc<Quotas>,
     /// Which tokens of single use were used. Whoever makes the gate sweeps it.
     pub replay: Arc<dyn ReplayMemory>,
+    /// Last uses, for whoever writes them.
+    pub usage: Arc<UsageBook>,
     pub log: Arc<dyn AccessLog>,
     pub limits: Arc<ArcSwap<Limits>>,
     pub clock: Clock,
@@ -60,7 +64,9 @@ impl Gate {
         Ok(Self {
             live,
             verifier: Arc::new(Verifier::new(settings.cache_bytes)),
+            quotas: Arc::new(Quotas::new(clock.clone())),
             replay: Arc::new(InProcess::new(settings.replay_entries, clock.clone())?),
+            usage: Arc::default(),
             log,
             limits: Arc::new(ArcSwap::from_pointee(settings.limits)),
             clock,
@@ -134,7 +140,10 @@ pub struct Entry<'a> {
     pub at: Timestamp,
     pub request_id: &'a str,
     pub peer: Option<Peer>,
+    /// The one that the call was judged by.
     pub method: &'a Method,
+    /// The one that was sent, where it was overridden.
+    pub overridden: Option<&'a Method>,
     pub uri: &'a Uri,
     pub host: Option<&'a str>,
     pub route: Option<&'a Route>,

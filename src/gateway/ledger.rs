@@ -3,8 +3,9 @@
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
 
-use http::HeaderMap;
+use http::{HeaderMap, Method};
 
+use super::quota::Standing;
 use crate::model::{Reason, Refusal};
 use crate::policy::Route;
 use crate::registry::App;
@@ -14,7 +15,11 @@ use crate::registry::App;
 pub(super) struct Ledger {
     pub route: OnceLock<Arc<Route>>,
     pub host: OnceLock<Box<str>>,
+    /// The method that the call is judged by, where it overrides the one that was sent.
+    pub overriding: OnceLock<Method>,
     pub app: OnceLock<Arc<App>>,
+    /// How much of its quota is left, once the call was counted or found to be one too many.
+    pub standing: OnceLock<Standing>,
     pub refusal: OnceLock<Refusal>,
     /// Why the request's body broke off, if the body itself was at fault.
     pub body_fault: OnceLock<Reason>,

@@ -110,11 +110,13 @@ impl Drop for Pending {
     fn drop(&mut self) {
         let ledger = &self.call.ledger;
         let refusal = ledger.refusal.get();
+        let overriding = ledger.overriding.get();
         let entry = Entry {
             at: self.call.now,
             request_id: self.call.id.as_str(),
             peer: self.call.peer,
-            method: &self.method,
+            method: overriding.unwrap_or(&self.method),
+            overridden: overriding.map(|_| &self.method),
             uri: &self.uri,
             host: ledger.host.get().map(|h| &**h),
             route: ledger.route.get().map(|r| &**r),

@@ -10,7 +10,8 @@ mod refusal;
 pub use algorithm::{Algorithm, AlgorithmSet, Family, UnknownAlgorithm};
 pub use claims::{Audience, Claims, Name, RegisteredClaims};
 pub use id::{
-    AccountId, AppNumber, AuthenticatorName, BotId, ClientId, InvalidId, KeyId, RouteId, ScopeId, UpstreamName,
+    AccountId, AppNumber, AuthenticatorName, BotId, ClientId, InvalidId, KeyId, QuotaName, RouteId, ScopeId,
+    UpstreamName,
 };
 pub use level::Level;
 pub use reason::{BearerError, Reason};

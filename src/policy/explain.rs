@@ -4,8 +4,8 @@ use http::{HeaderMap, Method};
 use serde::Serialize;
 
 use super::{
-    AuthenticatorKind, Found, JwtAuthenticator, Params, Pattern, Route, State, authorize, credential, hints, judge,
-    wrong_method,
+    AuthenticatorKind, Found, JwtAuthenticator, Params, Pattern, Route, Sought, State, authorize, credential, hints,
+    judge, wrong_method,
 };
 use crate::clock::Timestamp;
 use crate::jose::{Compact, read_registered};
@@ -93,7 +93,7 @@ impl Explanation {
     }
 }
 
-const NAMES: [&str; 11] = [
+const NAMES: [&str; 12] = [
     "route",
     "method",
     "credential",
@@ -105,6 +105,7 @@ const NAMES: [&str; 11] = [
     "audience and issuer",
     "single use",
     "scope",
+    "quota",
 ];
 
 /// Judges a call check by check, each that still can be judged.
@@ -121,25 +122,34 @@ fn walk(story: &mut Explanation, attempt: Attempt<'_>, state: &State, now: Times
         Ok(path) => path,
         Err(why) => return story.failed("route", &Refusal::new(Reason::RequestInvalid).found(why)),
     };
-    let (route, pattern, params, other_methods) = match state.routes.find(attempt.host, attempt.method, &path) {
+    let Sought { found, overriding } = match state.routes.seek(attempt.host, attempt.method, attempt.headers, &path) {
+        Ok(sought) => sought,
+        Err(misled) => return story.failed("route", &misled.refusal()),
+    };
+    let method = overriding.as_ref().unwrap_or(attempt.method);
+    let (route, pattern, params, other_methods) = match found {
         Found::Nothing => return story.failed("route", &Reason::RouteUnknown.into()),
         Found::Route { route, pattern, params } => (route, pattern, params, None),
         Found::OtherMethods { route, pattern, params, allow } => {
-            (route, pattern, params, Some(wrong_method(attempt.method, &allow)))
+            (route, pattern, params, Some(wrong_method(method, &allow)))
         }
     };
     let pattern = &route.patterns[pattern];
     story.passed("route", format!("{} ({})", route.id, pattern.as_str()));
     let method_first = route.authenticator.method_first;
     let judge_method = |story: &mut Explanation| {
-        story.judged("method", other_methods.clone().map_or_else(|| Ok(attempt.method.to_string()), Err));
+        let by_override = if overriding.is_some() { ", which overrides POST" } else { "" };
+        story.judged("method", other_methods.clone().map_or_else(|| Ok(format!("{method}{by_override}")), Err));
     };
     if method_first {
         judge_method(story);
     }
     let place = Place { route, pattern, params, path: &path, account: state.registry.account_of_host(attempt.host) };
     match &route.authenticator.kind {
-        AuthenticatorKind::Anonymous => story.passed("credential", "none needed"),
+        AuthenticatorKind::Anonymous => {
+            story.passed("credential", "none needed");
+            tell_quota(story, place.route);
+        }
         AuthenticatorKind::Jwt(jwt) => walk_token(story, attempt.headers, jwt, &place, state, now),
     }
     if !method_first {
@@ -214,5 +224,17 @@ fn walk_claims(story: &mut Explanation, compact: &Compact<'_>, app: &App, jwt: &
 fn walk_scope(story: &mut Explanation, app: &App, place: &Place<'_>, state: &State) {
     let verdict = authorize(app, place.route, place.pattern, &place.params, place.path, place.account, &state.registry);
     let held = |bot: Option<&str>| format!("held: {}", app.scopes_on(bot));
+    let is_refused = verdict.is_err();
     story.judged("scope", verdict.map(|a| held(a.bot.as_ref().map(|b| b.as_str()))));
+    if !is_refused {
+        tell_quota(story, place.route);
+    }
+}
+
+/// Who calls how often is known to the gateway alone.
+fn tell_quota(story: &mut Explanation, route: &Route) {
+    match &route.quota {
+        None => story.passed("quota", "none"),
+        Some(quota) => story.passed("quota", format!("{quota}; what is left is not judged here")),
+    }
 }

@@ -22,7 +22,8 @@ const PLACEHOLDERS: [&str; 6] = [
 pub(super) fn add(story: &mut Explanation, attempt: Attempt<'_>, state: &State) {
     let Some(reason) = story.reason else { return };
     let Ok(path) = judge(attempt.path) else { return };
-    let route = match state.routes.find(attempt.host, attempt.method, &path) {
+    let Ok(sought) = state.routes.seek(attempt.host, attempt.method, attempt.headers, &path) else { return };
+    let route = match sought.found {
         Found::Route { route, .. } | Found::OtherMethods { route, .. } => route,
         Found::Nothing => return story.hints.extend(near_paths(&path, attempt, state)),
     };

@@ -7,6 +7,7 @@ mod error;
 mod follow;
 mod reload;
 mod replay;
+mod usage;
 mod worker;
 
 pub use error::StartError;
@@ -29,7 +30,7 @@ use crate::gateway::forward::UpstreamSet;
 use crate::gateway::{AccessLog, Gate, GateSettings};
 use crate::net::{self, Connections, ServerSettings};
 use crate::policy::{Live, State};
-use crate::registry::{Repository as _, Snapshot};
+use crate::registry::{Repository as _, Snapshot, UsageBook};
 use crate::replay::Keeper;
 use crate::store::{ReplayJournal, Store};
 use crate::telemetry::{Health, Status};
@@ -49,6 +50,9 @@ pub struct Running {
     /// Where callers reach it, and where its telemetry is.
     pub proxy: SocketAddr,
     pub telemetry: SocketAddr,
+    /// Last uses that are still to be written, and where to.
+    usage: Arc<UsageBook>,
+    store: Store,
     health: Health,
     shutdown: watch::Sender<bool>,
     /// Ends the telemetry listener, which tells until the last that no calls are taken any more.
@@ -126,12 +130,25 @@ impl Prepared {
         let health = Health::default();
         let mut control = JoinSet::new();
         control.spawn(follow::follow(store.clone(), Arc::clone(&gate.live)));
-        control.spawn(reload::run(reload::Reload::new(config, source, store, gate.clone(), upstreams)));
+        let usage = Arc::clone(&gate.usage);
+        control.spawn(usage::write(store.clone(), Arc::clone(&usage)));
+        control.spawn(reload::run(reload::Reload::new(config, source, store.clone(), gate.clone(), upstreams)));
         control.spawn(upkeep(metrics.clone(), gate, Arc::clone(&open)));
         let status = Status::new(health.clone(), metrics);
         control.spawn(net::serve(telemetry, telemetry_server(), Connections::default(), status, ended));
         health.set_ready(true);
-        Ok(Running { proxy, telemetry: telemetry_address, health, shutdown, end, workers, control, journal })
+        Ok(Running {
+            proxy,
+            telemetry: telemetry_address,
+            usage,
+            store,
+            health,
+            shutdown,
+            end,
+            workers,
+            control,
+            journal,
+        })
     }
 }
 
@@ -145,6 +162,7 @@ impl Running {
         _ = joined.await;
         _ = self.end.send(true);
         self.control.shutdown().await;
+        usage::write_once(&self.store, &self.usage).await;
         if let Some(journal) = self.journal {
             journal.close().await;
         }
@@ -172,6 +190,7 @@ async fn upkeep(metrics: PrometheusHandle, gate: Gate, open: Connections) {
         let (replay, now) = (Arc::clone(&gate.replay), gate.clock.now());
         // Among millions of entries it takes some milliseconds for each of them.
         _ = tokio::task::spawn_blocking(move || replay.sweep(now)).await;
+        gate.quotas.sweep(&gate.live);
         let state = gate.live.load();
         #[expect(clippy::cast_precision_loss, reason = "gauges are floating-point numbers")]
         let set = |name: &'static str, value: u64| metrics::gauge!(name).set(value as f64);
@@ -181,5 +200,6 @@ async fn upkeep(metrics: PrometheusHandle, gate: Gate, open: Connections) {
         set("scopegate_apps", state.registry.counts().2 as u64);
         set("scopegate_verified_tokens", gate.verifier.remembered());
         set("scopegate_replay_entries", gate.replay.entries() as u64);
+        set("scopegate_quota_keys", gate.quotas.len() as u64);
     }
 }

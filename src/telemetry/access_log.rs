@@ -113,6 +113,9 @@ struct Line<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     peer: Option<String>,
     method: &'a str,
+    /// The method that was sent, where it was overridden.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    override_from: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     host: Option<&'a str>,
     path: &'a str,
@@ -147,6 +150,7 @@ impl<'a> Line<'a> {
             request_id: entry.request_id,
             peer: entry.peer.map(|p| p.address.to_string()),
             method: entry.method.as_str(),
+            override_from: entry.overridden.map(http::Method::as_str),
             host: entry.host,
             path: entry.uri.path(),
             route: entry.route.map(|r| r.id.as_str()),

@@ -9,7 +9,7 @@ use std::process::{ExitStatus, Output};
 use serde_json::Value;
 use tempfile::TempDir;
 
-use super::{Call, Child, Registry, Reply, eventually, scopegate, within};
+use super::{Call, Child, Registry, Reply, eventually, fed, scopegate, within};
 
 /// Ports that are free, a store in the folder, and one worker.
 const LISTENERS: &str = r#"
@@ -37,9 +37,15 @@ impl Setup {
         Self::whole(&format!("{top}\n{LISTENERS}\n{sections}"))
     }
 
-    /// The kore profile in front of an upstream.
+    /// The kore profile in front of an upstream, without its quotas: tests call more often than they let through.
     pub fn kore(upstream: &str, sections: &str) -> Self {
-        Self::new("profiles = [\"kore\"]", &format!("[upstream.bots]\nurls = [{upstream:?}]\n{sections}"))
+        Self::kore_with("quotas = false", upstream, sections)
+    }
+
+    /// The kore profile, used as these lines say.
+    pub fn kore_with(profile: &str, upstream: &str, sections: &str) -> Self {
+        let sections = format!("[profile.kore]\n{profile}\n[upstream.bots]\nurls = [{upstream:?}]\n{sections}");
+        Self::new("profiles = [\"kore\"]", &sections)
     }
 
     /// Routes of the test's own behind a bearer token in front of an upstream.
@@ -86,6 +92,19 @@ impl Setup {
 
     pub fn run_with(&self, arguments: &[&str], environment: &[(&str, &str)]) -> Output {
         scopegate(self.path(), &[arguments, &["-c", "scopegate.toml"]].concat(), environment)
+    }
+
+    /// Runs a command on a text that it may read.
+    pub fn feed(&self, arguments: &[&str], input: &str) -> Output {
+        fed(self.path(), &[arguments, &["-c", "scopegate.toml"]].concat(), input)
+    }
+
+    /// Runs a command that has to be refused; returns why.
+    pub fn refused(&self, arguments: &[&str]) -> String {
+        let output = self.run(arguments);
+        let (out, err) = texts(&output);
+        assert_eq!((output.status.code(), out.as_str()), (Some(1), ""), "{arguments:?}: {err}");
+        err
     }
 
     /// Runs a command that has to succeed; returns its output.

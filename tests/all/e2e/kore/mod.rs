@@ -4,10 +4,14 @@ mod access;
 mod apps;
 mod catalogue;
 mod gates;
+mod overrides;
+mod quotas;
 mod single_use;
 mod tables;
 mod tokens;
 mod world;
+
+pub use self::tokens::rsa;
 
 use serde_json::{Value, json};
 

@@ -6,11 +6,12 @@ use super::{BOT, PATH, call, ci, registry};
 use crate::e2e::harness::{Call, Gateway, Recorder, Setup, Token};
 
 /// Every field that a line may have.
-const FIELDS: [&str; 18] = [
+const FIELDS: [&str; 19] = [
     "time",
     "request_id",
     "peer",
     "method",
+    "override_from",
     "host",
     "path",
     "route",
