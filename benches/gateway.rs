@@ -17,7 +17,7 @@ use http::{Method, Request, Response};
 use http_body::Body as _;
 use http_body_util::Empty;
 use jsonwebtoken::Algorithm;
-use scopegate::clock::Clock;
+use scopegate::clock::{Clock, Timestamp};
 use scopegate::gateway::{AccessLog, Entry, Gate, Outbound, Quotas, Refused, stack};
 use scopegate::jose::Compact;
 use scopegate::model::{AppNumber, QuotaName};
@@ -173,7 +173,9 @@ fn whole(c: &mut Criterion) {
 fn use_up(memory: &dyn ReplayMemory) -> Answer {
     static COUNT: AtomicU64 = AtomicU64::new(0);
     let jti = format!("0b9f6f0e-8a57-4d2f-{:016x}", COUNT.fetch_add(1, Ordering::Relaxed));
-    memory.first_use(AppNumber(1), black_box(&jti), now().after(Duration::from_secs(300)), now())
+    let now = Clock::System.now();
+    let until = Timestamp::from_secs(now.secs() + 300);
+    memory.first_use(AppNumber(1), black_box(&jti), until, now)
 }
 
 const FOR_ALL: usize = usize::MAX;
@@ -236,7 +238,7 @@ fn a_million_uses(c: &mut Criterion) {
         use_up(&memory);
     }
     println!("first_use: {} bytes resident for each of a million entries", (resident() - before) / u64::from(MILLION));
-    c.bench_function("first_use/sweep/a million", |b| b.iter(|| assert_eq!(memory.sweep(now()), 0)));
+    c.bench_function("first_use/sweep/a million", |b| b.iter(|| assert_eq!(memory.sweep(Clock::System.now()), 0)));
 
     let folder = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).unwrap();
     let path = folder.path().join("replay.db");
