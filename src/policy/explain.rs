@@ -4,8 +4,8 @@ use http::{HeaderMap, Method};
 use serde::Serialize;
 
 use super::{
-    AuthenticatorKind, Found, JwtAuthenticator, Params, Pattern, Route, State, authorize, credential, hints, judge,
-    wrong_method,
+    AuthenticatorKind, Found, JwtAuthenticator, Params, Pattern, Requirement, Route, State, authorize, credential,
+    hints, judge, wrong_method,
 };
 use crate::clock::Timestamp;
 use crate::jose::{Compact, read_registered};
@@ -193,7 +193,7 @@ fn walk_token(
 
 fn walk_claims(story: &mut Explanation, compact: &Compact<'_>, app: &App, jwt: &JwtAuthenticator, now: Timestamp) {
     let typed = verify::check_type(compact.header.token_type.as_deref(), &jwt.rules);
-    let claims = match typed.and_then(|()| read_registered(&compact.claims)) {
+    let claims = match typed.and_then(|()| read_registered(&compact.claims, &jwt.rules.claim_names)) {
         Ok(claims) => claims,
         Err(refusal) => return story.failed("claims", &refusal),
     };
@@ -213,6 +213,20 @@ fn walk_claims(story: &mut Explanation, compact: &Compact<'_>, app: &App, jwt: &
 
 fn walk_scope(story: &mut Explanation, app: &App, place: &Place<'_>, state: &State) {
     let verdict = authorize(app, place.route, place.pattern, &place.params, place.path, place.account, &state.registry);
-    let held = |bot: Option<&str>| format!("held: {}", app.scopes_on(bot));
-    story.judged("scope", verdict.map(|a| held(a.bot.as_ref().map(|b| b.as_str()))));
+    story.judged("scope", verdict.map(|a| format!("held: {}", held(app, place, a.bot.as_ref().map(|b| b.as_str())))));
+}
+
+/// What an app that was let through holds of what the route asks for.
+fn held(app: &App, place: &Place<'_>, bot: Option<&str>) -> String {
+    match &place.route.requirement {
+        Requirement::Resource { kind, param, .. } => {
+            let name = place.pattern.param(param).and_then(|i| place.params.get(place.path, i)).unwrap_or_default();
+            format!("{} on {} {name:?}", app.permissions_on(*kind, name), kind.as_str())
+        }
+        Requirement::AnyResource => {
+            let some = app.resources().take(5).map(|(resource, held)| format!("{held} on {resource}"));
+            some.collect::<Vec<_>>().join(", ")
+        }
+        Requirement::Nothing | Requirement::AnyApp | Requirement::Scope { .. } => app.scopes_on(bot).to_string(),
+    }
 }

@@ -37,6 +37,10 @@ pub(super) fn add(story: &mut Explanation, attempt: Attempt<'_>, state: &State) 
             let app = token(attempt, jwt).and_then(|t| find_app(&t.claims, &jwt.rules, &state.registry).ok().cloned());
             app.and_then(|app| of_scope(route, &app, &state.scopes))
         }
+        Reason::TableForbidden => {
+            let app = token(attempt, jwt).and_then(|t| find_app(&t.claims, &jwt.rules, &state.registry).ok().cloned());
+            app.and_then(|app| of_table(attempt, &path, &app, state))
+        }
         _ => None,
     };
     story.hints.extend(hint);
@@ -53,9 +57,15 @@ fn token<'a>(attempt: Attempt<'a>, jwt: &JwtAuthenticator) -> Option<Compact<'a>
 
 fn of_unknown_app(token: &Compact<'_>, jwt: &JwtAuthenticator, state: &State) -> Option<String> {
     let wanted = jwt.rules.app_claims.first()?;
-    let Some(value) = jwt.rules.app_claims.iter().find_map(|name| token.claims.string(name)) else {
+    let present = jwt.rules.app_claims.iter().find_map(|name| Some((name, token.claims.string(name)?)));
+    let Some((wanted, value)) = present else {
         return Some(format!("Name the app in the claim {wanted:?}, written exactly so."));
     };
+    if is_signed_with(token, &value) {
+        return Some(format!(
+            "{wanted:?} holds the secret that the token is signed with; put the app's client id there."
+        ));
+    }
     if state.registry.account_of_bot(&value).is_some() || value.starts_with("st-") {
         return Some(format!("{wanted:?} holds a bot's id; put the app's client id there."));
     }
@@ -70,17 +80,17 @@ fn of_unknown_app(token: &Compact<'_>, jwt: &JwtAuthenticator, state: &State) ->
 }
 
 fn of_bad_signature(token: &Compact<'_>) -> Option<String> {
-    let algorithm: Algorithm = token.header.algorithm.parse().ok()?;
-    let signed_with = |secret: &&&str| {
-        // Placeholders are shorter than what the registry takes, so the bare primitive is asked.
-        KeyMaterial::Secret(Secret::new(**secret))
-            .prepare(algorithm)
-            .is_ok_and(|key| key.verifies(token.signing_input, &token.signature))
-    };
-    PLACEHOLDERS.iter().find(signed_with).map(|placeholder| match *placeholder {
+    PLACEHOLDERS.iter().find(|placeholder| is_signed_with(token, placeholder)).map(|placeholder| match *placeholder {
         "" => "The token is signed with an empty secret: sign it with the app's own.".to_owned(),
         text => format!("The token is signed with the placeholder {text:?} of a tool: put the app's own secret there."),
     })
+}
+
+/// Placeholders are shorter than what the registry takes, so the bare primitive is asked.
+fn is_signed_with(token: &Compact<'_>, secret: &str) -> bool {
+    let prepared = |algorithm: Algorithm| KeyMaterial::Secret(Secret::new(secret)).prepare(algorithm).ok();
+    let key = token.header.algorithm.parse().ok().and_then(prepared);
+    key.is_some_and(|key| key.verifies(token.signing_input, &token.signature))
 }
 
 fn of_scope(route: &Route, app: &App, scopes: &ScopeCatalogue) -> Option<String> {
@@ -95,6 +105,20 @@ fn of_scope(route: &Route, app: &App, scopes: &ScopeCatalogue) -> Option<String>
         "The route needs {id} ({title}) at level {}; app {} ({}) does not hold it.",
         app.level, app.client_id, app.name
     ))
+}
+
+/// A grant that is meant perhaps: on a name that differs in case or in spaces, or on a view instead of a table.
+fn of_table(attempt: Attempt<'_>, path: &str, app: &App, state: &State) -> Option<String> {
+    let Found::Route { route, pattern, params } = state.routes.find(attempt.host, attempt.method, path) else {
+        return None;
+    };
+    let Requirement::Resource { kind, param, .. } = &route.requirement else { return None };
+    let name = route.patterns[pattern].param(param).and_then(|i| params.get(path, i))?;
+    let near = |other: &str| other.trim().to_lowercase() == name.trim().to_lowercase();
+    let (resource, held) = app.resources().find(|(r, _)| near(&r.name) && (r.kind != *kind || r.name != name))?;
+    let what = if resource.kind == *kind { "names are compared exactly" } else { "tables and views are granted apart" };
+    let (kind, granted) = (resource.kind.as_str(), &resource.name);
+    Some(format!("App {} holds {held} on {kind} {granted:?}, not on {name:?}: {what}.", app.client_id))
 }
 
 /// The same path but for case and a slash at the end.

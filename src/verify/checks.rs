@@ -40,22 +40,15 @@ fn refused(error: &TokenError) -> Refusal {
 /// # Errors
 /// `token.claim_invalid` for an app claim that is no string, `app.unknown`, `app.disabled`, `app.wrong_authenticator`.
 pub fn find_app<'s>(claims: &Claims, rules: &TokenRules, snapshot: &'s Snapshot) -> Result<&'s Arc<App>, Refusal> {
-    let Some((name, raw)) = rules.app_claims.iter().find_map(|name| Some((name, claims.get(name)?))) else {
-        let refusal =
-            Refusal::new(Reason::AppUnknown).expected(format!("one of the claims {}", rules.app_claims.join(", ")));
-        return Err(match claims.iter().find(|(n, _)| resembles(n, &rules.app_claims)) {
-            Some((near, _)) => refusal.found(format!("no such claim, but {near:?}: names are compared exactly")),
-            None => refusal.found("no such claim"),
-        });
-    };
-    let Ok(client_id) = serde_json::from_str::<std::borrow::Cow<'_, str>>(raw) else {
-        return Err(Refusal::new(Reason::TokenClaimInvalid).expected(format!("{name}: a string")));
-    };
+    let (name, client_id) = claimed_app(claims, rules)?;
     let Some(app) = snapshot.app(&client_id) else {
-        let shown: String = client_id.chars().take(80).collect();
-        let bot = if snapshot.account_of_bot(&client_id).is_some() { ", which is a bot's id" } else { "" };
+        let is_bot = snapshot.account_of_bot(&client_id).is_some();
         let refusal = Refusal::new(Reason::AppUnknown).expected(format!("{name}: the client id of an app"));
-        return Err(refusal.found(format!("{shown:?}{bot}")));
+        return Err(refusal.found(match &*client_id {
+            id if is_bot => format!("{id:?}, which is a bot's id"),
+            text if resembles_a_secret(text) => format!("{} characters that may be a secret", text.len()),
+            text => format!("{:?}", text.chars().take(80).collect::<String>()),
+        }));
     };
     if !app.enabled {
         return Err(Refusal::new(Reason::AppDisabled).found(app.fault.clone().unwrap_or_else(|| "disabled".into())));
@@ -66,6 +59,33 @@ pub fn find_app<'s>(claims: &Claims, rules: &TokenRules, snapshot: &'s Snapshot)
         return Err(refusal.found(rules.authenticator.to_string()));
     }
     Ok(app)
+}
+
+/// The first app claim that is present, and its text.
+fn claimed_app<'r>(claims: &Claims, rules: &'r TokenRules) -> Result<(&'r str, Box<str>), Refusal> {
+    let mut first = None;
+    for name in &rules.app_claims {
+        let Some(raw) = claims.get(name) else { continue };
+        let Ok(text) = serde_json::from_str::<Box<str>>(raw) else {
+            return Err(Refusal::new(Reason::TokenClaimInvalid).expected(format!("{name}: a string")));
+        };
+        first = first.or(Some((&**name, text)));
+    }
+    first.ok_or_else(|| {
+        let refusal =
+            Refusal::new(Reason::AppUnknown).expected(format!("one of the claims {}", rules.app_claims.join(", ")));
+        match claims.iter().find(|(n, _)| resembles(n, &rules.app_claims)) {
+            Some((near, _)) => refusal.found(format!("no such claim, but {near:?}: names are compared exactly")),
+            None => refusal.found("no such claim"),
+        }
+    })
+}
+
+/// Whether a text is long and dense as generated secrets are: people put one where the client id belongs, and what was
+/// found there is logged.
+fn resembles_a_secret(text: &str) -> bool {
+    let is_dense = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'+' | b'/' | b'-' | b'_' | b'=');
+    text.len() >= 40 && text.bytes().all(is_dense) && text.bytes().any(|b| b.is_ascii_digit())
 }
 
 /// Whether a claim's name is one of the wanted names but for case, spaces and punctuation.
@@ -216,5 +236,6 @@ pub fn single_use(
         return Err(Refusal::new(Reason::TokenExpRequired).expected("exp beside a jti of single use"));
     };
     check_lifetime(exp, rules.single_use_lifetime, rules, now)?;
-    Ok(Some(SingleUse { jti: jti.clone(), until: exp.after(rules.leeway.exp) }))
+    let until = exp.after(rules.leeway.exp.max(rules.single_use_memory));
+    Ok(Some(SingleUse { jti: jti.clone(), until }))
 }
