@@ -113,6 +113,11 @@ impl RouteSection {
             if let Some(pattern) = patterns.iter().find(|p| p.param(name).is_none()) {
                 return fault("path", format!("{} has no parameter {{{name}}}", pattern.as_str()));
             }
+            let rest = format!("{{*{name}}}");
+            if let Some(pattern) = patterns.iter().find(|p| p.as_str().contains(&rest)) {
+                let why = format!("{}: a bot, table or view is one segment; write {{{name}}}", pattern.as_str());
+                return fault("path", why);
+            }
         }
         Ok(Route {
             id: self.id.clone(),

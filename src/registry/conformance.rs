@@ -44,6 +44,7 @@ macro_rules! conformance_tests {
             a_bot_that_apps_name_is_not_deleted
             a_host_belongs_to_one_account_and_may_move_within_a_commit
             a_draft_leaves_what_is_published_in_force
+            an_app_that_changes_its_account_loses_its_permissions_on_tables
             numbers_are_not_used_again
             a_kid_names_one_key_of_an_app
             a_key_is_replaced_retired_and_deleted_in_place

@@ -4,8 +4,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
 use super::{
-    Account, AppRecord, AppSettings, Bot, Change, GrantTarget, KeyRecord, Permissions, Registry, Resource,
-    ScopeCatalogue,
+    Account, AppRecord, AppSettings, Bot, Change, Grant, GrantTarget, KeyRecord, Permissions, Registry, Resource,
+    ScopeCatalogue, TableGrant,
 };
 use crate::jose::KeyMaterial;
 use crate::model::{AlgorithmSet, AuthenticatorName, BotId, ClientId, KeyId, Level, ScopeId};
@@ -176,15 +176,32 @@ impl<'a> Planner<'a> {
                 self.error("app", i, format!("app {} stands twice", app.client_id));
                 continue;
             }
-            if let Err(message) = self.check_app(app) {
+            if let Err(message) = self.check_app(app).and_then(|()| self.check_kept_grants(app)) {
                 self.error("app", i, message);
                 continue;
             }
             let stored = self.stored.apps.get(&app.client_id);
             if stored.map(|s| &s.settings) != Some(app) {
+                self.drop_table_grants(app);
                 self.changes.push(Change::PutApp { settings: app.clone(), is_new: stored.is_none() });
             }
         }
+    }
+
+    /// An app that is given to another account loses its permissions on tables and views, unless the file gives them
+    /// anew. The store sees to that, too; here they are planned, so that whoever looks at the plan sees it.
+    fn drop_table_grants(&mut self, app: &AppSettings) {
+        let left = self.stored.apps.get(&app.client_id).filter(|stored| stored.settings.account != app.account);
+        for grant in left.into_iter().flat_map(|stored| &stored.table_grants) {
+            let (app, resource) = (app.client_id.clone(), grant.resource.clone());
+            self.changes.push(Change::DeleteTableGrant { app, resource });
+        }
+    }
+
+    /// What the app holds once it has the settings that the file gives it.
+    fn table_grants_of<'r>(&self, record: &'r AppRecord) -> &'r [TableGrant] {
+        let wanted = self.index.apps.get(&record.settings.client_id);
+        if wanted.is_some_and(|app| app.account != record.settings.account) { &[] } else { &record.table_grants }
     }
 
     fn check_app(&self, app: &AppSettings) -> Result<(), String> {
@@ -320,6 +337,21 @@ impl<'a> Planner<'a> {
         if grant.scopes.is_empty() { Ok(()) } else { self.check_grantable(app) }
     }
 
+    /// Other settings may not make an app one that could not be granted what it holds and the file says nothing about.
+    fn check_kept_grants(&self, app: &AppSettings) -> Result<(), String> {
+        let changed = self.stored.apps.get(&app.client_id).filter(|stored| stored.settings != *app);
+        let Some(stored) = changed.filter(|_| !self.options.prune) else { return Ok(()) };
+        let is_kept = |grant: &&Grant| {
+            let is_empty = grant.draft.is_empty() && grant.published.is_empty();
+            let counts = match &grant.target {
+                GrantTarget::Bot(bot) => app.bots.contains(bot),
+                GrantTarget::Account(account) => *account == app.account,
+            };
+            counts && !is_empty && !self.index.grants.contains(&(&app.client_id, &grant.target))
+        };
+        if stored.grants.iter().any(|grant| is_kept(&grant)) { self.check_grantable(app) } else { Ok(()) }
+    }
+
     fn check_grantable(&self, app: &AppSettings) -> Result<(), String> {
         for (authenticator, allowed) in &self.rules.grantable {
             let used = app.authenticators.is_empty() || app.authenticators.contains(authenticator);
@@ -343,8 +375,8 @@ impl<'a> Planner<'a> {
             } else if !seen.insert((app, resource)) {
                 self.error("table_grant", i, format!("app {app} has two grants on {resource}"));
             } else {
-                let stored =
-                    self.stored.apps.get(app).and_then(|a| a.table_grants.iter().find(|g| g.resource == *resource));
+                let stored = self.stored.apps.get(app).map_or(&[][..], |record| self.table_grants_of(record));
+                let stored = stored.iter().find(|g| g.resource == *resource);
                 if stored.map(|g| g.permissions) != Some(*permissions) {
                     let (app, resource, permissions) = (app.clone(), resource.clone(), *permissions);
                     self.changes.push(Change::PutTableGrant { app, resource, permissions });
@@ -378,7 +410,9 @@ impl<'a> Planner<'a> {
         for grant in record.grants.iter().filter(|g| !self.index.grants.contains(&(app, &g.target))) {
             self.changes.push(Change::DeleteGrant { app: app.clone(), target: grant.target.clone() });
         }
-        for grant in record.table_grants.iter().filter(|g| !self.index.table_grants.contains(&(app, &g.resource))) {
+        for grant in
+            self.table_grants_of(record).iter().filter(|g| !self.index.table_grants.contains(&(app, &g.resource)))
+        {
             self.changes.push(Change::DeleteTableGrant { app: app.clone(), resource: grant.resource.clone() });
         }
     }

@@ -5,7 +5,7 @@ use super::sample::{
     put_table_grant, scopes, secret, settings, view,
 };
 use super::{Fixture, commit, conflict, load};
-use crate::registry::{Change, GrantTarget, KeyNumber, KeyState, Repository};
+use crate::registry::{AppSettings, Change, GrantTarget, KeyNumber, KeyState, Permission, Repository};
 
 pub async fn a_commit_that_fails_leaves_nothing(place: &impl Fixture) {
     let store = place.open().await;
@@ -130,4 +130,20 @@ pub async fn a_draft_leaves_what_is_published_in_force(place: &impl Fixture) {
     assert_eq!((grant.draft, grant.published), (scopes(&["two"]), scopes(&["one"])));
     commit(&store, &[put_grant("c", on_bot("b"), &["two"], true)]).await;
     assert_eq!(load(&store).await.apps["c"].grants[0].published, scopes(&["two"]));
+}
+
+pub async fn an_app_that_changes_its_account_loses_its_permissions_on_tables(place: &impl Fixture) {
+    let store = place.open().await;
+    let grant = put_table_grant("c", view("orders"), &[Permission::Read]);
+    commit(&store, &[put_account("a", &[]), put_app(settings("c", "a", &[])), grant.clone()]).await;
+    let renamed = AppSettings { name: "another name".into(), ..settings("c", "a", &[]) };
+    commit(&store, &[change_app(renamed)]).await;
+    assert_eq!(load(&store).await.apps["c"].table_grants.len(), 1, "another name changes nothing");
+    commit(&store, &[change_app(settings("c", "default", &[]))]).await;
+    assert!(load(&store).await.apps["c"].table_grants.is_empty());
+    commit(&store, &[change_app(settings("c", "a", &[]))]).await;
+    assert!(load(&store).await.apps["c"].table_grants.is_empty(), "and coming back brings none back");
+    // What is granted after the change, in the same commit too, is granted by the new account.
+    commit(&store, &[change_app(settings("c", "default", &[])), grant]).await;
+    assert_eq!(load(&store).await.apps["c"].table_grants.len(), 1);
 }
