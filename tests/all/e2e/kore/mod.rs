@@ -4,6 +4,7 @@ mod access;
 mod apps;
 mod catalogue;
 mod gates;
+mod purposes;
 mod tables;
 mod tokens;
 mod world;

@@ -5,10 +5,10 @@ use std::sync::OnceLock;
 use aws_lc_rs::encoding::{AsDer as _, PublicKeyX509Der};
 use aws_lc_rs::rand::SystemRandom;
 use aws_lc_rs::rsa::{KeyPair, KeySize};
-use aws_lc_rs::signature::{KeyPair as _, RSA_PKCS1_SHA256};
+use aws_lc_rs::signature::{KeyPair as _, RSA_PKCS1_SHA256, RSA_PKCS1_SHA512};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::world::{BOT, FIXTURE_SECRET, changelogs, ci, fixture, strict, with_payload, world};
 use super::{assert_credentials, assert_no_token, body};
@@ -33,12 +33,12 @@ impl Rsa {
         Self { pair, public, jwk: format!("{{ kty = \"RSA\", n = {n:?}, e = {e:?} }}") }
     }
 
-    /// A good token for an app.
-    pub fn sign(&self, client_id: &str) -> String {
-        let claims = Token::of(client_id).claims;
-        let input = format!("{}.{}", part(r#"{"alg":"RS256"}"#), part(claims.to_string()));
+    /// RS256 or RS512.
+    pub fn sign(&self, algorithm: &str, claims: &Value) -> String {
+        let padding = if algorithm == "RS512" { &RSA_PKCS1_SHA512 } else { &RSA_PKCS1_SHA256 };
+        let input = format!("{}.{}", part(json!({ "alg": algorithm }).to_string()), part(claims.to_string()));
         let mut signature = vec![0; self.pair.public_modulus_len()];
-        self.pair.sign(&RSA_PKCS1_SHA256, &SystemRandom::new(), input.as_bytes(), &mut signature).unwrap();
+        self.pair.sign(padding, &SystemRandom::new(), input.as_bytes(), &mut signature).unwrap();
         format!("{input}.{}", part(signature))
     }
 }
@@ -172,6 +172,21 @@ fn f139_app_id_holds_the_client_id_and_explain_tells_what_else_was_given() {
     let text = refused(&Token::of(&name).sign(&secret), "app.unknown", "f139");
     assert!(text.contains("\"appId\" holds the app's name"), "{text}");
     assert!(text.contains(&ci().client_id), "{text}");
+}
+
+#[test]
+fn f139_a_secret_in_app_id_is_recognized_and_goes_into_no_log() {
+    let reply = call(&Token::of(FIXTURE_SECRET).sign(FIXTURE_SECRET), "f139");
+    assert_credentials(&reply);
+    let line = world().gateway.logged(reply.request_id());
+    assert_eq!(
+        (&line["reason"], &line["found"]),
+        (&"app.unknown".into(), &"44 characters that may be a secret".into())
+    );
+    assert!(!line.to_string().contains(FIXTURE_SECRET));
+    let text = world().explain(&Token::of(FIXTURE_SECRET).sign(FIXTURE_SECRET));
+    assert!(text.contains("\"appId\" holds the secret that the token is signed with"), "{text}");
+    assert!(!text.contains(FIXTURE_SECRET), "{text}");
 }
 
 #[test]
