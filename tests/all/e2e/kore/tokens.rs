@@ -89,6 +89,22 @@ fn f010_tokens_of_an_independent_library_are_accepted() {
 }
 
 #[test]
+fn f013_a_wrong_algorithm_is_named_to_the_operator_alone() {
+    let token = Token::of(&ci().client_id);
+    let unsigned = format!("{}.{}.c2ln", part(r#"{"alg":"none"}"#), part(token.claims.to_string()));
+    let hs512 = token.clone().sign512(&ci().secret());
+    for (wrong, found) in [(hs512, "HS512"), (rsa().sign("RS256", &token.claims), "RS256"), (unsigned, "none")] {
+        let text = refused(&wrong, "token.algorithm_not_allowed", "f013");
+        assert!(text.contains(&format!("Expected: HS256. Found: {found}.")), "{text}");
+        let reply = call(&wrong, "f013");
+        let line = world().gateway.logged(reply.request_id());
+        assert_eq!((&line["expected"], &line["found"]), (&"HS256".into(), &found.into()));
+        let told = String::from_utf8(reply.body).unwrap();
+        assert!(!told.contains("HS256") && !told.contains(found) && !told.contains("lgorithm"), "{told}");
+    }
+}
+
+#[test]
 fn f027_a_typo_in_a_token_is_a_401_and_never_a_500() {
     let world = world();
     let token = ci().token();
