@@ -137,7 +137,7 @@ pub(super) struct Explain {
     #[arg(long, value_name = "NAME")]
     header: Option<HeaderName>,
     /// When: RFC 3339, or seconds since 1970; now if absent
-    #[arg(long, value_name = "TIME", value_parser = moment)]
+    #[arg(long, value_name = "TIME")]
     at: Option<Timestamp>,
     /// Print JSON
     #[arg(long)]
@@ -209,14 +209,4 @@ pub(super) fn render(story: &Explanation) -> String {
         }
     }
     text
-}
-
-fn moment(text: &str) -> Result<Timestamp, String> {
-    if let Ok(seconds) = text.parse() {
-        return Ok(Timestamp::from_secs(seconds));
-    }
-    let time = humantime::parse_rfc3339_weak(text)
-        .map_err(|_| format!("{text:?} is no time: write 2026-11-22T12:00:00Z or seconds since 1970"))?;
-    let since = time.duration_since(std::time::UNIX_EPOCH).map_err(|_| "before 1970".to_owned())?;
-    Ok(Timestamp::default().after(since))
 }

@@ -9,6 +9,7 @@ use serde::Deserialize;
 use super::time::Span;
 use crate::model::{Algorithm, AlgorithmSet, AuthenticatorName, ClaimNames};
 use crate::policy::{Authenticator, AuthenticatorKind, ErrorFormat, JwtAuthenticator};
+use crate::registry::TakenTokens;
 use crate::verify::{Leeway, SingleUsePolicy, TokenRules, TokenSettings};
 
 /// What clocks that NTP keeps differ by, amply.
@@ -110,6 +111,13 @@ impl AuthenticatorSection {
     /// The algorithms that an app may have which is granted scopes; none named means any.
     pub fn grantable(&self) -> Option<AlgorithmSet> {
         self.grantable_algorithms.as_deref().map(AlgorithmSet::of)
+    }
+
+    /// What an app's tokens have to be like to be taken; none where no token is.
+    pub fn taken(&self) -> Option<TakenTokens> {
+        let algorithms = self.algorithms.as_deref().map(AlgorithmSet::of).unwrap_or_default();
+        let without_exp = self.require_exp == Some(false) && self.max_lifetime.is_none();
+        (self.kind == Some(Kind::Jwt)).then_some(TakenTokens { algorithms, without_exp })
     }
 
     /// How long after `exp` a token may still be taken here; zero where the section says nothing good about it.

@@ -5,7 +5,7 @@ use base64::engine::general_purpose::STANDARD;
 use toml_edit::{Array, ArrayOfTables, DocumentMut, Item, Table, Value, value};
 
 use crate::jose::KeyMaterial;
-use crate::registry::{AppRecord, GrantTarget, KeyRecord, Permission, Registry};
+use crate::registry::{AppRecord, GrantTarget, KeyRecord, KeyState, Permission, Registry};
 
 /// What becomes of shared secrets.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -93,6 +93,12 @@ fn key(app: &AppRecord, key: &KeyRecord, secrets: Secrets) -> Table {
                 entry.insert("algorithm", value(algorithm.as_str()));
             }
         }
+    }
+    if key.state != KeyState::Active {
+        entry.insert("state", value(key.state.as_str()));
+    }
+    if let KeyState::Retiring(until) = key.state {
+        entry.insert("retire_at", value(until.to_string()));
     }
     entry
 }

@@ -8,12 +8,13 @@ use serde::Deserialize;
 use super::source::Source;
 use super::time::Span;
 use super::{ConfigError, Diagnostic};
+use crate::clock::NoTimestamp;
 use crate::jose::{KeyError, KeyMaterial};
 use crate::model::{AccountId, Algorithm, AuthenticatorName, BotId, ClientId, KeyId, Level, ScopeId};
 use crate::policy::configured_host;
 use crate::registry::{
-    Account, AppSettings, Bot, DEFAULT_ACCOUNT, Desired, DesiredApp, DesiredGrant, DesiredKey, GrantTarget, Permission,
-    PlanError, Resource, ResourceKind,
+    Account, AppSettings, Bot, DEFAULT_ACCOUNT, Desired, DesiredApp, DesiredGrant, DesiredKey, GrantTarget, KeyState,
+    Permission, PlanError, Resource, ResourceKind,
 };
 use crate::secret::Secret;
 
@@ -90,6 +91,17 @@ struct KeyEntry {
     jwk: Option<serde_json::Value>,
     /// Of a public key: the only one that it may be used with.
     algorithm: Option<Algorithm>,
+    state: Option<StateKey>,
+    /// RFC 3339.
+    retire_at: Option<String>,
+}
+
+#[derive(Clone, Copy, Deserialize)]
+#[serde(rename_all = "lowercase")]
+enum StateKey {
+    Active,
+    Retiring,
+    Retired,
 }
 
 impl std::fmt::Debug for KeyEntry {
@@ -227,7 +239,26 @@ impl Reader<'_> {
             self.fault(&["key", &index.to_string(), key], format!("key of app {}: {why}", entry.app));
             None
         });
-        DesiredKey { app: entry.app, kid: entry.kid, material }
+        let state = self.key_state(index, &entry);
+        DesiredKey { app: entry.app, kid: entry.kid, material, state }
+    }
+
+    fn key_state(&mut self, index: usize, entry: &KeyEntry) -> Option<KeyState> {
+        let read = |text: &String| text.parse().map(KeyState::Retiring).map_err(|e: NoTimestamp| e.to_string());
+        let state = match (entry.state, &entry.retire_at) {
+            (None, None) => return None,
+            (Some(StateKey::Active), None) => Ok(KeyState::Active),
+            (Some(StateKey::Retired), None) => Ok(KeyState::Retired),
+            (Some(StateKey::Retiring), Some(at)) => read(at),
+            (Some(StateKey::Retiring), None) => Err("a key that is retiring needs retire_at, for example \
+                                                     retire_at = \"2026-11-22T12:00:00Z\""
+                .to_owned()),
+            (_, Some(_)) => Err("retire_at goes with state = \"retiring\"".to_owned()),
+        };
+        let place = if entry.retire_at.is_some() { "retire_at" } else { "state" };
+        state
+            .map_err(|why| self.fault(&["key", &index.to_string(), place], format!("key of app {}: {why}", entry.app)))
+            .ok()
     }
 
     fn material(&self, entry: &KeyEntry) -> Result<Option<KeyMaterial>, (&'static str, String)> {

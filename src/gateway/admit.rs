@@ -2,13 +2,13 @@
 
 use std::sync::Arc;
 
-use super::{Authorized, Caller, Gate, Refused, Step};
+use super::{Ask, Authorized, Caller, Gate, Refused, WaitingStep};
 use crate::model::Reason;
-use crate::replay::{FirstUse, ReplayMemory};
+use crate::replay::{Answer, FirstUse, ReplayMemory};
 
 #[derive(Clone)]
 pub struct Admit {
-    replay: Arc<ReplayMemory>,
+    replay: Arc<dyn ReplayMemory>,
 }
 
 impl Admit {
@@ -26,18 +26,28 @@ impl<B> Admitted<B> {
     }
 }
 
-impl<B> Step<Authorized<B>> for Admit {
+impl<B> WaitingStep<Authorized<B>> for Admit {
     type Out = Admitted<B>;
+    /// None for a token that may be used again.
+    type Answer = Option<FirstUse>;
 
-    fn take(&self, authorized: Authorized<B>) -> Result<Admitted<B>, Refused> {
-        let matched = authorized.authenticated().matched();
-        let Caller::App(verified) = authorized.authenticated().caller() else { return Ok(Admitted(authorized)) };
-        let Some(single) = verified.single_use() else { return Ok(Admitted(authorized)) };
-        let reason = match self.replay.first_use(verified.app().number, &single.jti, single.until, matched.call().now) {
-            FirstUse::Recorded => return Ok(Admitted(authorized)),
-            FirstUse::Replayed => Reason::TokenReplayed,
-            FirstUse::Full => Reason::ReplayFull,
+    fn ask(&self, authorized: &Authorized<B>) -> Ask<Option<FirstUse>> {
+        let Caller::App(verified) = authorized.authenticated().caller() else { return Ask::Now(None) };
+        let Some(single) = verified.single_use() else { return Ask::Now(None) };
+        let now = authorized.authenticated().matched().call().now;
+        match self.replay.first_use(verified.app().number, &single.jti, single.until, now) {
+            Answer::Now(answer) => Ask::Now(Some(answer)),
+            Answer::Later(answer) => Ask::Later(Box::pin(async { Some(answer.await) })),
+        }
+    }
+
+    fn take(&self, authorized: Authorized<B>, answer: Option<FirstUse>) -> Result<Admitted<B>, Refused> {
+        let reason = match answer {
+            None | Some(FirstUse::Recorded) => return Ok(Admitted(authorized)),
+            Some(FirstUse::Replayed) => Reason::TokenReplayed,
+            Some(FirstUse::Full) => Reason::ReplayFull,
+            Some(FirstUse::Unavailable) => Reason::ReplayUnavailable,
         };
-        Err(matched.place().refused(reason))
+        Err(authorized.authenticated().matched().place().refused(reason))
     }
 }

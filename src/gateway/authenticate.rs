@@ -5,6 +5,7 @@ use std::sync::atomic::Ordering;
 
 use super::{Gate, Matched, Refused, Step};
 use crate::policy::{AuthenticatorKind, credential};
+use crate::registry::UsageBook;
 use crate::verify::{Verified, Verifier};
 
 /// Who was found to call.
@@ -19,11 +20,12 @@ pub enum Caller {
 #[derive(Clone)]
 pub struct Authenticate {
     verifier: Arc<Verifier>,
+    usage: Arc<UsageBook>,
 }
 
 impl Authenticate {
     pub fn new(gate: &Gate) -> Self {
-        Self { verifier: Arc::clone(&gate.verifier) }
+        Self { verifier: Arc::clone(&gate.verifier), usage: Arc::clone(&gate.usage) }
     }
 }
 
@@ -65,6 +67,9 @@ impl<B> Step<Matched<B>> for Authenticate {
             Ok(verified) => {
                 _ = call.ledger.app.set(Arc::clone(verified.app()));
                 call.ledger.is_verified.store(true, Ordering::Relaxed);
+                if let Some(used) = verified.app().key_use(verified.key(), call.now) {
+                    self.usage.note(used);
+                }
                 Ok(Authenticated { matched, caller: Caller::App(verified) })
             }
             Err(unverified) => {

@@ -13,13 +13,14 @@
 //! ```
 //!
 //! Each layer's inner service takes the next request type, and each type is made by its own step alone, so a stack with
-//! a step left out or swapped does not compile. This one does:
+//! a step left out or swapped does not compile. A step that may wait (`admit`) comes in a layer of its own kind, and
+//! clones the rest of the stack for a request that waits. This stack compiles:
 //!
 //! ```
 //! # use scopegate::gateway::*;
 //! # fn stack<B, L>(gate: Gate, leaf: L) -> impl tower::Service<http::Request<B>>
 //! # where B: http_body::Body<Data = bytes::Bytes>, B::Error: std::fmt::Display,
-//! #       L: tower::Service<Outbound<B>, Response = http::Response<http_body_util::Empty<bytes::Bytes>>, Error = Refused>,
+//! #       L: tower::Service<Outbound<B>, Response = http::Response<http_body_util::Empty<bytes::Bytes>>, Error = Refused> + Clone,
 //! # {
 //! tower::ServiceBuilder::new()
 //!     .layer(RecordLayer::new(&gate))
@@ -27,8 +28,8 @@
 //!     .layer(LimitsLayer::new(&gate))
 //!     .layer(StepLayer::new(Match::new(&gate)))
 //!     .layer(StepLayer::new(Authenticate::new(&gate)))
-//!     .layer(StepLayer::new(Authorize))
-//!     .layer(StepLayer::new(Admit::new(&gate)))
+//!     .layer(StepLayer::new(Authorize::new(&gate)))
+//!     .layer(WaitLayer::new(Admit::new(&gate)))
 //!     .layer(StepLayer::new(Clean))
 //!     .service(leaf)
 //! # }
@@ -40,7 +41,7 @@
 //! # use scopegate::gateway::*;
 //! # fn stack<B, L>(gate: Gate, leaf: L) -> impl tower::Service<http::Request<B>>
 //! # where B: http_body::Body<Data = bytes::Bytes>, B::Error: std::fmt::Display,
-//! #       L: tower::Service<Outbound<B>, Response = http::Response<http_body_util::Empty<bytes::Bytes>>, Error = Refused>,
+//! #       L: tower::Service<Outbound<B>, Response = http::Response<http_body_util::Empty<bytes::Bytes>>, Error = Refused> + Clone,
 //! # {
 //! tower::ServiceBuilder::new()
 //!     .layer(RecordLayer::new(&gate))
@@ -48,7 +49,7 @@
 //!     .layer(LimitsLayer::new(&gate))
 //!     .layer(StepLayer::new(Match::new(&gate)))
 //!     .layer(StepLayer::new(Authenticate::new(&gate)))
-//!     .layer(StepLayer::new(Admit::new(&gate)))
+//!     .layer(WaitLayer::new(Admit::new(&gate)))
 //!     .layer(StepLayer::new(Clean))
 //!     .service(leaf)
 //! # }
@@ -60,7 +61,7 @@
 //! # use scopegate::gateway::*;
 //! # fn stack<B, L>(gate: Gate, leaf: L) -> impl tower::Service<http::Request<B>>
 //! # where B: http_body::Body<Data = bytes::Bytes>, B::Error: std::fmt::Display,
-//! #       L: tower::Service<Outbound<B>, Response = http::Response<http_body_util::Empty<bytes::Bytes>>, Error = Refused>,
+//! #       L: tower::Service<Outbound<B>, Response = http::Response<http_body_util::Empty<bytes::Bytes>>, Error = Refused> + Clone,
 //! # {
 //! tower::ServiceBuilder::new()
 //!     .layer(RecordLayer::new(&gate))
@@ -68,8 +69,8 @@
 //!     .layer(LimitsLayer::new(&gate))
 //!     .layer(StepLayer::new(Match::new(&gate)))
 //!     .layer(StepLayer::new(Authenticate::new(&gate)))
-//!     .layer(StepLayer::new(Admit::new(&gate)))
-//!     .layer(StepLayer::new(Authorize))
+//!     .layer(WaitLayer::new(Admit::new(&gate)))
+//!     .layer(StepLayer::new(Authorize::new(&gate)))
 //!     .layer(StepLayer::new(Clean))
 //!     .service(leaf)
 //! # }
@@ -93,6 +94,7 @@ mod outbound;
 mod record;
 mod refuse;
 mod step;
+mod wait;
 
 pub use admit::{Admit, Admitted};
 pub use authenticate::{Authenticate, Authenticated, Caller};
@@ -107,15 +109,17 @@ pub use outbound::{Clean, Outbound};
 pub use record::{RecordLayer, Recorded};
 pub use refuse::{Answered, RefuseLayer, Refused};
 pub use step::{Step, StepLayer};
+pub use wait::{Ask, Later, WaitLayer, WaitingStep};
 
 use limits::Limited;
 use record::Record;
 use refuse::Refuse;
 use step::Stepped;
+use wait::Waited;
 
 /// The whole stack over its leaf.
 pub type Stack<L> = Record<
-    Refuse<Limited<Stepped<Match, Stepped<Authenticate, Stepped<Authorize, Stepped<Admit, Stepped<Clean, L>>>>>>>,
+    Refuse<Limited<Stepped<Match, Stepped<Authenticate, Stepped<Authorize, Waited<Admit, Stepped<Clean, L>>>>>>>,
 >;
 
 /// Builds the stack over a leaf that answers outbound requests.
@@ -131,8 +135,8 @@ fn recorded_stack<L>(record: RecordLayer, gate: &Gate, leaf: L) -> Stack<L> {
         .layer(LimitsLayer::new(gate))
         .layer(StepLayer::new(Match::new(gate)))
         .layer(StepLayer::new(Authenticate::new(gate)))
-        .layer(StepLayer::new(Authorize))
-        .layer(StepLayer::new(Admit::new(gate)))
+        .layer(StepLayer::new(Authorize::new(gate)))
+        .layer(WaitLayer::new(Admit::new(gate)))
         .layer(StepLayer::new(Clean))
         .service(leaf)
 }

@@ -43,6 +43,7 @@ macro_rules! conformance_tests {
             the_default_account_is_not_deleted
             a_bot_that_apps_name_is_not_deleted
             a_host_belongs_to_one_account_and_may_move_within_a_commit
+            what_was_made_from_an_older_version_is_not_committed
             a_draft_leaves_what_is_published_in_force
             an_app_that_changes_its_account_loses_its_permissions_on_tables
             numbers_are_not_used_again

@@ -7,17 +7,21 @@ mod catalogue;
 mod change;
 #[cfg(test)]
 pub(crate) mod conformance;
+mod edit;
 mod plan;
 mod record;
 mod repository;
 mod sharded;
 mod snapshot;
+mod usage;
 
 pub use app::{App, KeyChoice, RegisteredKey, ScopeSet};
 pub use catalogue::{ScopeCatalogue, ScopeDefinition};
 pub use change::Change;
+pub use edit::{EditError, Editor, NewKey, safe_to_retire};
 pub use plan::{
     DEFAULT_ACCOUNT, Desired, DesiredApp, DesiredGrant, DesiredKey, GrantRules, Plan, PlanError, PlanOptions,
+    TakenTokens,
 };
 pub use record::{
     Account, AppRecord, AppSettings, Bot, Grant, GrantTarget, KeyNumber, KeyRecord, KeyState, Permission, Permissions,
@@ -25,3 +29,4 @@ pub use record::{
 };
 pub use repository::{Actor, Delta, Repository, StoreError, Version};
 pub use snapshot::Snapshot;
+pub use usage::{NOTED_EVERY, ScopeUse, UsageBook, Use};

@@ -1,14 +1,18 @@
 //! What has to change for the registry to be as a file wants it: pure, so that a dry run and the real one are the same.
 
+mod apps;
+mod keys;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
+use self::keys::KeyMatches;
 use super::{
-    Account, AppRecord, AppSettings, Bot, Change, Grant, GrantTarget, KeyRecord, Permissions, Registry, Resource,
+    Account, AppRecord, AppSettings, Bot, Change, GrantTarget, KeyState, Permissions, Registry, Resource,
     ScopeCatalogue, TableGrant,
 };
 use crate::jose::KeyMaterial;
-use crate::model::{AlgorithmSet, AuthenticatorName, BotId, ClientId, KeyId, Level, ScopeId};
+use crate::model::{AccountId, AlgorithmSet, AuthenticatorName, BotId, ClientId, KeyId, Level, ScopeId};
 
 /// The account that always exists.
 pub const DEFAULT_ACCOUNT: &str = "default";
@@ -27,12 +31,13 @@ pub struct Desired {
 #[derive(Clone, Debug)]
 pub struct DesiredApp(pub AppSettings);
 
-/// A key; without material it keeps the one that is stored.
+/// A key; without material or state it keeps what is stored. A key that gets new material is active unless it says otherwise.
 #[derive(Clone, Debug)]
 pub struct DesiredKey {
     pub app: ClientId,
     pub kid: Option<KeyId>,
     pub material: Option<KeyMaterial>,
+    pub state: Option<KeyState>,
 }
 
 #[derive(Clone, Debug)]
@@ -42,12 +47,23 @@ pub struct DesiredGrant {
     pub scopes: BTreeSet<ScopeId>,
 }
 
-/// What a grant has to obey: the declared scopes, and which algorithms an app may have that is granted any.
+/// What apps and their grants have to obey: the declared scopes, what each authenticator takes, and which algorithms an
+/// app may have that is granted any scope.
 #[derive(Clone, Debug, Default)]
 pub struct GrantRules {
     pub catalogue: ScopeCatalogue,
     /// By authenticator; one that is not listed allows all.
     pub grantable: BTreeMap<AuthenticatorName, AlgorithmSet>,
+    /// The authenticators that take tokens. Where there are none, apps may name any and sign with anything.
+    pub authenticators: BTreeMap<AuthenticatorName, TakenTokens>,
+}
+
+/// The tokens that an authenticator takes, as far as it depends on the app.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct TakenTokens {
+    pub algorithms: AlgorithmSet,
+    /// Whether it takes tokens that have no `exp`, if the app does.
+    pub without_exp: bool,
 }
 
 #[derive(Clone, Copy, Debug, Default)]
@@ -87,12 +103,15 @@ impl Plan {
         rules: &GrantRules,
         options: PlanOptions,
     ) -> Result<Self, Vec<PlanError>> {
-        let index = Index::of(desired);
-        let mut planner = Planner { stored, desired, index, rules, options, changes: Vec::new(), errors: Vec::new() };
+        let index = Index::of(stored, desired, options);
+        let keys = KeyMatches::of(stored, desired);
+        let (changes, errors) = (Vec::new(), Vec::new());
+        let mut planner = Planner { stored, desired, index, keys, rules, options, changes, errors };
         planner.accounts();
         planner.bots();
         planner.apps();
         planner.keys();
+        planner.rotations();
         planner.grants();
         planner.table_grants();
         if options.prune {
@@ -106,6 +125,7 @@ struct Planner<'a> {
     stored: &'a Registry,
     desired: &'a Desired,
     index: Index<'a>,
+    keys: KeyMatches<'a>,
     rules: &'a GrantRules,
     options: PlanOptions,
     changes: Vec<Change>,
@@ -117,22 +137,20 @@ struct Index<'a> {
     accounts: BTreeSet<&'a str>,
     bots: BTreeMap<&'a BotId, &'a str>,
     apps: BTreeMap<&'a ClientId, &'a AppSettings>,
-    keys: BTreeMap<&'a ClientId, Vec<&'a DesiredKey>>,
+    /// Whose each name is, by account: where two have one, that app's which had it first.
+    names: BTreeMap<(&'a AccountId, &'a str), &'a ClientId>,
     grants: BTreeSet<(&'a ClientId, &'a GrantTarget)>,
     table_grants: BTreeSet<(&'a ClientId, &'a Resource)>,
 }
 
 impl<'a> Index<'a> {
-    fn of(desired: &'a Desired) -> Self {
-        let mut keys: BTreeMap<_, Vec<_>> = BTreeMap::new();
-        for key in &desired.keys {
-            keys.entry(&key.app).or_default().push(key);
-        }
+    fn of(stored: &'a Registry, desired: &'a Desired, options: PlanOptions) -> Self {
+        let apps: BTreeMap<_, _> = desired.apps.iter().map(|DesiredApp(a)| (&a.client_id, a)).collect();
         Self {
             accounts: desired.accounts.iter().map(|a| a.id.as_str()).collect(),
             bots: desired.bots.iter().map(|b| (&b.id, b.account.as_str())).collect(),
-            apps: desired.apps.iter().map(|DesiredApp(a)| (&a.client_id, a)).collect(),
-            keys,
+            names: apps::names(stored, desired, &apps, options),
+            apps,
             grants: desired.grants.iter().map(|g| (&g.app, &g.target)).collect(),
             table_grants: desired.table_grants.iter().map(|(app, resource, _)| (app, resource)).collect(),
         }
@@ -176,12 +194,15 @@ impl<'a> Planner<'a> {
                 self.error("app", i, format!("app {} stands twice", app.client_id));
                 continue;
             }
-            if let Err(message) = self.check_app(app).and_then(|()| self.check_kept_grants(app)) {
+            if let Err(message) = self.check_app(app) {
                 self.error("app", i, message);
                 continue;
             }
             let stored = self.stored.apps.get(&app.client_id);
             if stored.map(|s| &s.settings) != Some(app) {
+                if let Err(message) = self.check_kept_grants(stored, app) {
+                    self.error("app", i, message);
+                }
                 self.drop_table_grants(app);
                 self.changes.push(Change::PutApp { settings: app.clone(), is_new: stored.is_none() });
             }
@@ -205,15 +226,14 @@ impl<'a> Planner<'a> {
     }
 
     fn check_app(&self, app: &AppSettings) -> Result<(), String> {
-        if app.name.trim().is_empty() {
-            return Err("an app needs a name".into());
-        }
+        self.check_name_of(app)?;
         if !self.has_account(app.account.as_str()) {
             return Err(format!("account {} does not exist", app.account));
         }
         if app.algorithms.is_empty() {
             return Err("an app needs at least one algorithm, for example algorithms = [\"HS256\"]".into());
         }
+        self.rules.check_authenticators(app)?;
         if app.enforce_jwe {
             return Err(
                 "enforce_jwe = true: this version takes no encrypted tokens, so the app could never call".into()
@@ -236,54 +256,6 @@ impl<'a> Planner<'a> {
             }
         }
         Ok(())
-    }
-
-    fn keys(&mut self) {
-        let desired = self.desired;
-        let mut seen = BTreeSet::new();
-        for (i, key) in desired.keys.iter().enumerate() {
-            let Some(app) = self.settings_of(&key.app) else {
-                self.error("key", i, format!("app {} does not exist", key.app));
-                continue;
-            };
-            if key.kid.is_some() && !seen.insert((&key.app, &key.kid)) {
-                self.error("key", i, "two keys of one app have the same kid");
-                continue;
-            }
-            let usable = |m: &KeyMaterial| app.algorithms.iter().any(|a| m.can(*a));
-            if let Some(material) = key.material.as_ref().filter(|m| !usable(m)) {
-                let algorithms: AlgorithmSet = app.algorithms.iter().copied().collect();
-                let message =
-                    format!("a {:?} key can't be used with the app's algorithms {algorithms}", material.family());
-                self.error("key", i, message);
-                continue;
-            }
-            match self.key_change(key) {
-                Ok(change) => self.changes.extend(change),
-                Err(message) => self.error("key", i, message),
-            }
-        }
-    }
-
-    fn key_change(&self, key: &DesiredKey) -> Result<Option<Change>, String> {
-        let stored = self.stored.apps.get(&key.app).map_or(&[][..], |a| &a.keys);
-        let same = stored.iter().find(|k| is_same_key(k, key));
-        Ok(match (same, &key.material) {
-            (None, None) => {
-                return Err("no such key is stored: give secret, secret_file, secret_env, public_key or jwk".into());
-            }
-            (Some(_), None) => None,
-            (None, Some(material)) => {
-                Some(Change::AddKey { app: key.app.clone(), kid: key.kid.clone(), material: material.clone() })
-            }
-            (Some(stored), Some(material)) if stored.material == *material => None,
-            (Some(stored), Some(material)) => Some(Change::ReplaceKey {
-                app: key.app.clone(),
-                key: stored.number,
-                kid: key.kid.clone(),
-                material: material.clone(),
-            }),
-        })
     }
 
     fn grants(&mut self) {
@@ -337,21 +309,6 @@ impl<'a> Planner<'a> {
         if grant.scopes.is_empty() { Ok(()) } else { self.check_grantable(app) }
     }
 
-    /// Other settings may not make an app one that could not be granted what it holds and the file says nothing about.
-    fn check_kept_grants(&self, app: &AppSettings) -> Result<(), String> {
-        let changed = self.stored.apps.get(&app.client_id).filter(|stored| stored.settings != *app);
-        let Some(stored) = changed.filter(|_| !self.options.prune) else { return Ok(()) };
-        let is_kept = |grant: &&Grant| {
-            let is_empty = grant.draft.is_empty() && grant.published.is_empty();
-            let counts = match &grant.target {
-                GrantTarget::Bot(bot) => app.bots.contains(bot),
-                GrantTarget::Account(account) => *account == app.account,
-            };
-            counts && !is_empty && !self.index.grants.contains(&(&app.client_id, &grant.target))
-        };
-        if stored.grants.iter().any(|grant| is_kept(&grant)) { self.check_grantable(app) } else { Ok(()) }
-    }
-
     fn check_grantable(&self, app: &AppSettings) -> Result<(), String> {
         for (authenticator, allowed) in &self.rules.grantable {
             let used = app.authenticators.is_empty() || app.authenticators.contains(authenticator);
@@ -403,8 +360,7 @@ impl<'a> Planner<'a> {
 
     fn prune_app(&mut self, record: &AppRecord) {
         let app = &record.settings.client_id;
-        let wanted = self.index.keys.get(app).map_or(&[][..], |keys| keys);
-        for key in record.keys.iter().filter(|key| !wanted.iter().any(|k| is_same_key(key, k))) {
+        for key in record.keys.iter().filter(|key| !self.keys.keeps(app, key)) {
             self.changes.push(Change::DeleteKey { app: app.clone(), key: key.number, kid: key.kid.clone() });
         }
         for grant in record.grants.iter().filter(|g| !self.index.grants.contains(&(app, &g.target))) {
@@ -427,14 +383,5 @@ impl<'a> Planner<'a> {
 
     fn settings_of(&self, app: &ClientId) -> Option<&'a AppSettings> {
         self.index.apps.get(app).copied().or_else(|| self.stored.apps.get(app).map(|a| &a.settings))
-    }
-}
-
-/// Keys are the same by their kid, else by what they are; an unnamed key without material means the only unnamed one.
-fn is_same_key(stored: &KeyRecord, wanted: &DesiredKey) -> bool {
-    match (&wanted.kid, &wanted.material) {
-        (Some(kid), _) => stored.kid.as_ref() == Some(kid),
-        (None, Some(material)) => stored.kid.is_none() && stored.material == *material,
-        (None, None) => stored.kid.is_none(),
     }
 }

@@ -5,7 +5,7 @@ use crate::jose::KeyMaterial;
 use crate::model::ClientId;
 use crate::registry::conformance::{Fixture as _, actor, add_key, everything, put_app, secret, settings};
 use crate::registry::{Repository as _, StoreError};
-use crate::store::{KeyFileError, OpenError, Store};
+use crate::store::{AuditFilter, KeyFileError, OpenError, Store};
 
 const SECRET: &str = "0123-a-secret-that-nobody-should-find-in-a-file";
 
@@ -48,7 +48,7 @@ async fn no_secret_is_in_any_file_of_the_store_nor_in_the_audit() {
         }
     }
     assert!(files.iter().any(|f| bytes(f.to_str().unwrap()).windows(9).any(|w| w == b"the app c")));
-    assert!(!format!("{:?}", store.audit(100).await.unwrap()).contains(&SECRET[..8]));
+    assert!(!format!("{:?}", store.audit(&AuditFilter::latest(100)).await.unwrap()).contains(&SECRET[..8]));
 }
 
 #[tokio::test]

@@ -7,3 +7,4 @@ mod interop;
 mod kore;
 mod operation;
 mod protocol;
+mod registry;

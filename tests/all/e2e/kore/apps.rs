@@ -71,7 +71,7 @@ fn f012_scopes_go_to_apps_that_sign_with_hs256_alone() {
 
     let token = Token::of(&ci().client_id);
     let hs512 = token.clone().sign512(&ci().secret());
-    for token in [hs512, other_rsa().sign("RS256", &token.claims), other_rsa().sign("RS512", &token.claims)] {
+    for token in [hs512, other_rsa().sign_as("RS256", &token.claims), other_rsa().sign_as("RS512", &token.claims)] {
         let reply = world.call(&Call::get(changelogs(BOT)).auth(token).mark("f012"));
         assert_credentials(&reply);
         let line: Value = world.gateway.logged(reply.request_id());
@@ -100,10 +100,10 @@ fn f083_an_app_with_a_public_key_is_known_by_its_signature() {
         let other_algorithm = if algorithm == "RS256" { "RS512" } else { "RS256" };
         let token = Token::of(&app.client_id);
         let upload = |token: String| gateway.call(&Call::post(UPLOAD, "file").auth(token));
-        assert_eq!(upload(rsa.sign(algorithm, &token.claims)).status, 200);
+        assert_eq!(upload(rsa.sign_as(algorithm, &token.claims)).status, 200);
         for (wrong, reason) in [
-            (other_rsa().sign(algorithm, &token.claims), "token.signature_invalid"),
-            (rsa.sign(other_algorithm, &token.claims), "token.algorithm_not_allowed"),
+            (other_rsa().sign_as(algorithm, &token.claims), "token.signature_invalid"),
+            (rsa.sign_as(other_algorithm, &token.claims), "token.algorithm_not_allowed"),
             // The public key is no secret.
             (token.sign(&rsa.public), "token.algorithm_not_allowed"),
         ] {

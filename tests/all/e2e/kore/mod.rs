@@ -5,9 +5,12 @@ mod apps;
 mod catalogue;
 mod gates;
 mod purposes;
+mod single_use;
 mod tables;
 mod tokens;
 mod world;
+
+pub use self::tokens::rsa;
 
 use serde_json::{Value, json};
 

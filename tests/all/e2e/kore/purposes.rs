@@ -114,7 +114,7 @@ fn sign(app: &App, claims: &Value) -> String {
     match app.algorithms[0].as_str() {
         "HS256" => Token::with(claims.clone()).sign(app.secret()),
         "HS512" => Token::with(claims.clone()).sign512(&app.secret()),
-        algorithm => rsa().sign(algorithm, claims),
+        algorithm => rsa().sign_as(algorithm, claims),
     }
 }
 

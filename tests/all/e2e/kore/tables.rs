@@ -215,6 +215,9 @@ fn f093_three_apps_for_data_tables_are_three_in_the_list() {
         registry = registry.lines(&grant(app, "table", "orders", &["read"]));
     }
     let told = setup.apply(&registry);
+    let list = setup.json(&["app", "list", "--json"]);
+    let ids: Vec<_> = list.as_array().unwrap().iter().map(|app| app["client_id"].as_str().unwrap()).collect();
+    assert_eq!(ids, ["one", "three", "two"], "{list}");
     let listed = setup.succeed(&["export"]);
     assert_eq!((listed.matches("[[app]]").count(), listed.matches("[[table_grant]]").count()), (3, 3), "{listed}");
     for App { client_id, .. } in &apps {

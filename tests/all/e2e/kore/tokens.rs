@@ -33,8 +33,13 @@ impl Rsa {
         Self { pair, public, jwk: format!("{{ kty = \"RSA\", n = {n:?}, e = {e:?} }}") }
     }
 
+    /// A good token for an app, signed with RS256.
+    pub fn sign(&self, client_id: &str) -> String {
+        self.sign_as("RS256", &Token::of(client_id).claims)
+    }
+
     /// RS256 or RS512.
-    pub fn sign(&self, algorithm: &str, claims: &Value) -> String {
+    pub fn sign_as(&self, algorithm: &str, claims: &Value) -> String {
         let padding = if algorithm == "RS512" { &RSA_PKCS1_SHA512 } else { &RSA_PKCS1_SHA256 };
         let input = format!("{}.{}", part(json!({ "alg": algorithm }).to_string()), part(claims.to_string()));
         let mut signature = vec![0; self.pair.public_modulus_len()];
@@ -93,7 +98,7 @@ fn f013_a_wrong_algorithm_is_named_to_the_operator_alone() {
     let token = Token::of(&ci().client_id);
     let unsigned = format!("{}.{}.c2ln", part(r#"{"alg":"none"}"#), part(token.claims.to_string()));
     let hs512 = token.clone().sign512(&ci().secret());
-    for (wrong, found) in [(hs512, "HS512"), (rsa().sign("RS256", &token.claims), "RS256"), (unsigned, "none")] {
+    for (wrong, found) in [(hs512, "HS512"), (rsa().sign_as("RS256", &token.claims), "RS256"), (unsigned, "none")] {
         let text = refused(&wrong, "token.algorithm_not_allowed", "f013");
         assert!(text.contains(&format!("Expected: HS256. Found: {found}.")), "{text}");
         let reply = call(&wrong, "f013");
