@@ -4,6 +4,8 @@ mod apply;
 mod catalog;
 mod check;
 mod demo;
+mod encrypt;
+mod encryption;
 mod export;
 mod failure;
 mod jwt;
@@ -40,6 +42,8 @@ enum Command {
     Apply(apply::Apply),
     Export(export::Export),
     #[command(subcommand)]
+    Encryption(encryption::Encryption),
+    #[command(subcommand)]
     Jwt(jwt::Jwt),
     #[command(subcommand)]
     Catalog(catalog::Catalog),
@@ -68,6 +72,7 @@ pub fn run() -> ExitCode {
         Command::Reload(command) => block_on(command.run()),
         Command::Apply(command) => block_on(command.run()),
         Command::Export(command) => block_on(command.run()),
+        Command::Encryption(command) => block_on(command.run()),
         Command::Jwt(command) => block_on(command.run()),
         Command::Catalog(command) => command.run(),
     };

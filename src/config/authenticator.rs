@@ -35,6 +35,7 @@ pub(super) struct AuthenticatorSection {
     single_use: Option<SingleUseKey>,
     single_use_lifetime: Option<Span>,
     max_token_bytes: Option<usize>,
+    encrypted: Option<EncryptedKey>,
     method_first: Option<bool>,
     error_format: Option<ErrorFormatKey>,
 }
@@ -51,6 +52,13 @@ enum Kind {
 enum SingleUseKey {
     Enforced,
     Present,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+enum EncryptedKey {
+    Allowed,
+    Refused,
 }
 
 #[derive(Clone, Copy, Debug, Deserialize)]
@@ -95,6 +103,7 @@ impl AuthenticatorSection {
             single_use: self.single_use.or(base.single_use),
             single_use_lifetime: self.single_use_lifetime.or(base.single_use_lifetime),
             max_token_bytes: self.max_token_bytes.or(base.max_token_bytes),
+            encrypted: self.encrypted.or(base.encrypted),
             method_first: self.method_first.or(base.method_first),
             error_format: self.error_format.or(base.error_format),
         }
@@ -103,6 +112,11 @@ impl AuthenticatorSection {
     /// The algorithms that an app may have which is granted scopes; none named means any.
     pub fn grantable(&self) -> Option<AlgorithmSet> {
         self.grantable_algorithms.as_deref().map(AlgorithmSet::of)
+    }
+
+    /// Whether encrypted tokens are taken: only where it is said, since each that is not known costs a decryption.
+    pub fn takes_encrypted(&self) -> bool {
+        self.encrypted == Some(EncryptedKey::Allowed)
     }
 
     /// # Errors
@@ -165,6 +179,7 @@ impl AuthenticatorSection {
             },
             single_use_lifetime: Some(self.single_use_lifetime.map_or(SINGLE_USE_LIFETIME, |s| s.0)),
             max_token_bytes,
+            encrypted: self.takes_encrypted(),
         };
         Ok(JwtAuthenticator { header, scheme, rules: TokenRules::new(settings) })
     }

@@ -8,12 +8,13 @@ use serde::Deserialize;
 use super::source::Source;
 use super::time::Span;
 use super::{ConfigError, Diagnostic};
-use crate::jose::{KeyError, KeyMaterial};
+use crate::clock::Timestamp;
+use crate::jose::{DecryptionMaterial, KeyError, KeyMaterial};
 use crate::model::{AccountId, Algorithm, AuthenticatorName, BotId, ClientId, KeyId, Level, ScopeId};
 use crate::policy::configured_host;
 use crate::registry::{
-    Account, AppSettings, Bot, DEFAULT_ACCOUNT, Desired, DesiredApp, DesiredGrant, DesiredKey, GrantTarget, Permission,
-    PlanError, Resource, ResourceKind,
+    Account, AppSettings, Bot, DEFAULT_ACCOUNT, Desired, DesiredApp, DesiredEncryptionKey, DesiredGrant, DesiredKey,
+    GrantTarget, Permission, PlanError, Resource, ResourceKind,
 };
 use crate::secret::Secret;
 
@@ -29,6 +30,8 @@ struct File {
     app: Vec<AppEntry>,
     #[serde(default)]
     key: Vec<KeyEntry>,
+    #[serde(default)]
+    encryption_key: Vec<EncryptionKeyEntry>,
     #[serde(default)]
     grant: Vec<GrantEntry>,
     #[serde(default)]
@@ -98,6 +101,23 @@ impl std::fmt::Debug for KeyEntry {
     }
 }
 
+/// As `export` writes it.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct EncryptionKeyEntry {
+    app: ClientId,
+    kid: KeyId,
+    private_key: Option<String>,
+    private_key_file: Option<PathBuf>,
+    retires: Option<String>,
+}
+
+impl std::fmt::Debug for EncryptionKeyEntry {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "EncryptionKeyEntry({}, {})", self.app, self.kid)
+    }
+}
+
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct GrantEntry {
@@ -163,6 +183,12 @@ impl RegistryFile {
             accounts: file.account.into_iter().enumerate().map(|(i, account)| reader.account(i, account)).collect(),
             bots: file.bot.into_iter().map(|b| Bot { id: b.id, account: account(b.account) }).collect(),
             keys: file.key.into_iter().enumerate().map(|(i, key)| reader.key(i, key)).collect(),
+            encryption_keys: file
+                .encryption_key
+                .into_iter()
+                .enumerate()
+                .filter_map(|(i, key)| reader.encryption_key(i, key))
+                .collect(),
             grants: file.grant.into_iter().enumerate().filter_map(|(i, grant)| reader.grant(i, grant)).collect(),
             table_grants: file
                 .table_grant
@@ -194,6 +220,12 @@ impl AppEntry {
             enabled: self.enabled,
         })
     }
+}
+
+fn moment(text: &str) -> Result<Timestamp, String> {
+    let time =
+        humantime::parse_rfc3339(text).map_err(|_| format!("{text:?} is no time: write 2026-11-22T12:00:00Z"))?;
+    Ok(Timestamp::default().after(time.duration_since(std::time::UNIX_EPOCH).unwrap_or_default()))
 }
 
 struct Reader<'a> {
@@ -265,6 +297,33 @@ impl Reader<'_> {
             KeyMaterial::from_jwk(&jwk.to_string()).map_err(at("jwk")).map(Some)
         } else {
             Ok(None)
+        }
+    }
+
+    fn encryption_key(&mut self, index: usize, entry: EncryptionKeyEntry) -> Option<DesiredEncryptionKey> {
+        let EncryptionKeyEntry { app, kid, private_key, private_key_file, retires } = entry;
+        let read = || {
+            let pem = match (private_key, private_key_file) {
+                (Some(text), None) => Ok(Secret::new(text)),
+                (None, Some(path)) => {
+                    let path = self.folder.join(path);
+                    let text = std::fs::read_to_string(&path).map(Secret::new);
+                    text.map_err(|error| ("private_key_file", format!("{}: {error}", path.display())))
+                }
+                _ => {
+                    Err(("kid", "give private_key or private_key_file; a key that stays as it is is not named".into()))
+                }
+            }?;
+            let material = DecryptionMaterial::from_pem(&pem).map_err(|error| ("private_key", error.to_string()))?;
+            let retires = retires.as_deref().map(moment).transpose().map_err(|why| ("retires", why))?;
+            Ok((material, retires))
+        };
+        match read() {
+            Ok((material, retires)) => Some(DesiredEncryptionKey { app, kid, material, retires }),
+            Err((key, why)) => {
+                self.fault(&["encryption_key", &index.to_string(), key], format!("encryption key of app {app}: {why}"));
+                None
+            }
         }
     }
 

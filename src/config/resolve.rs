@@ -1,6 +1,6 @@
 //! From files to settings.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -97,7 +97,8 @@ fn resolve(source: Source, folder: &Path, with_environment: bool) -> Result<Conf
 
     let upstreams = parts.upstreams();
     let scopes = Arc::new(parts.catalogue());
-    let grants = GrantRules { catalogue: (*scopes).clone(), grantable: parts.grantable() };
+    let (grantable, encrypted) = (parts.grantable(), parts.encrypted());
+    let grants = GrantRules { catalogue: (*scopes).clone(), grantable, encrypted };
     let routes = parts.routes(&upstreams, &scopes);
     let proxy = proxy
         .resolve()
@@ -235,6 +236,11 @@ impl Parts {
             Some((AuthenticatorName::new(name).ok()?, section.grantable()?))
         };
         self.authenticators.iter().filter_map(entry).collect()
+    }
+
+    fn encrypted(&self) -> BTreeSet<AuthenticatorName> {
+        let taking = self.authenticators.iter().filter(|(_, (_, section))| section.takes_encrypted());
+        taking.filter_map(|(name, _)| AuthenticatorName::new(name).ok()).collect()
     }
 
     fn routes(

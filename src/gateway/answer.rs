@@ -90,6 +90,7 @@ fn kore(reason: Reason) -> Answer {
         | Reason::TokenIssuerMismatch
         | Reason::TokenJtiRequired
         | Reason::TokenJweRequired
+        | Reason::TokenJweInvalid
         | Reason::KeyUnknown
         | Reason::KeyRetired
         | Reason::AppUnknown

@@ -8,6 +8,7 @@ use arc_swap::ArcSwap;
 use aws_lc_rs::error::Unspecified;
 use http::{Method, Uri};
 
+use super::Blocking;
 use crate::clock::{Clock, Timestamp};
 use crate::model::Reason;
 use crate::net::Peer;
@@ -21,6 +22,8 @@ use crate::verify::Verifier;
 pub struct Gate {
     pub live: Arc<Live>,
     pub verifier: Arc<Verifier>,
+    /// Where encrypted tokens are decrypted.
+    pub blocking: Arc<Blocking>,
     pub replay: Arc<ReplayMemory>,
     pub log: Arc<dyn AccessLog>,
     pub limits: Arc<ArcSwap<Limits>>,
@@ -57,6 +60,7 @@ impl Gate {
         Ok(Self {
             live,
             verifier: Arc::new(Verifier::new(settings.cache_bytes)),
+            blocking: Arc::new(Blocking::for_this_machine()),
             replay: Arc::new(ReplayMemory::new(settings.replay_entries, clock.clone())?),
             log,
             limits: Arc::new(ArcSwap::from_pointee(settings.limits)),

@@ -13,7 +13,7 @@
 //! ```
 //!
 //! Each layer's inner service takes the next request type, and each type is made by its own step alone, so a stack with
-//! a step left out or swapped does not compile. A step that may wait (`admit`) comes in a layer of its own kind, and
+//! a step left out or swapped does not compile. A step that may wait (`authenticate` and `admit`) comes in a layer of its own kind, and
 //! clones the rest of the stack for a request that waits. This stack compiles:
 //!
 //! ```
@@ -27,7 +27,7 @@
 //!     .layer(RefuseLayer::new(&gate))
 //!     .layer(LimitsLayer::new(&gate))
 //!     .layer(StepLayer::new(Match::new(&gate)))
-//!     .layer(StepLayer::new(Authenticate::new(&gate)))
+//!     .layer(WaitLayer::new(Authenticate::new(&gate)))
 //!     .layer(StepLayer::new(Authorize))
 //!     .layer(WaitLayer::new(Admit::new(&gate)))
 //!     .layer(StepLayer::new(Clean))
@@ -48,7 +48,7 @@
 //!     .layer(RefuseLayer::new(&gate))
 //!     .layer(LimitsLayer::new(&gate))
 //!     .layer(StepLayer::new(Match::new(&gate)))
-//!     .layer(StepLayer::new(Authenticate::new(&gate)))
+//!     .layer(WaitLayer::new(Authenticate::new(&gate)))
 //!     .layer(WaitLayer::new(Admit::new(&gate)))
 //!     .layer(StepLayer::new(Clean))
 //!     .service(leaf)
@@ -68,7 +68,7 @@
 //!     .layer(RefuseLayer::new(&gate))
 //!     .layer(LimitsLayer::new(&gate))
 //!     .layer(StepLayer::new(Match::new(&gate)))
-//!     .layer(StepLayer::new(Authenticate::new(&gate)))
+//!     .layer(WaitLayer::new(Authenticate::new(&gate)))
 //!     .layer(WaitLayer::new(Admit::new(&gate)))
 //!     .layer(StepLayer::new(Authorize))
 //!     .layer(StepLayer::new(Clean))
@@ -80,6 +80,7 @@ mod admit;
 mod answer;
 mod authenticate;
 mod authorize;
+mod blocking;
 mod body;
 mod call;
 mod embed;
@@ -99,6 +100,7 @@ mod wait;
 pub use admit::{Admit, Admitted};
 pub use authenticate::{Authenticate, Authenticated, Caller};
 pub use authorize::{Authorize, Authorized};
+pub use blocking::{Blocking, Owner};
 pub use body::{Inbound, InboundError};
 pub use call::{Call, Received, RequestId};
 pub use embed::{Embedded, ScopegateLayer};
@@ -118,9 +120,8 @@ use step::Stepped;
 use wait::Waited;
 
 /// The whole stack over its leaf.
-pub type Stack<L> = Record<
-    Refuse<Limited<Stepped<Match, Stepped<Authenticate, Stepped<Authorize, Waited<Admit, Stepped<Clean, L>>>>>>>,
->;
+pub type Stack<L> =
+    Record<Refuse<Limited<Stepped<Match, Waited<Authenticate, Stepped<Authorize, Waited<Admit, Stepped<Clean, L>>>>>>>>;
 
 /// Builds the stack over a leaf that answers outbound requests.
 pub fn stack<L>(gate: &Gate, leaf: L) -> Stack<L> {
@@ -134,7 +135,7 @@ fn recorded_stack<L>(record: RecordLayer, gate: &Gate, leaf: L) -> Stack<L> {
         .layer(RefuseLayer::new(gate))
         .layer(LimitsLayer::new(gate))
         .layer(StepLayer::new(Match::new(gate)))
-        .layer(StepLayer::new(Authenticate::new(gate)))
+        .layer(WaitLayer::new(Authenticate::new(gate)))
         .layer(StepLayer::new(Authorize))
         .layer(WaitLayer::new(Admit::new(gate)))
         .layer(StepLayer::new(Clean))

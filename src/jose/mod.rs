@@ -21,7 +21,7 @@ pub use header::Header;
 pub(crate) use jwe::DECRYPTIONS;
 pub use jwe::{
     ContentEncryption, DecryptionFailed, DecryptionKey, DecryptionMaterial, Encrypted, EncryptedHeader,
-    EncryptionError, EncryptionKey, EncryptionKind, KeyManagement, encrypt, spend_a_decryption,
+    EncryptionError, EncryptionKey, EncryptionKind, KeyManagement, encrypt, read_protected, spend_a_decryption,
 };
 #[cfg(test)]
 pub(crate) use key::VERIFICATIONS;

@@ -11,7 +11,7 @@ use crate::clock::Timestamp;
 use crate::jose::{Compact, read_registered};
 use crate::model::{AccountId, Reason, Refusal, printable};
 use crate::registry::App;
-use crate::verify;
+use crate::verify::{self, Form, Opened};
 
 /// A call to be explained. Nothing is recorded: a jti is not used up, no quota is touched.
 #[derive(Clone, Copy, Debug)]
@@ -169,17 +169,50 @@ fn walk_token(
         Err(refusal) => return story.failed("credential", &refusal),
     };
     story.passed("credential", format!("in {}", jwt.header));
-    let compact = match verify::parse(token, &jwt.rules) {
-        Ok(compact) => compact,
-        Err(refusal) => return story.failed("form", &refusal),
-    };
-    story.passed("form", format!("three parts, {} bytes, {}", token.len(), compact.header.algorithm));
-    let app = match verify::find_app(&compact.claims, &jwt.rules, &state.registry) {
+    let (form, length) = (verify::read(token, &jwt.rules), token.len());
+    match form {
+        Ok(Form::Signed(compact)) => {
+            story.passed("form", format!("three parts, {length} bytes, {}", compact.header.algorithm));
+            walk_signed(story, &compact, None, jwt, place, state, now);
+        }
+        Ok(Form::Encrypted(encrypted)) => {
+            let (algorithm, encryption) = (encrypted.header.algorithm, encrypted.header.encryption);
+            story.passed("form", format!("five parts, {length} bytes, {algorithm} with {encryption}"));
+            let opened = match verify::open(&encrypted, &state.registry, now) {
+                Ok(opened) => opened,
+                Err(refusal) => return story.failed(ENCRYPTION, &refusal),
+            };
+            let compact = match verify::inner(&opened.text, &jwt.rules) {
+                Ok(compact) => compact,
+                Err(refusal) => return story.failed(ENCRYPTION, &refusal),
+            };
+            story.passed(ENCRYPTION, format!("opened with key {} of app {}", opened.key.kid, opened.app.client_id));
+            walk_signed(story, &compact, Some(&opened), jwt, place, state, now);
+        }
+        Err(refusal) => story.failed("form", &refusal),
+    }
+}
+
+/// Stands in the stories alone where it matters.
+const ENCRYPTION: &str = "encryption";
+
+fn walk_signed(
+    story: &mut Explanation,
+    compact: &Compact<'_>,
+    opened: Option<&Opened<'_>>,
+    jwt: &JwtAuthenticator,
+    place: &Place<'_>,
+    state: &State,
+    now: Timestamp,
+) {
+    let app = verify::find_app(&compact.claims, &jwt.rules, &state.registry);
+    let app = match app.and_then(|app| opened.map_or(Ok(()), |o| verify::check_owner(o, app)).map(|()| app)) {
         Ok(app) => app,
+        Err(refusal) if opened.is_some() => return story.failed("app", &verify::hidden(refusal)),
         Err(refusal) => return story.failed("app", &refusal),
     };
     story.passed("app", format!("{} ({}), level {}, account {}", app.client_id, app.name, app.level, app.account));
-    let proved = verify::prove(&compact, app, &jwt.rules, now);
+    let proved = verify::prove(compact, app, &jwt.rules, now);
     story.judged(
         "signature",
         proved.map(|(algorithm, key)| match &key.kid {
@@ -187,7 +220,10 @@ fn walk_token(
             None => format!("{algorithm}, key number {}", key.number.0),
         }),
     );
-    walk_claims(story, &compact, app, jwt, now);
+    if let Err(refusal) = verify::check_encryption(opened.is_some(), app) {
+        story.failed(ENCRYPTION, &refusal);
+    }
+    walk_claims(story, compact, app, jwt, now);
     walk_scope(story, app, place, state);
 }
 

@@ -2,7 +2,7 @@
 //! an attacker.
 
 use super::{Attempt, AuthenticatorKind, Explanation, Found, JwtAuthenticator, Requirement, Route, State, judge};
-use crate::jose::{Compact, KeyMaterial};
+use crate::jose::{Compact, ContentEncryption, KeyManagement, KeyMaterial};
 use crate::model::{Algorithm, Reason};
 use crate::registry::{App, ScopeCatalogue};
 use crate::secret::Secret;
@@ -32,6 +32,7 @@ pub(super) fn add(story: &mut Explanation, attempt: Attempt<'_>, state: &State) 
             Some(format!("Send the token in the header {:?}{}.", jwt.header.as_str(), with_scheme(jwt)))
         }
         Reason::AppUnknown => token(attempt, jwt).and_then(|t| of_unknown_app(&t, jwt, state)),
+        Reason::TokenAlgorithmNotAllowed => token(attempt, jwt).and_then(|t| of_encryption_as_signature(&t)),
         Reason::TokenSignatureInvalid => token(attempt, jwt).and_then(|t| of_bad_signature(&t)),
         Reason::ScopeInsufficient | Reason::AppWrongLevel => {
             let app = token(attempt, jwt).and_then(|t| find_app(&t.claims, &jwt.rules, &state.registry).ok().cloned());
@@ -66,6 +67,18 @@ fn of_unknown_app(token: &Compact<'_>, jwt: &JwtAuthenticator, state: &State) ->
         Some(format!(
             "No app has this id: was it saved? `scopegate export` lists them; {wanted:?} is compared exactly."
         ))
+    })
+}
+
+/// Samples are about that put the content's encryption into the header of a signed token.
+fn of_encryption_as_signature(token: &Compact<'_>) -> Option<String> {
+    let algorithm = &*token.header.algorithm;
+    let encrypts = ContentEncryption::named(algorithm).is_some() || KeyManagement::named(algorithm).is_some();
+    encrypts.then(|| {
+        format!(
+            "{algorithm} encrypts and signs nothing. An encrypted token has five parts, and this one has three: sign it \
+             first, then encrypt the result, for example with alg RSA-OAEP-256 and enc A256GCM."
+        )
     })
 }
 

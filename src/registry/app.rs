@@ -4,9 +4,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::time::Duration;
 
-use super::{AppRecord, GrantTarget, KeyNumber, KeyState, Permissions, Resource, ResourceKind};
+use super::{AppRecord, EncryptionKeyRecord, GrantTarget, KeyNumber, KeyState, Permissions, Resource, ResourceKind};
 use crate::clock::Timestamp;
-use crate::jose::PreparedKey;
+use crate::jose::{DecryptionKey, PreparedKey};
 use crate::model::{
     AccountId, Algorithm, AlgorithmSet, AppNumber, AuthenticatorName, BotId, ClientId, KeyId, Level, ScopeId,
 };
@@ -35,6 +35,7 @@ pub struct App {
     /// Changes whenever what was proved with its keys may no longer hold.
     pub credential_version: i64,
     keys: Vec<RegisteredKey>,
+    encryption_keys: Vec<RegisteredEncryptionKey>,
     bot_scopes: BTreeMap<BotId, ScopeSet>,
     account_scopes: ScopeSet,
     drafts: BTreeMap<GrantTarget, BTreeSet<ScopeId>>,
@@ -54,6 +55,15 @@ impl RegisteredKey {
     pub fn prepared_for(&self, algorithm: Algorithm) -> Option<&PreparedKey> {
         self.prepared.iter().find(|k| k.algorithm() == algorithm)
     }
+}
+
+/// A key pair of an app, ready to decrypt.
+#[derive(Debug)]
+pub struct RegisteredEncryptionKey {
+    pub number: KeyNumber,
+    pub kid: KeyId,
+    pub state: KeyState,
+    pub key: DecryptionKey,
 }
 
 /// Which keys a token's header leaves to try.
@@ -82,6 +92,16 @@ impl App {
                     keys.push(RegisteredKey { number: key.number, kid: key.kid.clone(), state: key.state, prepared });
                 }
                 Err(error) => fault = Some(format!("key {}: {error}", key.number.0)),
+            }
+        }
+        let mut encryption_keys = Vec::with_capacity(record.encryption_keys.len());
+        for EncryptionKeyRecord { number, kid, material, state, .. } in &record.encryption_keys {
+            match material.prepare() {
+                Ok(key) => {
+                    let (number, kid, state) = (*number, kid.clone(), *state);
+                    encryption_keys.push(RegisteredEncryptionKey { number, kid, state, key });
+                }
+                Err(error) => fault = Some(format!("encryption key {kid}: {error}")),
             }
         }
         let (mut bot_scopes, mut account_scopes, mut drafts) = (BTreeMap::new(), ScopeSet::default(), BTreeMap::new());
@@ -114,6 +134,7 @@ impl App {
             fault,
             credential_version: record.credential_version,
             keys,
+            encryption_keys,
             bot_scopes,
             account_scopes,
             drafts,
@@ -127,6 +148,14 @@ impl App {
 
     pub fn keys(&self) -> &[RegisteredKey] {
         &self.keys
+    }
+
+    pub fn encryption_key(&self, number: KeyNumber) -> Option<&RegisteredEncryptionKey> {
+        self.encryption_keys.iter().find(|k| k.number == number)
+    }
+
+    pub fn encryption_keys(&self) -> &[RegisteredEncryptionKey] {
+        &self.encryption_keys
     }
 
     /// The keys to try, those that are good now first. A `kid` binds where one of the app's keys declares one (RFC 7515 section 4.1.4).

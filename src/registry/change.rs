@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::fmt;
 
 use super::{Account, AppSettings, Bot, GrantTarget, KeyNumber, KeyState, Permissions, Resource};
-use crate::jose::KeyMaterial;
+use crate::jose::{DecryptionMaterial, KeyMaterial};
 use crate::model::{AccountId, BotId, ClientId, KeyId, ScopeId};
 
 /// A change; carrying it out twice is the same as once, except for a key that is added.
@@ -43,6 +43,21 @@ pub enum Change {
         key: KeyNumber,
         kid: Option<KeyId>,
     },
+    /// A key pair that the app's tokens may be encrypted to.
+    AddEncryptionKey {
+        app: ClientId,
+        kid: KeyId,
+        material: DecryptionMaterial,
+    },
+    SetEncryptionKeyState {
+        app: ClientId,
+        kid: KeyId,
+        state: KeyState,
+    },
+    DeleteEncryptionKey {
+        app: ClientId,
+        kid: KeyId,
+    },
     /// Sets the draft, and what is in force too where `publish` says so.
     PutGrant {
         app: ClientId,
@@ -79,6 +94,9 @@ impl Change {
             | Self::ReplaceKey { app, .. }
             | Self::SetKeyState { app, .. }
             | Self::DeleteKey { app, .. } => ("key", app.as_str()),
+            Self::AddEncryptionKey { app, .. }
+            | Self::SetEncryptionKeyState { app, .. }
+            | Self::DeleteEncryptionKey { app, .. } => ("encryption_key", app.as_str()),
             Self::PutGrant { app, .. } | Self::DeleteGrant { app, .. } => ("grant", app.as_str()),
             Self::PutTableGrant { app, .. } | Self::DeleteTableGrant { app, .. } => ("table_grant", app.as_str()),
         }
@@ -108,6 +126,13 @@ impl fmt::Display for Change {
                 Some(kid) => write!(f, "delete key {kid} of app {app}"),
                 None => write!(f, "delete key number {} of app {app}", key.0),
             },
+            Self::AddEncryptionKey { app, kid, material } => {
+                write!(f, "add encryption key {kid} ({}) of app {app}", material.kind())
+            }
+            Self::SetEncryptionKeyState { app, kid, state } => {
+                write!(f, "change encryption key {kid} of app {app}: {state:?}")
+            }
+            Self::DeleteEncryptionKey { app, kid } => write!(f, "delete encryption key {kid} of app {app}"),
             Self::PutGrant { app, target, scopes, publish } => {
                 let scopes = scopes.iter().map(ScopeId::as_str).collect::<Vec<_>>().join(" ");
                 let scopes = if scopes.is_empty() { "none" } else { &scopes };

@@ -7,21 +7,24 @@ mod catalogue;
 mod change;
 #[cfg(test)]
 pub(crate) mod conformance;
+mod encryption;
 mod plan;
 mod record;
 mod repository;
 mod sharded;
 mod snapshot;
 
-pub use app::{App, KeyChoice, RegisteredKey, ScopeSet};
+pub use app::{App, KeyChoice, RegisteredEncryptionKey, RegisteredKey, ScopeSet};
 pub use catalogue::{ScopeCatalogue, ScopeDefinition};
 pub use change::Change;
+pub use encryption::{lacking_encryption_keys, new_encryption_key, rotation};
 pub use plan::{
-    DEFAULT_ACCOUNT, Desired, DesiredApp, DesiredGrant, DesiredKey, GrantRules, Plan, PlanError, PlanOptions,
+    DEFAULT_ACCOUNT, Desired, DesiredApp, DesiredEncryptionKey, DesiredGrant, DesiredKey, GrantRules, Plan, PlanError,
+    PlanOptions,
 };
 pub use record::{
-    Account, AppRecord, AppSettings, Bot, Grant, GrantTarget, KeyNumber, KeyRecord, KeyState, Permission, Permissions,
-    Registry, Resource, ResourceKind, TableGrant,
+    Account, AppRecord, AppSettings, Bot, EncryptionKeyRecord, Grant, GrantTarget, KeyNumber, KeyRecord, KeyState,
+    Permission, Permissions, Registry, Resource, ResourceKind, TableGrant,
 };
 pub use repository::{Actor, Delta, Repository, StoreError, Version};
 pub use snapshot::Snapshot;

@@ -4,10 +4,11 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
 use super::{
-    Account, AppRecord, AppSettings, Bot, Change, GrantTarget, KeyRecord, Permissions, Registry, Resource,
+    Account, AppRecord, AppSettings, Bot, Change, GrantTarget, KeyRecord, KeyState, Permissions, Registry, Resource,
     ScopeCatalogue,
 };
-use crate::jose::KeyMaterial;
+use crate::clock::Timestamp;
+use crate::jose::{DecryptionMaterial, KeyMaterial};
 use crate::model::{AlgorithmSet, AuthenticatorName, BotId, ClientId, KeyId, Level, ScopeId};
 
 /// The account that always exists.
@@ -20,6 +21,7 @@ pub struct Desired {
     pub bots: Vec<Bot>,
     pub apps: Vec<DesiredApp>,
     pub keys: Vec<DesiredKey>,
+    pub encryption_keys: Vec<DesiredEncryptionKey>,
     pub grants: Vec<DesiredGrant>,
     pub table_grants: Vec<(ClientId, Resource, Permissions)>,
 }
@@ -35,6 +37,16 @@ pub struct DesiredKey {
     pub material: Option<KeyMaterial>,
 }
 
+/// A key pair that was exported. One that is not named stays as it is: such keys are made here, not in files.
+#[derive(Clone, Debug)]
+pub struct DesiredEncryptionKey {
+    pub app: ClientId,
+    pub kid: KeyId,
+    pub material: DecryptionMaterial,
+    /// Until when it is good, if it is retiring.
+    pub retires: Option<Timestamp>,
+}
+
 #[derive(Clone, Debug)]
 pub struct DesiredGrant {
     pub app: ClientId,
@@ -42,12 +54,15 @@ pub struct DesiredGrant {
     pub scopes: BTreeSet<ScopeId>,
 }
 
-/// What a grant has to obey: the declared scopes, and which algorithms an app may have that is granted any.
+/// What apps and grants have to obey: the declared scopes, which algorithms an app may have that is granted any, and
+/// where encrypted tokens are taken.
 #[derive(Clone, Debug, Default)]
 pub struct GrantRules {
     pub catalogue: ScopeCatalogue,
     /// By authenticator; one that is not listed allows all.
     pub grantable: BTreeMap<AuthenticatorName, AlgorithmSet>,
+    /// The authenticators that take encrypted tokens.
+    pub encrypted: BTreeSet<AuthenticatorName>,
 }
 
 #[derive(Clone, Copy, Debug, Default)]
@@ -93,6 +108,7 @@ impl Plan {
         planner.bots();
         planner.apps();
         planner.keys();
+        planner.encryption_keys();
         planner.grants();
         planner.table_grants();
         if options.prune {
@@ -197,9 +213,11 @@ impl<'a> Planner<'a> {
         if app.algorithms.is_empty() {
             return Err("an app needs at least one algorithm, for example algorithms = [\"HS256\"]".into());
         }
-        if app.enforce_jwe {
+        if app.enforce_jwe && !self.rules.encrypted.iter().any(|a| app.may_use(a)) {
             return Err(
-                "enforce_jwe = true: this version takes no encrypted tokens, so the app could never call".into()
+                "enforce_jwe = true: no authenticator that the app may be used with takes encrypted tokens; set \
+                        encrypted = \"allowed\" for one in the configuration"
+                    .into(),
             );
         }
         match (app.level, app.bots.is_empty()) {
@@ -269,6 +287,35 @@ impl<'a> Planner<'a> {
         })
     }
 
+    fn encryption_keys(&mut self) {
+        let desired = self.desired;
+        let mut seen = BTreeSet::new();
+        for (i, key) in desired.encryption_keys.iter().enumerate() {
+            let DesiredEncryptionKey { app, kid, material, retires } = key;
+            if self.settings_of(app).is_none() {
+                self.error("encryption_key", i, format!("app {app} does not exist"));
+                continue;
+            }
+            if !seen.insert(kid) {
+                self.error("encryption_key", i, format!("encryption key {kid} stands twice"));
+                continue;
+            }
+            let stored = self.stored.apps.get(app).and_then(|a| a.encryption_keys.iter().find(|k| k.kid == *kid));
+            if stored.is_some_and(|s| s.material != *material) {
+                self.error("encryption_key", i, format!("another key is stored as {kid}: give this one another kid"));
+                continue;
+            }
+            if stored.is_none() {
+                let (app, kid, material) = (app.clone(), kid.clone(), material.clone());
+                self.changes.push(Change::AddEncryptionKey { app, kid, material });
+            }
+            let state = retires.map_or(KeyState::Active, KeyState::Retiring);
+            if stored.map_or(KeyState::Active, |s| s.state) != state {
+                self.changes.push(Change::SetEncryptionKeyState { app: app.clone(), kid: kid.clone(), state });
+            }
+        }
+    }
+
     fn grants(&mut self) {
         let desired = self.desired;
         let mut seen = BTreeSet::new();
@@ -322,7 +369,7 @@ impl<'a> Planner<'a> {
 
     fn check_grantable(&self, app: &AppSettings) -> Result<(), String> {
         for (authenticator, allowed) in &self.rules.grantable {
-            let used = app.authenticators.is_empty() || app.authenticators.contains(authenticator);
+            let used = app.may_use(authenticator);
             if let Some(algorithm) = app.algorithms.iter().find(|a| used && !allowed.contains(**a)) {
                 return Err(format!(
                     "app {} signs with {algorithm}, and only apps that sign with {allowed} can be granted scopes of \

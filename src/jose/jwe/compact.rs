@@ -3,12 +3,27 @@
 use super::header::EncryptedHeader;
 use super::{ContentEncryption, KeyManagement};
 use crate::jose::compact::{decode, dots};
-use crate::jose::{Part, TokenError};
+use crate::jose::{Part, TokenError, read_object};
+use crate::model::Claims;
 
 /// AES blocks, of which CBC has whole ones.
 const BLOCK: usize = 16;
 /// What the AES key wrap adds to a key (RFC 3394).
 const WRAP: usize = 8;
+
+/// The header of a token of five parts, whatever it says: for people.
+///
+/// # Errors
+/// When there are not five parts, or the first is no JSON object in base64url.
+pub fn read_protected(token: &[u8], limit: usize) -> Result<Claims, TokenError> {
+    if token.len() > limit {
+        return Err(TokenError::TooLarge { length: token.len(), limit });
+    }
+    match dots(token)? {
+        ([end], 4) => read_object(Part::Header, decode(Part::Header, &token[..end])?),
+        (_, count) => Err(TokenError::Parts(count + 1)),
+    }
+}
 
 /// An encrypted token in its parts. Nothing of it is proved, and what it holds is not known.
 #[derive(Clone, Debug)]

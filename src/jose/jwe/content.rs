@@ -16,9 +16,9 @@ pub(super) struct ContentKey {
 }
 
 impl ContentKey {
-    pub fn random(encryption: ContentEncryption) -> Result<Self, DecryptionFailed> {
+    pub fn random(encryption: ContentEncryption) -> Result<Self, Unspecified> {
         let mut bytes = Zeroizing::new(vec![0; encryption.key_len()]);
-        rand::fill(&mut bytes).map_err(|_| DecryptionFailed)?;
+        rand::fill(&mut bytes)?;
         Ok(Self { encryption, bytes })
     }
 

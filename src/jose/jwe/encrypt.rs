@@ -60,10 +60,9 @@ pub fn encrypt(header: &Map<String, Value>, payload: &[u8], key: &EncryptionKey)
         return Err(EncryptionError::WrongKey(algorithm));
     }
     let mut header = header.clone();
-    let random = || ContentKey::random(encryption).map_err(|_| EncryptionError::Rejected);
     let (content_key, encrypted_key) = match &key.numbers {
         Numbers::Rsa { n, e } => {
-            let content_key = random()?;
+            let content_key = ContentKey::random(encryption)?;
             let encrypted_key = encrypt_key(algorithm, n, e, content_key.expose())?;
             (content_key, encrypted_key)
         }
@@ -71,9 +70,9 @@ pub fn encrypt(header: &Map<String, Value>, payload: &[u8], key: &EncryptionKey)
             let (epk, agreed) = agree_on_key(point, Purpose::of(algorithm, encryption), &header)?;
             header.insert("epk".into(), epk);
             if algorithm == KeyManagement::EcdhEs {
-                (random()?.or_given(Some(agreed)), Vec::new())
+                (ContentKey::random(encryption)?.or_given(Some(agreed)), Vec::new())
             } else {
-                let content_key = random()?;
+                let content_key = ContentKey::random(encryption)?;
                 let mut wrapped = vec![0; encryption.key_len() + 8];
                 AesKek::new(&AES_256, &agreed)?.wrap(content_key.expose(), &mut wrapped)?;
                 (content_key, wrapped)

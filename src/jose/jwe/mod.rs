@@ -14,7 +14,7 @@ mod key;
 mod public;
 
 pub use algorithm::{ContentEncryption, EncryptionKind, KeyManagement};
-pub use compact::Encrypted;
+pub use compact::{Encrypted, read_protected};
 pub use decoy::spend_a_decryption;
 pub use encrypt::{EncryptionError, encrypt};
 pub use header::EncryptedHeader;

@@ -2,6 +2,7 @@
 
 mod accounts;
 mod apps;
+mod encryption;
 mod grants;
 mod keys;
 mod trail;
@@ -12,6 +13,7 @@ use self::trail::{Trace, Trail};
 use super::load;
 use super::seal::Sealer;
 use super::sqlite::Connection;
+use crate::clock::Timestamp;
 use crate::model::ClientId;
 use crate::registry::{Actor, Change, StoreError, Version};
 
@@ -24,7 +26,7 @@ pub async fn carry_out(
 ) -> Result<Version, StoreError> {
     // The write lock is held, so versions can be counted here. The newest row of the log is never deleted.
     let Version(version) = load::version(connection).await?;
-    let mut writer = Writer { connection, sealer, version, numbers: HashMap::new() };
+    let mut writer = Writer { connection, sealer, version, now: actor.at, numbers: HashMap::new() };
     let mut trail = Trail::new(actor);
     for change in changes {
         writer.version += 1;
@@ -43,6 +45,7 @@ struct Writer<'a> {
     sealer: &'a Sealer,
     /// Of the change that is being carried out.
     version: i64,
+    now: Timestamp,
     /// Of the apps that this commit has met.
     numbers: HashMap<ClientId, i64>,
 }
@@ -60,6 +63,9 @@ impl Writer<'_> {
             Change::ReplaceKey { app, key, kid, material } => self.replace_key(app, *key, kid.as_ref(), material).await,
             Change::SetKeyState { app, key, state } => self.set_key_state(app, *key, *state).await,
             Change::DeleteKey { app, key, .. } => self.delete_key(app, *key).await,
+            Change::AddEncryptionKey { app, kid, material } => self.add_encryption_key(app, kid, material).await,
+            Change::SetEncryptionKeyState { app, kid, state } => self.set_encryption_key_state(app, kid, *state).await,
+            Change::DeleteEncryptionKey { app, kid } => self.delete_encryption_key(app, kid).await,
             Change::PutGrant { app, target, scopes, publish } => self.put_grant(app, target, scopes, *publish).await,
             Change::DeleteGrant { app, target } => self.delete_grant(app, target).await,
             Change::PutTableGrant { app, resource, permissions } => {

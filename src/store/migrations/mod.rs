@@ -2,8 +2,11 @@
 
 use sqlx::migrate::{Migration, MigrationType, Migrator};
 
-const SQLITE: [(i64, &str, &str); 2] =
-    [(1, "registry", include_str!("sqlite/0001_registry.sql")), (2, "reload", include_str!("sqlite/0002_reload.sql"))];
+const SQLITE: [(i64, &str, &str); 3] = [
+    (1, "registry", include_str!("sqlite/0001_registry.sql")),
+    (2, "reload", include_str!("sqlite/0002_reload.sql")),
+    (3, "encryption keys", include_str!("sqlite/0003_encryption_keys.sql")),
+];
 
 /// All that SQLite needs, in order.
 pub fn sqlite() -> Migrator {

@@ -9,7 +9,7 @@ use bytes::Bytes;
 use http::{HeaderMap, Request};
 use http_body_util::BodyExt as _;
 use scopegate::clock::{Clock, ManualClock};
-use scopegate::gateway::{Embedded, Gate, Limits, ScopegateLayer, Stack};
+use scopegate::gateway::{Blocking, Embedded, Gate, Limits, ScopegateLayer, Stack};
 use scopegate::policy::{Live, State};
 use scopegate::registry::{Registry, ScopeCatalogue, Snapshot, Version};
 use scopegate::replay::ReplayMemory;
@@ -65,6 +65,7 @@ impl Gateway {
         let gate = Gate {
             live: Arc::new(Live::new(state(registry::registry()))),
             verifier: Arc::new(Verifier::new(1 << 20)),
+            blocking: Arc::new(Blocking::new(1)),
             replay: Arc::new(ReplayMemory::new(REPLAY_ENTRIES, clock.clone()).unwrap()),
             log: Arc::clone(&log) as _,
             limits: Arc::new(ArcSwap::from_pointee(limits)),

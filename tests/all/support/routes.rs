@@ -162,6 +162,7 @@ pub fn token_settings(authenticator: &str) -> TokenSettings {
         single_use: SingleUsePolicy::Enforced,
         single_use_lifetime: None,
         max_token_bytes: 4096,
+        encrypted: true,
     }
 }
 
