@@ -23,4 +23,4 @@ pub use export::{Secrets, export};
 pub use proxy::ProxySettings;
 pub use registry_file::RegistryFile;
 pub use resolve::{Config, load, parse};
-pub use stores::{ReplaySettings, StoreLocation, TelemetrySettings};
+pub use stores::{ReplayPlace, ReplaySettings, StoreLocation, TelemetrySettings};

@@ -103,14 +103,15 @@ fn resolve(source: Source, folder: &Path, with_environment: bool) -> Result<Conf
     let proxy = proxy
         .resolve()
         .map_err(|(key, why)| parts.report(&source, &["proxy", key], format!("proxy.{key}: {why}"), None));
+    let store = store.resolve();
     let replay = replay
-        .resolve()
+        .resolve(&store)
         .map_err(|(key, why)| parts.report(&source, &["replay", key], format!("replay.{key}: {why}"), None));
     match (proxy, replay, routes) {
         (Ok(proxy), Ok(replay), Some(routes)) if parts.faults.is_empty() => Ok(Config {
             proxy,
             telemetry: telemetry.resolve(),
-            store: store.resolve(),
+            store,
             replay,
             upstreams,
             routes: Arc::new(routes),

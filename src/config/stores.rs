@@ -1,9 +1,11 @@
 //! `[store]`, `[replay]` and `[telemetry]`.
 
 use std::net::SocketAddr;
-use std::path::PathBuf;
+use std::path::{Component, Path, PathBuf};
 
 use serde::Deserialize;
+
+use crate::replay::Durability;
 
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields, default)]
@@ -36,33 +38,83 @@ impl StoreSection {
 #[serde(deny_unknown_fields, default)]
 pub(super) struct ReplaySection {
     url: String,
+    durability: Option<DurabilityName>,
     max_entries: usize,
+}
+
+#[derive(Clone, Copy, Debug, Deserialize)]
+#[serde(rename_all = "lowercase")]
+enum DurabilityName {
+    Process,
+    Power,
 }
 
 impl Default for ReplaySection {
     fn default() -> Self {
-        Self { url: "memory://".into(), max_entries: 10_000_000 }
+        Self { url: "sqlite://data/replay.db".into(), durability: None, max_entries: 10_000_000 }
     }
 }
 
 /// How used tokens are remembered.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ReplaySettings {
+    pub place: ReplayPlace,
     pub max_entries: usize,
+}
+
+/// Where used tokens are remembered.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum ReplayPlace {
+    /// In the process, until it ends.
+    Memory,
+    /// In a journal of the process' own.
+    Journal { path: PathBuf, durability: Durability },
 }
 
 impl ReplaySection {
     /// # Errors
     /// What is wrong, and with which key.
-    pub fn resolve(&self) -> Result<ReplaySettings, (&'static str, String)> {
-        if self.url != "memory://" {
-            return Err(("url", format!("{:?} is no replay memory; this version has \"memory://\"", self.url)));
-        }
+    pub fn resolve(&self, store: &StoreLocation) -> Result<ReplaySettings, (&'static str, String)> {
         if self.max_entries == 0 {
             return Err(("max_entries", "at least 1".into()));
         }
-        Ok(ReplaySettings { max_entries: self.max_entries })
+        let place = if self.url == "memory://" {
+            if self.durability.is_some() {
+                return Err(("durability", "memory:// keeps nothing; only sqlite:// has a durability".into()));
+            }
+            ReplayPlace::Memory
+        } else {
+            let path = journal_path(&self.url).map_err(|why| ("url", why))?;
+            if store.url.strip_prefix("sqlite://").is_some_and(|store| same_file(store, path)) {
+                return Err(("url", "that is the store's file; the journal is one of its own".into()));
+            }
+            let durability = match self.durability {
+                None | Some(DurabilityName::Process) => Durability::Process,
+                Some(DurabilityName::Power) => Durability::Power,
+            };
+            ReplayPlace::Journal { path: path.into(), durability }
+        };
+        Ok(ReplaySettings { place, max_entries: self.max_entries })
     }
+}
+
+fn journal_path(url: &str) -> Result<&str, String> {
+    const KNOWN: &str = "there are \"sqlite://data/replay.db\", and \"memory://\", which forgets at a restart";
+    let Some((scheme, path)) = url.split_once("://") else { return Err(format!("no scheme; {KNOWN}")) };
+    // The rest of the URL may hold a password.
+    if scheme != "sqlite" {
+        return Err(format!("this version has no replay memory at {scheme}://; {KNOWN}"));
+    }
+    if path.is_empty() || path.ends_with('/') || path.contains('?') || path == ":memory:" {
+        return Err(format!("{path:?} is no file, without options after its name; {KNOWN}"));
+    }
+    Ok(path)
+}
+
+/// As far as their names tell.
+fn same_file<'p>(a: &'p str, b: &'p str) -> bool {
+    let parts = |path: &'p str| Path::new(path).components().filter(|part| *part != Component::CurDir);
+    parts(a).eq(parts(b))
 }
 
 #[derive(Debug, Deserialize)]

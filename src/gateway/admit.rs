@@ -4,11 +4,11 @@ use std::sync::Arc;
 
 use super::{Ask, Authorized, Caller, Gate, Refused, WaitingStep};
 use crate::model::Reason;
-use crate::replay::{FirstUse, ReplayMemory};
+use crate::replay::{Answer, FirstUse, ReplayMemory};
 
 #[derive(Clone)]
 pub struct Admit {
-    replay: Arc<ReplayMemory>,
+    replay: Arc<dyn ReplayMemory>,
 }
 
 impl Admit {
@@ -35,7 +35,10 @@ impl<B> WaitingStep<Authorized<B>> for Admit {
         let Caller::App(verified) = authorized.authenticated().caller() else { return Ask::Now(None) };
         let Some(single) = verified.single_use() else { return Ask::Now(None) };
         let now = authorized.authenticated().matched().call().now;
-        Ask::Now(Some(self.replay.first_use(verified.app().number, &single.jti, single.until, now)))
+        match self.replay.first_use(verified.app().number, &single.jti, single.until, now) {
+            Answer::Now(answer) => Ask::Now(Some(answer)),
+            Answer::Later(answer) => Ask::Later(Box::pin(async { Some(answer.await) })),
+        }
     }
 
     fn take(&self, authorized: Authorized<B>, answer: Option<FirstUse>) -> Result<Admitted<B>, Refused> {
@@ -43,6 +46,7 @@ impl<B> WaitingStep<Authorized<B>> for Admit {
             None | Some(FirstUse::Recorded) => return Ok(Admitted(authorized)),
             Some(FirstUse::Replayed) => Reason::TokenReplayed,
             Some(FirstUse::Full) => Reason::ReplayFull,
+            Some(FirstUse::Unavailable) => Reason::ReplayUnavailable,
         };
         Err(authorized.authenticated().matched().place().refused(reason))
     }

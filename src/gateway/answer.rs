@@ -105,6 +105,7 @@ fn kore(reason: Reason) -> Answer {
         | Reason::RequestBodyTooLarge
         | Reason::RequestTimeout
         | Reason::ReplayFull
+        | Reason::ReplayUnavailable
         | Reason::UpstreamUnreachable
         | Reason::UpstreamTimeout
         | Reason::UpstreamInvalid

@@ -7,6 +7,7 @@ use super::{Ask, Blocking, Gate, Matched, Refused, WaitingStep};
 use crate::clock::Timestamp;
 use crate::model::{Reason, Refusal};
 use crate::policy::{AuthenticatorKind, State, credential};
+use crate::registry::UsageBook;
 use crate::verify::{Glance, TokenRules, Unverified, Verified, Verifier};
 
 /// Who was found to call.
@@ -22,11 +23,16 @@ pub enum Caller {
 pub struct Authenticate {
     verifier: Arc<Verifier>,
     blocking: Arc<Blocking>,
+    usage: Arc<UsageBook>,
 }
 
 impl Authenticate {
     pub fn new(gate: &Gate) -> Self {
-        Self { verifier: Arc::clone(&gate.verifier), blocking: Arc::clone(&gate.blocking) }
+        Self {
+            verifier: Arc::clone(&gate.verifier),
+            blocking: Arc::clone(&gate.blocking),
+            usage: Arc::clone(&gate.usage),
+        }
     }
 }
 
@@ -89,6 +95,9 @@ impl<B> WaitingStep<Matched<B>> for Authenticate {
             Some(Ok(verified)) => {
                 _ = call.ledger.app.set(Arc::clone(verified.app()));
                 call.ledger.is_verified.store(true, Ordering::Relaxed);
+                if let Some(used) = verified.app().key_use(verified.key(), call.now) {
+                    self.usage.note(used);
+                }
                 Ok(Authenticated { matched, caller: Caller::App(verified) })
             }
             Some(Err(unverified)) => {

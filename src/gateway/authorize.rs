@@ -1,10 +1,21 @@
 //! May this caller do this here?
 
-use super::{Authenticated, Caller, Refused, Step};
-use crate::policy::{self, Authorization};
+use std::sync::Arc;
 
-#[derive(Clone, Copy, Debug)]
-pub struct Authorize;
+use super::{Authenticated, Caller, Gate, Refused, Step};
+use crate::policy::{self, Authorization};
+use crate::registry::UsageBook;
+
+#[derive(Clone, Debug)]
+pub struct Authorize {
+    usage: Arc<UsageBook>,
+}
+
+impl Authorize {
+    pub fn new(gate: &Gate) -> Self {
+        Self { usage: Arc::clone(&gate.usage) }
+    }
+}
 
 /// A request that may be made.
 pub struct Authorized<B> {
@@ -32,15 +43,21 @@ impl<B> Step<Authenticated<B>> for Authorize {
         let authorization = match authenticated.caller() {
             Caller::Anonymous => None,
             Caller::App(verified) => {
+                let app = verified.app();
                 let account = place.host_account.as_ref();
                 let (route, pattern, params) = (&place.route, place.pattern(), &place.params);
-                let registry = &place.state.registry;
                 let verdict =
-                    policy::authorize(verified.app(), route, pattern, params, matched.path(), account, registry);
-                Some(verdict.map_err(|refusal| {
+                    policy::authorize(app, route, pattern, params, matched.path(), account, &place.state.registry);
+                let authorization = verdict.map_err(|refusal| {
                     matched.call().ledger.keep(matched.request().headers());
                     place.refused(refusal)
-                })?)
+                })?;
+                if let Some(scope) = route.requirement.scope_for(app.level)
+                    && let Some(used) = app.scope_use(authorization.bot.as_ref(), scope, matched.call().now)
+                {
+                    self.usage.note(used);
+                }
+                Some(authorization)
             }
         };
         Ok(Authorized { authenticated, authorization })

@@ -13,8 +13,8 @@ use crate::clock::{Clock, Timestamp};
 use crate::model::Reason;
 use crate::net::Peer;
 use crate::policy::{Live, Route};
-use crate::registry::App;
-use crate::replay::ReplayMemory;
+use crate::registry::{App, UsageBook};
+use crate::replay::{InProcess, ReplayMemory};
 use crate::verify::Verifier;
 
 /// The parts that every stack of a process shares. Cheap to clone.
@@ -24,7 +24,10 @@ pub struct Gate {
     pub verifier: Arc<Verifier>,
     /// Where encrypted tokens are decrypted.
     pub blocking: Arc<Blocking>,
-    pub replay: Arc<ReplayMemory>,
+    /// Which tokens of single use were used. Whoever makes the gate sweeps it.
+    pub replay: Arc<dyn ReplayMemory>,
+    /// Last uses, for whoever writes them.
+    pub usage: Arc<UsageBook>,
     pub log: Arc<dyn AccessLog>,
     pub limits: Arc<ArcSwap<Limits>>,
     pub clock: Clock,
@@ -38,7 +41,7 @@ pub struct GateSettings {
     pub limits: Limits,
     /// Memory for verified tokens, in bytes; 0 remembers none.
     pub cache_bytes: u64,
-    /// How many used tokens are remembered at most.
+    /// How many used tokens are remembered at most, by the memory that a new gate has.
     pub replay_entries: usize,
 }
 
@@ -49,6 +52,8 @@ impl Default for GateSettings {
 }
 
 impl Gate {
+    /// A gate that remembers used tokens in this process alone; put another memory into it for more.
+    ///
     /// # Errors
     /// When the system gives no random bytes.
     pub fn new(
@@ -61,7 +66,8 @@ impl Gate {
             live,
             verifier: Arc::new(Verifier::new(settings.cache_bytes)),
             blocking: Arc::new(Blocking::for_this_machine()),
-            replay: Arc::new(ReplayMemory::new(settings.replay_entries, clock.clone())?),
+            replay: Arc::new(InProcess::new(settings.replay_entries, clock.clone())?),
+            usage: Arc::default(),
             log,
             limits: Arc::new(ArcSwap::from_pointee(settings.limits)),
             clock,

@@ -195,6 +195,9 @@ reasons! {
     ReplayFull "replay.full" 503 Absent ReplayFull
         "The memory of used tokens is full."
         "Raise replay.max_entries, or shorten the tokens' lifetimes."
+    ReplayUnavailable "replay.unavailable" 503 Absent ReplayUnavailable
+        "The memory of used tokens can't be reached."
+        "Try again with a new token; standard error says what is wrong with the journal at replay.url."
     UpstreamUnreachable "upstream.unreachable" 502 Absent UpstreamUnreachable
         "The upstream can't be reached."
         "Check that the upstream runs at the configured address."

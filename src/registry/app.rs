@@ -4,7 +4,10 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::time::Duration;
 
-use super::{AppRecord, EncryptionKeyRecord, GrantTarget, KeyNumber, KeyState, Permissions, Resource, ResourceKind};
+use super::usage::Mark;
+use super::{
+    AppRecord, EncryptionKeyRecord, GrantTarget, KeyNumber, KeyState, Permissions, Resource, ResourceKind, Use,
+};
 use crate::clock::Timestamp;
 use crate::jose::{DecryptionKey, PreparedKey};
 use crate::model::{
@@ -49,6 +52,7 @@ pub struct RegisteredKey {
     pub kid: Option<KeyId>,
     pub state: KeyState,
     prepared: Vec<PreparedKey>,
+    used: Mark,
 }
 
 impl RegisteredKey {
@@ -89,7 +93,8 @@ impl App {
             let usable = algorithms.iter().filter(|a| key.material.can(*a));
             match usable.map(|a| key.material.prepare(a)).collect() {
                 Ok(prepared) => {
-                    keys.push(RegisteredKey { number: key.number, kid: key.kid.clone(), state: key.state, prepared });
+                    let (number, kid, state) = (key.number, key.kid.clone(), key.state);
+                    keys.push(RegisteredKey { number, kid, state, prepared, used: Mark::default() });
                 }
                 Err(error) => fault = Some(format!("key {}: {error}", key.number.0)),
             }
@@ -184,6 +189,22 @@ impl App {
         }
     }
 
+    /// The use of a key, if it is one to note.
+    pub fn key_use(&self, number: KeyNumber, now: Timestamp) -> Option<Use> {
+        let key = self.key(number)?;
+        key.used.is_due(now).then_some(Use::Key { app: self.number, key: number, at: now })
+    }
+
+    /// The use of a scope that the app holds here, if it is one to note.
+    pub fn scope_use(&self, bot: Option<&BotId>, scope: &ScopeId, now: Timestamp) -> Option<Use> {
+        let mark = self.scopes_on(bot.map(BotId::as_str)).mark(scope.as_str())?;
+        mark.is_due(now).then(|| {
+            let account = || GrantTarget::Account(self.account.clone());
+            let target = bot.filter(|_| self.level == Level::Bot).cloned().map_or_else(account, GrantTarget::Bot);
+            Use::Scope { app: self.number, target, scope: scope.clone(), at: now }
+        })
+    }
+
     /// Whether the scope is only in the draft, and waits for publishing.
     pub fn waits_for_publishing(&self, bot: Option<&BotId>, scope: &ScopeId) -> bool {
         let target = match (self.level, bot) {
@@ -205,23 +226,34 @@ impl App {
 }
 
 /// Published scopes, in order, and as the upstream is told them.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Debug, Default)]
 pub struct ScopeSet {
     ids: Vec<ScopeId>,
+    /// One for each id.
+    used: Vec<Mark>,
     header: String,
 }
 
 impl ScopeSet {
-    const EMPTY: &'static Self = &Self { ids: Vec::new(), header: String::new() };
+    const EMPTY: &'static Self = &Self { ids: Vec::new(), used: Vec::new(), header: String::new() };
 
     fn new(ids: &BTreeSet<ScopeId>) -> Self {
         let ids: Vec<_> = ids.iter().cloned().collect();
         let header = ids.iter().map(ScopeId::as_str).collect::<Vec<_>>().join(" ");
-        Self { ids, header }
+        let used = ids.iter().map(|_| Mark::default()).collect();
+        Self { ids, used, header }
     }
 
     pub fn contains(&self, scope: &str) -> bool {
-        self.ids.binary_search_by(|id| id.as_str().cmp(scope)).is_ok()
+        self.position(scope).is_some()
+    }
+
+    fn mark(&self, scope: &str) -> Option<&Mark> {
+        self.used.get(self.position(scope)?)
+    }
+
+    fn position(&self, scope: &str) -> Option<usize> {
+        self.ids.binary_search_by(|id| id.as_str().cmp(scope)).ok()
     }
 
     pub fn is_empty(&self) -> bool {

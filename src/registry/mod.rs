@@ -13,6 +13,7 @@ mod record;
 mod repository;
 mod sharded;
 mod snapshot;
+mod usage;
 
 pub use app::{App, KeyChoice, RegisteredEncryptionKey, RegisteredKey, ScopeSet};
 pub use catalogue::{ScopeCatalogue, ScopeDefinition};
@@ -28,3 +29,4 @@ pub use record::{
 };
 pub use repository::{Actor, Delta, Repository, StoreError, Version};
 pub use snapshot::Snapshot;
+pub use usage::{NOTED_EVERY, ScopeUse, UsageBook, Use};

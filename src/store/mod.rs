@@ -1,10 +1,12 @@
-//! The registry, kept in SQLite: behind the trait `registry::Repository`, with secrets sealed under a master key.
+//! The registry, kept in SQLite: behind the trait `registry::Repository`, with secrets sealed under a master key. And the
+//! journal of first uses behind `replay::Journal`, in a file of its own.
 //!
 //! `sqlite` is what SQLite alone knows; the SQL of the other files is such that PostgreSQL takes it too.
 
 mod audit;
 mod commit;
 mod error;
+mod journal;
 mod load;
 mod master_key;
 mod migrations;
@@ -14,6 +16,7 @@ mod seal;
 mod sqlite;
 #[cfg(test)]
 mod tests;
+mod usage;
 mod watch;
 
 use std::path::PathBuf;
@@ -23,6 +26,7 @@ use sqlx::AssertSqlSafe;
 
 pub use self::audit::AuditRow;
 pub use self::error::{KeyFileError, OpenError};
+pub use self::journal::{JournalFault, ReplayJournal};
 pub use self::reload::ReloadOutcome;
 pub use self::watch::Watcher;
 

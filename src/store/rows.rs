@@ -206,14 +206,18 @@ pub type GrantRow = (i64, String, String, String, String);
 
 pub fn grant((app, kind, target, draft, published): GrantRow) -> Result<(i64, Grant), StoreError> {
     let damaged = || unreadable(&format!("the grant of app number {app} on {kind} {target}"));
-    let target = match kind.as_str() {
-        "bot" => GrantTarget::Bot(id(&target)?),
-        "account" => GrantTarget::Account(id(&target)?),
-        _ => return Err(damaged()),
-    };
     let draft = list(&draft).ok_or_else(damaged)?;
     let published = list(&published).ok_or_else(damaged)?;
-    Ok((app, Grant { target, draft, published }))
+    Ok((app, Grant { target: self::target(&kind, &target)?, draft, published }))
+}
+
+/// A grant's target from its two columns.
+pub fn target(kind: &str, name: &str) -> Result<GrantTarget, StoreError> {
+    match kind {
+        "bot" => Ok(GrantTarget::Bot(id(name)?)),
+        "account" => Ok(GrantTarget::Account(id(name)?)),
+        _ => Err(unreadable(&format!("the target {kind} {name} of a grant"))),
+    }
 }
 
 /// A grant's target as its two columns.

@@ -49,6 +49,11 @@ impl Verified {
         &self.app
     }
 
+    /// The key that made the signature.
+    pub fn key(&self) -> KeyNumber {
+        self.proof.key
+    }
+
     pub fn claims(&self) -> &RegisteredClaims {
         &self.proof.claims
     }

@@ -80,7 +80,7 @@ impl Setting {
     }
 
     pub fn configuration(listen: &SocketAddr, telemetry: &SocketAddr, upstream: &str, folder: &Path) -> String {
-        let database = folder.join("scopegate.db");
+        let database = |name: &str| Value::from(format!("sqlite://{}", folder.join(name).display()));
         format!(
             r#"
 profiles = ["kore"]
@@ -91,6 +91,8 @@ reason_header = true
 listen = "{telemetry}"
 [store]
 url = {url}
+[replay]
+url = {replay}
 [upstream.bots]
 urls = [{upstream}]
 [authenticator.bearer]
@@ -103,7 +105,8 @@ path = "/items/{{*rest}}"
 authenticator = "bearer"
 scope = "any"
 "#,
-            url = Value::from(format!("sqlite://{}", database.display())),
+            url = database("scopegate.db"),
+            replay = database("replay.db"),
             upstream = Value::from(upstream),
         )
     }

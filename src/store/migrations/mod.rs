@@ -2,16 +2,29 @@
 
 use sqlx::migrate::{Migration, MigrationType, Migrator};
 
-const SQLITE: [(i64, &str, &str); 3] = [
+const SQLITE: &[(i64, &str, &str)] = &[
     (1, "registry", include_str!("sqlite/0001_registry.sql")),
     (2, "reload", include_str!("sqlite/0002_reload.sql")),
-    (3, "encryption keys", include_str!("sqlite/0003_encryption_keys.sql")),
+    (3, "encryption_keys", include_str!("sqlite/0003_encryption_keys.sql")),
+    (6, "scope_use", include_str!("sqlite/0006_scope_use.sql")),
 ];
+
+/// Of the journal of first uses, a database apart.
+const REPLAY: &[(i64, &str, &str)] = &[(1, "used", include_str!("replay/0001_used.sql"))];
 
 /// All that SQLite needs, in order.
 pub fn sqlite() -> Migrator {
-    let migration = |(version, name, sql): (i64, &'static str, &'static str)| {
-        Migration::new(version, name.into(), MigrationType::Simple, sqlx::SqlSafeStr::into_sql_str(sql), false)
+    migrator(SQLITE)
+}
+
+/// All that the journal needs, in order.
+pub fn replay() -> Migrator {
+    migrator(REPLAY)
+}
+
+fn migrator(files: &[(i64, &'static str, &'static str)]) -> Migrator {
+    let migration = |(version, name, sql): &(i64, &'static str, &'static str)| {
+        Migration::new(*version, (*name).into(), MigrationType::Simple, sqlx::SqlSafeStr::into_sql_str(*sql), false)
     };
-    Migrator::with_migrations(SQLITE.into_iter().map(migration).collect())
+    Migrator::with_migrations(files.iter().map(migration).collect())
 }

@@ -1,9 +1,11 @@
 //! A store in a temporary folder.
 
+mod journal;
 mod opening;
 mod reload;
 mod sealing;
 mod size;
+mod usage;
 mod watching;
 
 use std::path::PathBuf;

@@ -10,3 +10,4 @@ mod methods;
 mod reasons;
 mod secrecy;
 mod single_use;
+mod usage;

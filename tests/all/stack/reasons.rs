@@ -97,7 +97,8 @@ fn check_common(reply: &Reply, at: &str) {
 }
 
 /// Those that need more than a request, and the tests that have them.
-const ELSEWHERE_TESTED: [(Reason, &str); 7] = [
+const ELSEWHERE_TESTED: [(Reason, &str); 8] = [
+    (Reason::ReplayUnavailable, "single_use"),
     (Reason::RequestTimeout, "forward"),
     (Reason::UpstreamUnreachable, "forward"),
     (Reason::UpstreamTimeout, "forward"),

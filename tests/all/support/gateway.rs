@@ -12,7 +12,7 @@ use scopegate::clock::{Clock, ManualClock};
 use scopegate::gateway::{Blocking, Embedded, Gate, Limits, ScopegateLayer, Stack};
 use scopegate::policy::{Live, State};
 use scopegate::registry::{Registry, ScopeCatalogue, Snapshot, Version};
-use scopegate::replay::ReplayMemory;
+use scopegate::replay::{InProcess, ReplayMemory};
 use scopegate::verify::Verifier;
 use serde_json::Value;
 use tower::{Layer as _, ServiceExt as _};
@@ -53,6 +53,11 @@ impl Reply {
 
 impl Gateway {
     pub fn new() -> Self {
+        Self::with_memory(|clock| Arc::new(InProcess::new(REPLAY_ENTRIES, clock).unwrap()))
+    }
+
+    /// With a memory of used tokens of the test's own.
+    pub fn with_memory(memory: impl FnOnce(Clock) -> Arc<dyn ReplayMemory>) -> Self {
         let (clock, hands) = Clock::manual(now());
         let (log, leaf) = (Arc::<Log>::default(), Leaf::default());
         let limits = Limits {
@@ -66,7 +71,8 @@ impl Gateway {
             live: Arc::new(Live::new(state(registry::registry()))),
             verifier: Arc::new(Verifier::new(1 << 20)),
             blocking: Arc::new(Blocking::new(1)),
-            replay: Arc::new(ReplayMemory::new(REPLAY_ENTRIES, clock.clone()).unwrap()),
+            replay: memory(clock.clone()),
+            usage: Arc::default(),
             log: Arc::clone(&log) as _,
             limits: Arc::new(ArcSwap::from_pointee(limits)),
             clock,

@@ -20,6 +20,8 @@ workers = 1
 listen = "127.0.0.1:0"
 [store]
 url = "sqlite://scopegate.db"
+[replay]
+url = "sqlite://replay.db"
 "#;
 
 const SERVE: [&str; 3] = ["serve", "-c", "scopegate.toml"];
@@ -198,6 +200,11 @@ impl Gateway {
     /// Waits for an event on standard error that holds this text.
     pub fn await_event(&mut self, text: &str) -> String {
         self.child.await_err(text, |line| line.contains(text).then(|| line.to_owned()))
+    }
+
+    /// Kills it, if it still runs; the folder stays as it then is.
+    pub fn kill(self) -> Setup {
+        self.setup
     }
 
     pub fn is_running(&mut self) -> bool {

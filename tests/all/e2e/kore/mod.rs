@@ -5,6 +5,7 @@ mod apps;
 mod catalogue;
 mod encryption;
 mod gates;
+mod single_use;
 mod tables;
 mod tokens;
 mod world;

@@ -199,6 +199,12 @@ pub fn strict() -> App {
         .settings("require_exp = true")
 }
 
+/// Wants a jti in every token.
+pub fn enforcing() -> App {
+    App::new("cs-07707707-0000-5000-8000-00000000f077", ACCOUNT, &[BOT], &["logs:change_logs"])
+        .settings("enforce_jti = true")
+}
+
 /// The one world of these tests.
 pub fn world() -> &'static World {
     static WORLD: OnceLock<World> = OnceLock::new();
@@ -214,7 +220,7 @@ fn build() -> World {
     let mut registry = Registry::new()
         .account(ACCOUNT, &[BOT, SECOND_BOT])
         .account(OTHER_ACCOUNT, &[STRANGE_BOT])
-        .apps(&[ci(), admin(), bare(), stranger(), tabler(), fixture(), sdk(), strict()])
+        .apps(&[ci(), admin(), bare(), stranger(), tabler(), fixture(), sdk(), strict(), enforcing()])
         .lines(&super::tables::grants(&tabler()));
     for (id, level) in &scopes {
         registry = registry.app(&only(level, id)).app(&without_of(&scopes, level, id));

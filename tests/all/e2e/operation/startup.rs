@@ -12,7 +12,7 @@ struct Fault {
     said: &'static [&'static str],
 }
 
-const FAULTS: [Fault; 16] = [
+const FAULTS: [Fault; 20] = [
     Fault {
         text: "[proxy]\nlisten = \"TAKEN\"\nworker = 1",
         line: 3,
@@ -52,7 +52,31 @@ const FAULTS: [Fault; 16] = [
         line: 5,
         said: &["upstream.bots.ca", "none.pem"],
     },
-    Fault { text: "[proxy]\nlisten = \"TAKEN\"\n[replay]\nurl = \"redis://a\"", line: 4, said: &["replay.url"] },
+    Fault {
+        text: "[proxy]\nlisten = \"TAKEN\"\n[replay]\nurl = \"redis://a:hunter2@b\"",
+        line: 4,
+        said: &["replay.url", "at redis://; there are \"sqlite://data/replay.db\", and \"memory://\""],
+    },
+    Fault {
+        text: "[proxy]\nlisten = \"TAKEN\"\n[replay]\nurl = \"sqlite://./data/scopegate.db\"",
+        line: 4,
+        said: &["replay.url", "the store's file"],
+    },
+    Fault {
+        text: "[proxy]\nlisten = \"TAKEN\"\n[replay]\nurl = \"sqlite://data/\"",
+        line: 4,
+        said: &["replay.url", "\"data/\" is no file"],
+    },
+    Fault {
+        text: "[proxy]\nlisten = \"TAKEN\"\n[replay]\ndurability = \"disk\"",
+        line: 4,
+        said: &["replay.durability", "`process`", "`power`"],
+    },
+    Fault {
+        text: "[proxy]\nlisten = \"TAKEN\"\n[replay]\nurl = \"memory://\"\ndurability = \"power\"",
+        line: 5,
+        said: &["replay.durability", "only sqlite:// has a durability"],
+    },
     Fault {
         text: "[proxy]\nlisten = \"TAKEN\"\n[authenticator.a]\nkind = \"jwt\"\nalgorithms = [\"HS255\"]",
         line: 5,
@@ -85,7 +109,7 @@ fn fails(text: &str, line: usize, said: &[&str]) {
         for said in said {
             assert!(err.contains(said), "{text}: {err}");
         }
-        assert!(!err.contains("is taken"), "{text}: {err}");
+        assert!(!err.contains("is taken") && !err.contains("hunter2"), "{text}: {err}");
     }
     assert!(!setup.path().join("data").exists() && !setup.path().join("scopegate.db").exists(), "no store was made");
 }

@@ -1,0 +1,76 @@
+//! When keys and scopes were last used. Written without a new version: nobody who follows the registry is disturbed.
+
+use sqlx::{Sqlite, Transaction};
+
+use super::Store;
+use super::error::failed;
+use super::rows::{id, target, target_columns};
+use crate::clock::Timestamp;
+use crate::model::{AppNumber, ScopeId};
+use crate::registry::{GrantTarget, KeyNumber, ScopeUse, StoreError, Use};
+
+type Writing<'t> = Transaction<'t, Sqlite>;
+
+impl Store {
+    /// Writes uses, all or none. A time that is already later stays; what belongs to no app or key any more is skipped.
+    ///
+    /// # Errors
+    /// When the store can't be reached.
+    pub async fn record_uses(&self, uses: &[Use]) -> Result<(), StoreError> {
+        let mut transaction = self.database.write().await?;
+        for used in uses {
+            match used {
+                Use::Key { key, at, .. } => record_key(&mut transaction, *key, *at).await?,
+                Use::Scope { app, target, scope, at } => {
+                    record_scope(&mut transaction, *app, target, scope, *at).await?;
+                }
+            }
+        }
+        transaction.commit().await.map_err(failed)
+    }
+
+    /// The last use of each scope that an app has used since then, to a minute; the latest first.
+    ///
+    /// # Errors
+    /// When the store can't be reached or read.
+    pub async fn uses_of_scopes(&self, since: Timestamp) -> Result<Vec<ScopeUse>, StoreError> {
+        let query = "SELECT app.client_id, target_kind, target_id, scope, last_used_at \
+                     FROM scope_use JOIN app ON app.number = scope_use.app \
+                     WHERE last_used_at >= $1 ORDER BY last_used_at DESC, app.client_id, scope";
+        let rows = sqlx::query_as(query).bind(since.millis()).fetch_all(self.database.readers()).await;
+        rows.map_err(failed)?.into_iter().map(scope_use).collect()
+    }
+}
+
+async fn record_key(transaction: &mut Writing<'_>, key: KeyNumber, at: Timestamp) -> Result<(), StoreError> {
+    let query =
+        "UPDATE app_key SET last_used_at = $1 WHERE number = $2 AND (last_used_at IS NULL OR last_used_at < $1)";
+    let query = sqlx::query(query).bind(at.millis()).bind(key.0);
+    query.execute(&mut **transaction).await.map_err(failed)?;
+    Ok(())
+}
+
+async fn record_scope(
+    transaction: &mut Writing<'_>,
+    app: AppNumber,
+    target: &GrantTarget,
+    scope: &ScopeId,
+    at: Timestamp,
+) -> Result<(), StoreError> {
+    let (kind, name) = target_columns(target);
+    // From the table of apps: an app that was deleted meanwhile gives no row.
+    let query = "INSERT INTO scope_use (app, target_kind, target_id, scope, last_used_at) \
+                 SELECT number, $1, $2, $3, $4 FROM app WHERE number = $5 \
+                 ON CONFLICT (app, target_kind, target_id, scope) DO UPDATE SET last_used_at = excluded.last_used_at \
+                 WHERE scope_use.last_used_at < excluded.last_used_at";
+    let query = sqlx::query(query).bind(kind).bind(name).bind(scope.as_str()).bind(at.millis()).bind(app.0);
+    query.execute(&mut **transaction).await.map_err(failed)?;
+    Ok(())
+}
+
+type Row = (String, String, String, String, i64);
+
+fn scope_use((app, kind, name, scope, at): Row) -> Result<ScopeUse, StoreError> {
+    let target = target(&kind, &name)?;
+    Ok(ScopeUse { app: id(&app)?, target, scope: id(&scope)?, at: Timestamp::from_millis(at) })
+}
