@@ -2,7 +2,9 @@
 
 use std::fmt;
 
-use aws_lc_rs::constant_time;
+use aws_lc_rs::{constant_time, rand};
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use zeroize::Zeroizing;
 
 /// Bytes that no `Debug`, log or error shows.
@@ -12,6 +14,15 @@ pub struct Secret(Zeroizing<Vec<u8>>);
 impl Secret {
     pub fn new(bytes: impl Into<Vec<u8>>) -> Self {
         Self(Zeroizing::new(bytes.into()))
+    }
+
+    /// A new one: the base64 text of 32 random bytes, 44 characters, which is the secret as it stands.
+    ///
+    /// # Errors
+    /// When the system gives no randomness.
+    pub fn generate() -> Result<Self, NoRandomness> {
+        let bytes = Zeroizing::new(random::<32>()?);
+        Ok(Self::new(STANDARD.encode(*bytes)))
     }
 
     /// The one way to the bytes; a call of it marks where a secret is used.
@@ -27,6 +38,27 @@ impl Secret {
         self.0.is_empty()
     }
 }
+
+/// Bytes that nobody can guess.
+///
+/// # Errors
+/// When the system gives no randomness.
+pub fn random<const N: usize>() -> Result<[u8; N], NoRandomness> {
+    let mut bytes = [0; N];
+    rand::fill(&mut bytes).map_err(|_| NoRandomness)?;
+    Ok(bytes)
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct NoRandomness;
+
+impl fmt::Display for NoRandomness {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("the system gives no randomness")
+    }
+}
+
+impl std::error::Error for NoRandomness {}
 
 impl PartialEq for Secret {
     /// In time that depends on the lengths alone.
@@ -56,6 +88,13 @@ mod tests {
     #[test]
     fn a_secret_prints_its_type_alone() {
         assert_eq!(format!("{:?}", Secret::new("hunter2")), "Secret");
+    }
+
+    #[test]
+    fn a_generated_secret_is_a_text_of_44_characters_that_is_never_the_same() {
+        let (one, other) = (Secret::generate().unwrap(), Secret::generate().unwrap());
+        assert_eq!((one.len(), STANDARD.decode(one.expose()).unwrap().len()), (44, 32));
+        assert_ne!(one, other);
     }
 
     #[test]

@@ -4,6 +4,7 @@ use std::process::ExitCode;
 use clap::Args;
 
 use super::Failure;
+use super::edit::counted;
 use super::encryption::missing_keys;
 use super::open::{ConfigArgument, actor, make_store};
 use crate::config::{ConfigError, RegistryFile};
@@ -40,6 +41,7 @@ impl Apply {
         let file = RegistryFile::load(&self.file)?;
         let store = make_store(&config).await?;
         let options = PlanOptions { prune: self.prune, draft: self.draft };
+        let read = store.version().await?;
         let plan = plan(&store, &file, &config.grants, options).await?;
         for change in &plan.0 {
             println!("{change}");
@@ -47,11 +49,11 @@ impl Apply {
         if plan.0.is_empty() {
             println!("nothing to change");
         } else if self.dry_run {
-            println!("{}; nothing was changed (dry run)", changes(plan.0.len()));
+            println!("{}; nothing was changed (dry run)", counted(plan.0.len()));
             return Ok(ExitCode::from(2));
         } else {
-            let version = store.commit(&plan.0, &actor(self.why)).await?;
-            println!("{} applied; the registry is at version {}", changes(plan.0.len()), version.0);
+            let version = store.commit_at(read, &plan.0, &actor(self.why)).await?;
+            println!("{} applied; the registry is at version {}", counted(plan.0.len()), version.0);
             if plan.0.iter().any(|c| matches!(c, Change::PutGrant { publish: false, .. })) {
                 println!("drafts are not live: apply the file without --draft to publish them");
             }
@@ -59,10 +61,6 @@ impl Apply {
         store.close().await;
         Ok(ExitCode::SUCCESS)
     }
-}
-
-fn changes(count: usize) -> String {
-    if count == 1 { "1 change".into() } else { format!("{count} changes") }
 }
 
 /// What has to change, with new key pairs for apps that have to encrypt; or every error of the file at its line.

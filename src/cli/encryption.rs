@@ -4,20 +4,20 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use clap::{Args, Subcommand, ValueEnum};
-use serde_json::{Value, json};
+use serde::Serialize;
+use serde_json::Value;
 
 use super::Failure;
-use super::open::{ConfigArgument, actor, now, open_store};
+use super::edit::EditArguments;
+use super::open::{ConfigArgument, now, open_store};
 use super::table::table;
 use crate::clock::Timestamp;
-use crate::config::Config;
-use crate::jose::{EncryptionKey, EncryptionKind};
+use crate::jose::{EncryptionKind, KeyError};
 use crate::model::ClientId;
 use crate::registry::{
-    AppRecord, Change, EncryptionKeyRecord, KeyState, Registry, Repository as _, lacking_encryption_keys,
+    AppRecord, Change, Editor, EncryptionKeyRecord, KeyState, Registry, Repository as _, lacking_encryption_keys,
     new_encryption_key, rotation,
 };
-use crate::store::Store;
 
 /// Show and rotate the key pairs that apps encrypt their tokens to
 #[derive(Debug, Subcommand)]
@@ -56,23 +56,26 @@ pub(super) struct Show {
 
 impl Show {
     async fn run(self) -> Result<ExitCode, Failure> {
-        let (_, app) = open_with(&self.config.load()?, &self.app).await?;
-        let keys: Vec<_> = app.encryption_keys.iter().map(Shown::of).collect::<Result<_, _>>()?;
-        let Some(current) = keys.iter().rev().find(|k| k.state == "active") else {
+        let config = self.config.load()?;
+        let store = open_store(&config).await?;
+        let (_, registry) = store.load().await?;
+        store.close().await;
+        let record = Editor { registry: &registry, rules: &config.grants, now: now() }.app(&self.app)?;
+        let keys = EncryptionKeyView::all(record, now())?;
+        let Some(current) = keys.iter().rev().find(|key| key.state == KeyState::Active.as_str()) else {
             return Err(Failure::new(format!(
                 "app {} has no key to encrypt to; `scopegate encryption rotate --app {}` makes one",
                 self.app, self.app
             )));
         };
         if self.json {
-            let keys: Vec<_> = keys.iter().map(Shown::json).collect();
             println!("{}", serde_json::to_string_pretty(&keys)?);
         } else if self.jwk {
-            println!("{}", current.public.to_jwk());
+            println!("{}", current.jwk);
         } else {
-            let rows: Vec<_> = keys.iter().map(Shown::row).collect();
-            print!("{}", table(["KID", "KIND", "STATE", "UNTIL", "CREATED"], &rows));
-            println!("\n{}", serde_json::to_string_pretty(&current.public.to_jwk())?);
+            let rows: Vec<_> = keys.iter().map(EncryptionKeyView::row).collect();
+            print!("{}", table(ENCRYPTION_KEY_HEADING, &rows));
+            println!("\n{:#}", current.jwk);
         }
         Ok(ExitCode::SUCCESS)
     }
@@ -80,11 +83,9 @@ impl Show {
 
 /// Give an app a new key pair; the one before stays good for a while
 ///
-/// The new key is the one to use at once. Tokens that are encrypted to the one before are taken until the overlap is over.
+/// The new key is the one to use at once. Tokens encrypted to the one before are taken until the overlap is over.
 #[derive(Debug, Args)]
 pub(super) struct Rotate {
-    #[command(flatten)]
-    config: ConfigArgument,
     /// The app's client id
     #[arg(long, value_name = "ID", value_parser = ClientId::new)]
     app: ClientId,
@@ -94,9 +95,8 @@ pub(super) struct Rotate {
     /// What the new key is
     #[arg(long, value_enum, default_value_t = Kind::Rsa)]
     kind: Kind,
-    /// Why, for the audit
-    #[arg(long, value_name = "TEXT")]
-    why: Option<String>,
+    #[command(flatten)]
+    edit: EditArguments,
 }
 
 #[derive(Clone, Copy, Debug, ValueEnum)]
@@ -109,80 +109,67 @@ enum Kind {
 
 impl Rotate {
     async fn run(self) -> Result<ExitCode, Failure> {
-        let (store, app) = open_with(&self.config.load()?, &self.app).await?;
         let kind = match self.kind {
             Kind::Rsa => EncryptionKind::Rsa,
             Kind::P256 => EncryptionKind::P256,
         };
-        let (kid, material) = new_encryption_key(kind)?;
-        let public = material.public()?.named(kid.as_str());
-        let changes = rotation(&app, (kid, material), self.overlap, now());
-        store.commit(&changes, &actor(self.why)).await?;
-        for change in &changes {
-            println!("{change}");
+        let new = new_encryption_key(kind)?;
+        let session = self.edit.open().await?;
+        let done =
+            session.edit(|editor| Ok(rotation(editor.app(&self.app)?, new.clone(), self.overlap, editor.now))).await?;
+        session.store.close().await;
+        let code = done.print();
+        if done.is_committed() {
+            println!("\nGive this public key to whoever signs the app's tokens:\n");
+            println!("{:#}", new.1.public()?.named(new.0.as_str()).to_jwk());
         }
-        println!("{}", public.to_jwk());
-        store.close().await;
-        Ok(ExitCode::SUCCESS)
+        Ok(code)
     }
-}
-
-async fn open_with(config: &Config, app: &ClientId) -> Result<(Store, AppRecord), Failure> {
-    let store = open_store(config).await?;
-    let (_, mut registry) = store.load().await?;
-    let record = registry.apps.remove(app.as_str());
-    Ok((store, record.ok_or_else(|| Failure::new(format!("app {app} does not exist")))?))
 }
 
 /// A key pair as everybody may see it.
-struct Shown {
-    public: EncryptionKey,
+#[derive(Serialize)]
+pub(super) struct EncryptionKeyView {
+    kid: String,
+    kind: &'static str,
     state: &'static str,
-    until: Option<Timestamp>,
-    created_at: Timestamp,
+    retire_at: Option<String>,
+    created_at: String,
+    /// The public half.
+    jwk: Value,
 }
 
-impl Shown {
-    fn of(record: &EncryptionKeyRecord) -> Result<Self, Failure> {
-        let (state, until) = match record.state {
-            KeyState::Active => ("active", None),
-            KeyState::Retiring(until) if until > now() => ("retiring", Some(until)),
-            KeyState::Retiring(until) => ("retired", Some(until)),
-            KeyState::Retired => ("retired", None),
+impl EncryptionKeyView {
+    /// All key pairs of an app, oldest first. One whose time has come is retired, whatever is stored.
+    pub fn all(record: &AppRecord, now: Timestamp) -> Result<Vec<Self>, KeyError> {
+        let view = |key: &EncryptionKeyRecord| {
+            let state = if key.state.usable_at(now) { key.state } else { KeyState::Retired };
+            Ok(Self {
+                kid: key.kid.to_string(),
+                kind: key.material.kind().as_str(),
+                state: state.as_str(),
+                retire_at: if let KeyState::Retiring(at) = key.state { Some(at.to_string()) } else { None },
+                created_at: key.created_at.to_string(),
+                jwk: key.material.public()?.named(key.kid.as_str()).to_jwk(),
+            })
         };
-        let public = record.material.public()?.named(record.kid.as_str());
-        Ok(Self { public, state, until, created_at: record.created_at })
+        record.encryption_keys.iter().map(view).collect()
     }
 
-    fn row(&self) -> [String; 5] {
-        [
-            self.public.key_id().unwrap_or_default().to_owned(),
-            self.public.kind().to_string(),
-            self.state.to_owned(),
-            self.until.map_or_else(String::new, |until| until.to_string()),
-            self.created_at.to_string(),
-        ]
-    }
-
-    fn json(&self) -> Value {
-        json!({
-            "kid": self.public.key_id(),
-            "state": self.state,
-            "until": self.until.map(|until| until.to_string()),
-            "created_at": self.created_at.to_string(),
-            "jwk": self.public.to_jwk(),
-        })
+    /// A line of a table.
+    pub fn row(&self) -> [String; 5] {
+        let until = self.retire_at.clone().unwrap_or_else(|| "-".into());
+        [self.kid.clone(), self.kind.into(), self.state.into(), until, self.created_at.clone()]
     }
 }
+
+pub(super) const ENCRYPTION_KEY_HEADING: [&str; 5] = ["KID", "KEY", "STATE", "UNTIL", "CREATED"];
 
 /// A key pair for each app that has to encrypt and, after these changes, would have none to encrypt to.
-///
-/// # Errors
-/// When the system gives no random bytes.
-pub(super) fn missing_keys(stored: &Registry, changes: &[Change]) -> Result<Vec<Change>, Failure> {
+pub(super) fn missing_keys(stored: &Registry, changes: &[Change]) -> Result<Vec<Change>, KeyError> {
     let add = |app| {
         let (kid, material) = new_encryption_key(EncryptionKind::Rsa)?;
-        Ok(Change::AddEncryptionKey { app, kid, material })
+        Ok(Change::AddEncryptionKey { app, kid, material, state: KeyState::Active })
     };
     lacking_encryption_keys(stored, changes).into_iter().map(add).collect()
 }

@@ -20,7 +20,7 @@ use crate::registry::{Repository as _, Snapshot};
 /// Make tokens, read them, and find out why one is refused
 #[derive(Debug, Subcommand)]
 pub(super) enum Jwt {
-    Mint(Mint),
+    Mint(Box<Mint>),
     Decode(Decode),
     Explain(Box<Explain>),
 }
@@ -148,7 +148,7 @@ pub(super) struct Explain {
     #[arg(long, value_name = "NAME")]
     header: Option<HeaderName>,
     /// When: RFC 3339, or seconds since 1970; now if absent
-    #[arg(long, value_name = "TIME", value_parser = moment)]
+    #[arg(long, value_name = "TIME")]
     at: Option<Timestamp>,
     /// Print JSON
     #[arg(long)]
@@ -220,14 +220,4 @@ pub(super) fn render(story: &Explanation) -> String {
         }
     }
     text
-}
-
-fn moment(text: &str) -> Result<Timestamp, String> {
-    if let Ok(seconds) = text.parse() {
-        return Ok(Timestamp::from_secs(seconds));
-    }
-    let time = humantime::parse_rfc3339_weak(text)
-        .map_err(|_| format!("{text:?} is no time: write 2026-11-22T12:00:00Z or seconds since 1970"))?;
-    let since = time.duration_since(std::time::UNIX_EPOCH).map_err(|_| "before 1970".to_owned())?;
-    Ok(Timestamp::default().after(since))
 }

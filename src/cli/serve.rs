@@ -38,7 +38,9 @@ impl Serve {
         let (proxy, telemetry) = (running.proxy, running.telemetry);
         tracing::info!(%proxy, %telemetry, routes, apps, store = url, "taking calls");
         if apps == 0 {
-            tracing::warn!("the registry has no apps, so every token is refused: add some with `scopegate apply`");
+            tracing::warn!(
+                "the registry has no apps, so every token is refused: add some with `scopegate app create` or `scopegate apply`"
+            );
         }
         stop_signal().await?;
         tracing::info!("draining");

@@ -85,7 +85,7 @@ impl KeyArgument {
     }
 }
 
-fn read_stdin() -> Result<String, Failure> {
+pub(super) fn read_stdin() -> Result<String, Failure> {
     let mut text = String::new();
     io::stdin().lock().take(MAX_INPUT).read_to_string(&mut text)?;
     Ok(text)

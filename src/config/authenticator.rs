@@ -8,6 +8,7 @@ use serde::Deserialize;
 use super::time::Span;
 use crate::model::{Algorithm, AlgorithmSet, AuthenticatorName};
 use crate::policy::{Authenticator, AuthenticatorKind, ErrorFormat, JwtAuthenticator};
+use crate::registry::TakenTokens;
 use crate::verify::{Leeway, SingleUsePolicy, TokenRules, TokenSettings};
 
 /// What clocks that NTP keeps differ by, amply.
@@ -114,8 +115,19 @@ impl AuthenticatorSection {
         self.grantable_algorithms.as_deref().map(AlgorithmSet::of)
     }
 
+    /// What an app's tokens have to be like to be taken; none where no token is.
+    pub fn taken(&self) -> Option<TakenTokens> {
+        let algorithms = self.algorithms.as_deref().map(AlgorithmSet::of).unwrap_or_default();
+        let without_exp = self.require_exp == Some(false) && self.max_lifetime.is_none();
+        (self.kind == Some(Kind::Jwt)).then_some(TakenTokens {
+            algorithms,
+            without_exp,
+            encrypted: self.takes_encrypted(),
+        })
+    }
+
     /// Whether encrypted tokens are taken: only where it is said, since each that is not known costs a decryption.
-    pub fn takes_encrypted(&self) -> bool {
+    fn takes_encrypted(&self) -> bool {
         self.encrypted == Some(EncryptedKey::Allowed)
     }
 

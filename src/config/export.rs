@@ -99,16 +99,11 @@ fn key(app: &AppRecord, key: &KeyRecord, secrets: Secrets) -> Table {
             }
         }
     }
+    put_state(&mut entry, key.state);
     entry
 }
 
-/// One that is retired opens nothing, and is left out.
 fn encryption_key(app: &AppRecord, key: &EncryptionKeyRecord) -> Option<Table> {
-    let retires = match key.state {
-        KeyState::Active => None,
-        KeyState::Retiring(until) => Some(until),
-        KeyState::Retired => return None,
-    };
     let pem = key.material.to_pem();
     let text = std::str::from_utf8(pem.expose()).ok()?;
     let mut entry = table([
@@ -116,10 +111,17 @@ fn encryption_key(app: &AppRecord, key: &EncryptionKeyRecord) -> Option<Table> {
         ("kid", key.kid.as_str().into()),
         ("private_key", text.into()),
     ]);
-    if let Some(until) = retires {
-        entry.insert("retires", value(until.to_string()));
-    }
+    put_state(&mut entry, key.state);
     Some(entry)
+}
+
+fn put_state(entry: &mut Table, state: KeyState) {
+    if state != KeyState::Active {
+        entry.insert("state", value(state.as_str()));
+    }
+    if let KeyState::Retiring(until) = state {
+        entry.insert("retire_at", value(until.to_string()));
+    }
 }
 
 fn pem(spki: &[u8]) -> String {

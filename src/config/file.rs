@@ -6,6 +6,7 @@ use serde::Deserialize;
 
 use super::authenticator::AuthenticatorSection;
 use super::proxy::ProxySection;
+use super::registry::RegistrySection;
 use super::route::RouteSection;
 use super::scope::ScopeSection;
 use super::stores::{ReplaySection, StoreSection, TelemetrySection};
@@ -23,6 +24,7 @@ pub(super) struct MainFile {
     pub telemetry: TelemetrySection,
     pub store: StoreSection,
     pub replay: ReplaySection,
+    pub registry: RegistrySection,
     pub upstream: BTreeMap<String, UpstreamSection>,
     pub authenticator: BTreeMap<String, AuthenticatorSection>,
     pub route: Vec<RouteSection>,

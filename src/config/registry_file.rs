@@ -8,13 +8,13 @@ use serde::Deserialize;
 use super::source::Source;
 use super::time::Span;
 use super::{ConfigError, Diagnostic};
-use crate::clock::Timestamp;
+use crate::clock::NoTimestamp;
 use crate::jose::{DecryptionMaterial, KeyError, KeyMaterial};
 use crate::model::{AccountId, Algorithm, AuthenticatorName, BotId, ClientId, KeyId, Level, ScopeId};
 use crate::policy::configured_host;
 use crate::registry::{
     Account, AppSettings, Bot, DEFAULT_ACCOUNT, Desired, DesiredApp, DesiredEncryptionKey, DesiredGrant, DesiredKey,
-    GrantTarget, Permission, PlanError, Resource, ResourceKind,
+    GrantTarget, KeyState, Permission, PlanError, Resource, ResourceKind,
 };
 use crate::secret::Secret;
 
@@ -93,6 +93,17 @@ struct KeyEntry {
     jwk: Option<serde_json::Value>,
     /// Of a public key: the only one that it may be used with.
     algorithm: Option<Algorithm>,
+    state: Option<StateKey>,
+    /// RFC 3339.
+    retire_at: Option<String>,
+}
+
+#[derive(Clone, Copy, Deserialize)]
+#[serde(rename_all = "lowercase")]
+enum StateKey {
+    Active,
+    Retiring,
+    Retired,
 }
 
 impl std::fmt::Debug for KeyEntry {
@@ -109,7 +120,9 @@ struct EncryptionKeyEntry {
     kid: KeyId,
     private_key: Option<String>,
     private_key_file: Option<PathBuf>,
-    retires: Option<String>,
+    state: Option<StateKey>,
+    /// RFC 3339.
+    retire_at: Option<String>,
 }
 
 impl std::fmt::Debug for EncryptionKeyEntry {
@@ -222,10 +235,21 @@ impl AppEntry {
     }
 }
 
-fn moment(text: &str) -> Result<Timestamp, String> {
-    let time =
-        humantime::parse_rfc3339(text).map_err(|_| format!("{text:?} is no time: write 2026-11-22T12:00:00Z"))?;
-    Ok(Timestamp::default().after(time.duration_since(std::time::UNIX_EPOCH).unwrap_or_default()))
+fn key_state(state: Option<StateKey>, retire_at: Option<&str>) -> Result<Option<KeyState>, (&'static str, String)> {
+    let state = match (state, retire_at) {
+        (None, None) => return Ok(None),
+        (Some(StateKey::Active), None) => Ok(KeyState::Active),
+        (Some(StateKey::Retired), None) => Ok(KeyState::Retired),
+        (Some(StateKey::Retiring), Some(at)) => {
+            at.parse().map(KeyState::Retiring).map_err(|e: NoTimestamp| e.to_string())
+        }
+        (Some(StateKey::Retiring), None) => Err("a key that is retiring needs retire_at, for example \
+                                                 retire_at = \"2026-11-22T12:00:00Z\""
+            .to_owned()),
+        (_, Some(_)) => Err("retire_at goes with state = \"retiring\"".to_owned()),
+    };
+    let place = if retire_at.is_some() { "retire_at" } else { "state" };
+    state.map(Some).map_err(|why| (place, why))
 }
 
 struct Reader<'a> {
@@ -259,7 +283,11 @@ impl Reader<'_> {
             self.fault(&["key", &index.to_string(), key], format!("key of app {}: {why}", entry.app));
             None
         });
-        DesiredKey { app: entry.app, kid: entry.kid, material }
+        let state = key_state(entry.state, entry.retire_at.as_deref()).unwrap_or_else(|(key, why)| {
+            self.fault(&["key", &index.to_string(), key], format!("key of app {}: {why}", entry.app));
+            None
+        });
+        DesiredKey { app: entry.app, kid: entry.kid, material, state }
     }
 
     fn material(&self, entry: &KeyEntry) -> Result<Option<KeyMaterial>, (&'static str, String)> {
@@ -301,25 +329,23 @@ impl Reader<'_> {
     }
 
     fn encryption_key(&mut self, index: usize, entry: EncryptionKeyEntry) -> Option<DesiredEncryptionKey> {
-        let EncryptionKeyEntry { app, kid, private_key, private_key_file, retires } = entry;
-        let read = || {
-            let pem = match (private_key, private_key_file) {
-                (Some(text), None) => Ok(Secret::new(text)),
-                (None, Some(path)) => {
-                    let path = self.folder.join(path);
-                    let text = std::fs::read_to_string(&path).map(Secret::new);
-                    text.map_err(|error| ("private_key_file", format!("{}: {error}", path.display())))
-                }
-                _ => {
-                    Err(("kid", "give private_key or private_key_file; a key that stays as it is is not named".into()))
-                }
-            }?;
-            let material = DecryptionMaterial::from_pem(&pem).map_err(|error| ("private_key", error.to_string()))?;
-            let retires = retires.as_deref().map(moment).transpose().map_err(|why| ("retires", why))?;
-            Ok((material, retires))
+        let EncryptionKeyEntry { app, kid, private_key, private_key_file, state, retire_at } = entry;
+        let pem = match (private_key, private_key_file) {
+            (Some(text), None) => Ok(Secret::new(text)),
+            (None, Some(path)) => {
+                let path = self.folder.join(path);
+                let text = std::fs::read_to_string(&path).map(Secret::new);
+                text.map_err(|error| ("private_key_file", format!("{}: {error}", path.display())))
+            }
+            _ => {
+                Err(("kid", "give private_key or private_key_file; a key that stays as it is is not named".to_owned()))
+            }
         };
-        match read() {
-            Ok((material, retires)) => Some(DesiredEncryptionKey { app, kid, material, retires }),
+        let material =
+            pem.and_then(|pem| DecryptionMaterial::from_pem(&pem).map_err(|error| ("private_key", error.to_string())));
+        let read = material.and_then(|material| Ok((material, key_state(state, retire_at.as_deref())?)));
+        match read {
+            Ok((material, state)) => Some(DesiredEncryptionKey { app, kid, material, state }),
             Err((key, why)) => {
                 self.fault(&["encryption_key", &index.to_string(), key], format!("encryption key of app {app}: {why}"));
                 None

@@ -1,6 +1,6 @@
 //! From files to settings.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, HashMap};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -12,7 +12,9 @@ use super::route::{Names, RouteSection};
 use super::scope::ScopeSection;
 use super::source::Source;
 use super::upstream::UpstreamSection;
-use super::{ConfigError, Diagnostic, ProxySettings, ReplaySettings, StoreLocation, TelemetrySettings};
+use super::{
+    ConfigError, Diagnostic, ProxySettings, RegistrySettings, ReplaySettings, StoreLocation, TelemetrySettings,
+};
 use crate::gateway::forward::Upstream;
 use crate::model::{AuthenticatorName, UpstreamName};
 use crate::policy::{Route, RouteTable};
@@ -25,6 +27,7 @@ pub struct Config {
     pub telemetry: TelemetrySettings,
     pub store: StoreLocation,
     pub replay: ReplaySettings,
+    pub registry: RegistrySettings,
     pub upstreams: HashMap<UpstreamName, Arc<Upstream>>,
     pub routes: Arc<RouteTable>,
     pub scopes: Arc<ScopeCatalogue>,
@@ -92,13 +95,16 @@ fn resolve(source: Source, folder: &Path, with_environment: bool) -> Result<Conf
         let place = ["include", &i.to_string()].map(str::to_owned);
         parts.include(&source, &place, folder, pattern);
     }
-    let MainFile { proxy, telemetry, store, replay, upstream, authenticator, route, scope, .. } = main;
+    let MainFile { proxy, telemetry, store, replay, registry, upstream, authenticator, route, scope, .. } = main;
     parts.add(&source, PartFile { upstream, authenticator, route, scope });
 
     let upstreams = parts.upstreams();
     let scopes = Arc::new(parts.catalogue());
-    let (grantable, encrypted) = (parts.grantable(), parts.encrypted());
-    let grants = GrantRules { catalogue: (*scopes).clone(), grantable, encrypted };
+    let grants = GrantRules {
+        catalogue: (*scopes).clone(),
+        grantable: parts.by_authenticator(AuthenticatorSection::grantable),
+        authenticators: parts.by_authenticator(AuthenticatorSection::taken),
+    };
     let routes = parts.routes(&upstreams, &scopes);
     let proxy = proxy
         .resolve()
@@ -113,6 +119,7 @@ fn resolve(source: Source, folder: &Path, with_environment: bool) -> Result<Conf
             telemetry: telemetry.resolve(),
             store,
             replay,
+            registry: registry.resolve(),
             upstreams,
             routes: Arc::new(routes),
             scopes,
@@ -232,16 +239,11 @@ impl Parts {
         ScopeCatalogue::new(definitions)
     }
 
-    fn grantable(&self) -> BTreeMap<AuthenticatorName, crate::model::AlgorithmSet> {
+    fn by_authenticator<T>(&self, ask: impl Fn(&AuthenticatorSection) -> Option<T>) -> BTreeMap<AuthenticatorName, T> {
         let entry = |(name, (_, section)): (&String, &(_, AuthenticatorSection))| {
-            Some((AuthenticatorName::new(name).ok()?, section.grantable()?))
+            Some((AuthenticatorName::new(name).ok()?, ask(section)?))
         };
         self.authenticators.iter().filter_map(entry).collect()
-    }
-
-    fn encrypted(&self) -> BTreeSet<AuthenticatorName> {
-        let taking = self.authenticators.iter().filter(|(_, (_, section))| section.takes_encrypted());
-        taking.filter_map(|(name, _)| AuthenticatorName::new(name).ok()).collect()
     }
 
     fn routes(

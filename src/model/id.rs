@@ -116,6 +116,31 @@ ids! {
     UpstreamName check
 }
 
+impl ClientId {
+    /// `cs-` and a UUID of version 4 (RFC 9562 section 5.4), made of random bytes.
+    pub fn from_random(bytes: [u8; 16]) -> Self {
+        Self(uuid("cs", bytes).into())
+    }
+}
+
+impl KeyId {
+    /// `k-` and a UUID of version 4, made of random bytes.
+    pub fn from_random(bytes: [u8; 16]) -> Self {
+        Self(uuid("k", bytes).into())
+    }
+}
+
+fn uuid(prefix: &str, mut bytes: [u8; 16]) -> String {
+    bytes[6] = bytes[6] & 0x0f | 0x40;
+    bytes[8] = bytes[8] & 0x3f | 0x80;
+    let mut text = prefix.to_owned();
+    for (i, byte) in bytes.iter().enumerate() {
+        let dash = if matches!(i, 0 | 4 | 6 | 8 | 10) { "-" } else { "" };
+        text.push_str(&format!("{dash}{byte:02x}"));
+    }
+    text
+}
+
 /// An app's number in the registry, never used again for another app.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Serialize, Deserialize)]
 #[serde(transparent)]
@@ -134,6 +159,15 @@ mod tests {
         for bad in ["a\n", " a", "a ", "ä", "a\0b"] {
             assert_eq!(ClientId::new(bad), Err(InvalidId::NotPrintable), "{bad:?}");
         }
+    }
+
+    #[test]
+    fn a_random_client_id_is_cs_and_a_uuid_of_version_4() {
+        let id = |bytes| ClientId::from_random(bytes).to_string();
+        assert_eq!(id([0; 16]), "cs-00000000-0000-4000-8000-000000000000");
+        assert_eq!(id([0xff; 16]), "cs-ffffffff-ffff-4fff-bfff-ffffffffffff");
+        assert_eq!(id(*b"0123456789abcdef"), "cs-30313233-3435-4637-b839-616263646566");
+        assert_eq!(KeyId::from_random([0; 16]).as_str(), "k-00000000-0000-4000-8000-000000000000");
     }
 
     #[test]

@@ -25,6 +25,7 @@ pub enum Change {
         app: ClientId,
         kid: Option<KeyId>,
         material: KeyMaterial,
+        state: KeyState,
     },
     /// Gives a key that is there other material.
     ReplaceKey {
@@ -48,6 +49,7 @@ pub enum Change {
         app: ClientId,
         kid: KeyId,
         material: DecryptionMaterial,
+        state: KeyState,
     },
     SetEncryptionKeyState {
         app: ClientId,
@@ -115,18 +117,19 @@ impl fmt::Display for Change {
                 write!(f, "{} app {} ({})", if *is_new { "add" } else { "change" }, settings.client_id, settings.name)
             }
             Self::DeleteApp(id) => write!(f, "delete app {id}"),
-            Self::AddKey { app, kid, material } => {
-                write!(f, "add key {} of app {app}", KeyName { kid, material: Some(material) })
+            Self::AddKey { app, kid, material, state } => {
+                write!(f, "add key {} of app {app}", KeyName { kid, material: Some(material) })?;
+                if *state == KeyState::Active { Ok(()) } else { write!(f, ": {state}") }
             }
             Self::ReplaceKey { app, kid, material, .. } => {
                 write!(f, "change key {} of app {app}", KeyName { kid, material: Some(material) })
             }
-            Self::SetKeyState { app, key, state } => write!(f, "change key {} of app {app}: {state:?}", key.0),
+            Self::SetKeyState { app, key, state } => write!(f, "change key number {} of app {app}: {state}", key.0),
             Self::DeleteKey { app, kid, key } => match kid {
                 Some(kid) => write!(f, "delete key {kid} of app {app}"),
                 None => write!(f, "delete key number {} of app {app}", key.0),
             },
-            Self::AddEncryptionKey { app, kid, material } => {
+            Self::AddEncryptionKey { app, kid, material, .. } => {
                 write!(f, "add encryption key {kid} ({}) of app {app}", material.kind())
             }
             Self::SetEncryptionKeyState { app, kid, state } => {

@@ -45,6 +45,7 @@ macro_rules! conformance_tests {
             the_default_account_is_not_deleted
             a_bot_that_apps_name_is_not_deleted
             a_host_belongs_to_one_account_and_may_move_within_a_commit
+            what_was_made_from_an_older_version_is_not_committed
             a_draft_leaves_what_is_published_in_force
             numbers_are_not_used_again
             a_kid_names_one_key_of_an_app

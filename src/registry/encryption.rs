@@ -3,24 +3,18 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-use aws_lc_rs::rand;
-
 use super::{AppRecord, Change, KeyState, Registry};
 use crate::clock::Timestamp;
 use crate::jose::{DecryptionMaterial, EncryptionKind, KeyError};
 use crate::model::{ClientId, KeyId};
+use crate::secret::random;
 
-/// A new key pair under a name that no other has: `k-` and a random UUID (RFC 9562 section 5.4).
+/// A new key pair under a name that no other has.
 ///
 /// # Errors
 /// When the system gives no random bytes.
 pub fn new_encryption_key(kind: EncryptionKind) -> Result<(KeyId, DecryptionMaterial), KeyError> {
-    let mut random = [0; 16];
-    rand::fill(&mut random).map_err(|_| KeyError::Pkcs8)?;
-    let uuid = (u128::from_be_bytes(random) & !(0xf << 76) & !(0b11 << 62)) | (4 << 76) | (0b10 << 62);
-    let hex = format!("{uuid:032x}");
-    let name = format!("k-{}-{}-{}-{}-{}", &hex[..8], &hex[8..12], &hex[12..16], &hex[16..20], &hex[20..]);
-    let kid = KeyId::new(&name).map_err(|_| KeyError::Unsupported)?;
+    let kid = KeyId::from_random(random().map_err(|_| KeyError::Pkcs8)?);
     Ok((kid, DecryptionMaterial::generate(kind)?))
 }
 
@@ -37,8 +31,7 @@ pub fn lacking_encryption_keys(stored: &Registry, changes: &[Change]) -> Vec<Cli
         match change {
             Change::PutApp { settings, .. } => _ = enforces.insert(&settings.client_id, settings.enforce_jwe),
             Change::DeleteApp(id) => _ = enforces.remove(id),
-            Change::AddEncryptionKey { app, kid, .. } => _ = keys.insert((app, kid), true),
-            Change::SetEncryptionKeyState { app, kid, state } => {
+            Change::AddEncryptionKey { app, kid, state, .. } | Change::SetEncryptionKeyState { app, kid, state } => {
                 keys.insert((app, kid), *state == KeyState::Active);
             }
             Change::DeleteEncryptionKey { app, kid } => _ = keys.remove(&(app, kid)),
@@ -61,7 +54,7 @@ pub fn rotation(
     let state = if overlap.is_zero() { KeyState::Retired } else { KeyState::Retiring(now.after(overlap)) };
     let active = app.encryption_keys.iter().filter(|k| k.state == KeyState::Active);
     let retire = active.map(|k| Change::SetEncryptionKeyState { app: id.clone(), kid: k.kid.clone(), state });
-    let add = Change::AddEncryptionKey { app: id.clone(), kid, material };
+    let add = Change::AddEncryptionKey { app: id.clone(), kid, material, state: KeyState::Active };
     std::iter::once(add).chain(retire).collect()
 }
 
@@ -94,15 +87,6 @@ mod tests {
     }
 
     #[test]
-    fn names_are_random_uuids() {
-        let [one, other] = [(); 2].map(|()| new_encryption_key(EncryptionKind::P256).unwrap().0);
-        assert_ne!(one, other);
-        let parts: Vec<_> = one.as_str().split('-').collect();
-        assert_eq!(parts.iter().map(|p| p.len()).collect::<Vec<_>>(), [1, 8, 4, 4, 4, 12]);
-        assert!(parts[3].starts_with('4') && "89ab".contains(&parts[4][..1]), "{one}");
-    }
-
-    #[test]
     fn an_app_that_has_to_encrypt_and_has_no_usable_key_lacks_one() {
         let put = |app: &AppRecord| Change::PutApp { settings: app.settings.clone(), is_new: false };
         let active = app("c", true, &[("k", KeyState::Active)]);
@@ -110,7 +94,12 @@ mod tests {
         let off = app("c", false, &[]);
         let (kid, material) = key("k");
         let id = client_id("c");
-        let add = Change::AddEncryptionKey { app: id.clone(), kid: KeyId::new("k2").unwrap(), material };
+        let add = Change::AddEncryptionKey {
+            app: id.clone(),
+            kid: KeyId::new("k2").unwrap(),
+            material,
+            state: KeyState::Active,
+        };
         let delete = Change::DeleteEncryptionKey { app: id.clone(), kid: kid.clone() };
         let retire = Change::SetEncryptionKeyState { app: id.clone(), kid, state: KeyState::Retired };
         let cases = [

@@ -7,6 +7,7 @@ mod catalogue;
 mod change;
 #[cfg(test)]
 pub(crate) mod conformance;
+mod edit;
 mod encryption;
 mod plan;
 mod record;
@@ -18,10 +19,11 @@ mod usage;
 pub use app::{App, KeyChoice, RegisteredEncryptionKey, RegisteredKey, ScopeSet};
 pub use catalogue::{ScopeCatalogue, ScopeDefinition};
 pub use change::Change;
+pub use edit::{EditError, Editor, NewKey, safe_to_retire};
 pub use encryption::{lacking_encryption_keys, new_encryption_key, rotation};
 pub use plan::{
     DEFAULT_ACCOUNT, Desired, DesiredApp, DesiredEncryptionKey, DesiredGrant, DesiredKey, GrantRules, Plan, PlanError,
-    PlanOptions,
+    PlanOptions, TakenTokens,
 };
 pub use record::{
     Account, AppRecord, AppSettings, Bot, EncryptionKeyRecord, Grant, GrantTarget, KeyNumber, KeyRecord, KeyState,

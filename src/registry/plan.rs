@@ -1,15 +1,18 @@
 //! What has to change for the registry to be as a file wants it: pure, so that a dry run and the real one are the same.
 
+mod apps;
+mod keys;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
+use self::keys::KeyMatches;
 use super::{
-    Account, AppRecord, AppSettings, Bot, Change, GrantTarget, KeyRecord, KeyState, Permissions, Registry, Resource,
+    Account, AppRecord, AppSettings, Bot, Change, GrantTarget, KeyState, Permissions, Registry, Resource,
     ScopeCatalogue,
 };
-use crate::clock::Timestamp;
 use crate::jose::{DecryptionMaterial, KeyMaterial};
-use crate::model::{AlgorithmSet, AuthenticatorName, BotId, ClientId, KeyId, Level, ScopeId};
+use crate::model::{AccountId, AlgorithmSet, AuthenticatorName, BotId, ClientId, KeyId, Level, ScopeId};
 
 /// The account that always exists.
 pub const DEFAULT_ACCOUNT: &str = "default";
@@ -29,22 +32,23 @@ pub struct Desired {
 #[derive(Clone, Debug)]
 pub struct DesiredApp(pub AppSettings);
 
-/// A key; without material it keeps the one that is stored.
+/// A key; without material or state it keeps what is stored. A key that gets new material is active unless it says otherwise.
 #[derive(Clone, Debug)]
 pub struct DesiredKey {
     pub app: ClientId,
     pub kid: Option<KeyId>,
     pub material: Option<KeyMaterial>,
+    pub state: Option<KeyState>,
 }
 
-/// A key pair that was exported. One that is not named stays as it is: such keys are made here, not in files.
+/// A key pair that was exported. One that is not named stays as it is, and so does a state that is not: key pairs are made
+/// here, not in files.
 #[derive(Clone, Debug)]
 pub struct DesiredEncryptionKey {
     pub app: ClientId,
     pub kid: KeyId,
     pub material: DecryptionMaterial,
-    /// Until when it is good, if it is retiring.
-    pub retires: Option<Timestamp>,
+    pub state: Option<KeyState>,
 }
 
 #[derive(Clone, Debug)]
@@ -54,15 +58,25 @@ pub struct DesiredGrant {
     pub scopes: BTreeSet<ScopeId>,
 }
 
-/// What apps and grants have to obey: the declared scopes, which algorithms an app may have that is granted any, and
-/// where encrypted tokens are taken.
+/// What apps and their grants have to obey: the declared scopes, what each authenticator takes, and which algorithms an
+/// app may have that is granted any scope.
 #[derive(Clone, Debug, Default)]
 pub struct GrantRules {
     pub catalogue: ScopeCatalogue,
     /// By authenticator; one that is not listed allows all.
     pub grantable: BTreeMap<AuthenticatorName, AlgorithmSet>,
-    /// The authenticators that take encrypted tokens.
-    pub encrypted: BTreeSet<AuthenticatorName>,
+    /// The authenticators that take tokens. Where there are none, apps may name any and sign with anything.
+    pub authenticators: BTreeMap<AuthenticatorName, TakenTokens>,
+}
+
+/// The tokens that an authenticator takes, as far as it depends on the app.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct TakenTokens {
+    pub algorithms: AlgorithmSet,
+    /// Whether it takes tokens that have no `exp`, if the app does.
+    pub without_exp: bool,
+    /// Whether a token may come encrypted.
+    pub encrypted: bool,
 }
 
 #[derive(Clone, Copy, Debug, Default)]
@@ -102,12 +116,15 @@ impl Plan {
         rules: &GrantRules,
         options: PlanOptions,
     ) -> Result<Self, Vec<PlanError>> {
-        let index = Index::of(desired);
-        let mut planner = Planner { stored, desired, index, rules, options, changes: Vec::new(), errors: Vec::new() };
+        let index = Index::of(stored, desired, options);
+        let keys = KeyMatches::of(stored, desired);
+        let (changes, errors) = (Vec::new(), Vec::new());
+        let mut planner = Planner { stored, desired, index, keys, rules, options, changes, errors };
         planner.accounts();
         planner.bots();
         planner.apps();
         planner.keys();
+        planner.rotations();
         planner.encryption_keys();
         planner.grants();
         planner.table_grants();
@@ -122,6 +139,7 @@ struct Planner<'a> {
     stored: &'a Registry,
     desired: &'a Desired,
     index: Index<'a>,
+    keys: KeyMatches<'a>,
     rules: &'a GrantRules,
     options: PlanOptions,
     changes: Vec<Change>,
@@ -133,22 +151,20 @@ struct Index<'a> {
     accounts: BTreeSet<&'a str>,
     bots: BTreeMap<&'a BotId, &'a str>,
     apps: BTreeMap<&'a ClientId, &'a AppSettings>,
-    keys: BTreeMap<&'a ClientId, Vec<&'a DesiredKey>>,
+    /// Whose each name is, by account: where two have one, that app's which had it first.
+    names: BTreeMap<(&'a AccountId, &'a str), &'a ClientId>,
     grants: BTreeSet<(&'a ClientId, &'a GrantTarget)>,
     table_grants: BTreeSet<(&'a ClientId, &'a Resource)>,
 }
 
 impl<'a> Index<'a> {
-    fn of(desired: &'a Desired) -> Self {
-        let mut keys: BTreeMap<_, Vec<_>> = BTreeMap::new();
-        for key in &desired.keys {
-            keys.entry(&key.app).or_default().push(key);
-        }
+    fn of(stored: &'a Registry, desired: &'a Desired, options: PlanOptions) -> Self {
+        let apps: BTreeMap<_, _> = desired.apps.iter().map(|DesiredApp(a)| (&a.client_id, a)).collect();
         Self {
             accounts: desired.accounts.iter().map(|a| a.id.as_str()).collect(),
             bots: desired.bots.iter().map(|b| (&b.id, b.account.as_str())).collect(),
-            apps: desired.apps.iter().map(|DesiredApp(a)| (&a.client_id, a)).collect(),
-            keys,
+            names: apps::names(stored, desired, &apps, options),
+            apps,
             grants: desired.grants.iter().map(|g| (&g.app, &g.target)).collect(),
             table_grants: desired.table_grants.iter().map(|(app, resource, _)| (app, resource)).collect(),
         }
@@ -198,28 +214,23 @@ impl<'a> Planner<'a> {
             }
             let stored = self.stored.apps.get(&app.client_id);
             if stored.map(|s| &s.settings) != Some(app) {
+                if let Err(message) = self.check_kept_grants(stored, app) {
+                    self.error("app", i, message);
+                }
                 self.changes.push(Change::PutApp { settings: app.clone(), is_new: stored.is_none() });
             }
         }
     }
 
     fn check_app(&self, app: &AppSettings) -> Result<(), String> {
-        if app.name.trim().is_empty() {
-            return Err("an app needs a name".into());
-        }
+        self.check_name_of(app)?;
         if !self.has_account(app.account.as_str()) {
             return Err(format!("account {} does not exist", app.account));
         }
         if app.algorithms.is_empty() {
             return Err("an app needs at least one algorithm, for example algorithms = [\"HS256\"]".into());
         }
-        if app.enforce_jwe && !self.rules.encrypted.iter().any(|a| app.may_use(a)) {
-            return Err(
-                "enforce_jwe = true: no authenticator that the app may be used with takes encrypted tokens; set \
-                        encrypted = \"allowed\" for one in the configuration"
-                    .into(),
-            );
-        }
+        self.rules.check_authenticators(app)?;
         match (app.level, app.bots.is_empty()) {
             (Level::Bot, true) => return Err("an app of level bot needs bots = [\"…\"]".into()),
             (Level::Account, false) => {
@@ -237,83 +248,6 @@ impl<'a> Planner<'a> {
             }
         }
         Ok(())
-    }
-
-    fn keys(&mut self) {
-        let desired = self.desired;
-        let mut seen = BTreeSet::new();
-        for (i, key) in desired.keys.iter().enumerate() {
-            let Some(app) = self.settings_of(&key.app) else {
-                self.error("key", i, format!("app {} does not exist", key.app));
-                continue;
-            };
-            if key.kid.is_some() && !seen.insert((&key.app, &key.kid)) {
-                self.error("key", i, "two keys of one app have the same kid");
-                continue;
-            }
-            let usable = |m: &KeyMaterial| app.algorithms.iter().any(|a| m.can(*a));
-            if let Some(material) = key.material.as_ref().filter(|m| !usable(m)) {
-                let algorithms: AlgorithmSet = app.algorithms.iter().copied().collect();
-                let message =
-                    format!("a {:?} key can't be used with the app's algorithms {algorithms}", material.family());
-                self.error("key", i, message);
-                continue;
-            }
-            match self.key_change(key) {
-                Ok(change) => self.changes.extend(change),
-                Err(message) => self.error("key", i, message),
-            }
-        }
-    }
-
-    fn key_change(&self, key: &DesiredKey) -> Result<Option<Change>, String> {
-        let stored = self.stored.apps.get(&key.app).map_or(&[][..], |a| &a.keys);
-        let same = stored.iter().find(|k| is_same_key(k, key));
-        Ok(match (same, &key.material) {
-            (None, None) => {
-                return Err("no such key is stored: give secret, secret_file, secret_env, public_key or jwk".into());
-            }
-            (Some(_), None) => None,
-            (None, Some(material)) => {
-                Some(Change::AddKey { app: key.app.clone(), kid: key.kid.clone(), material: material.clone() })
-            }
-            (Some(stored), Some(material)) if stored.material == *material => None,
-            (Some(stored), Some(material)) => Some(Change::ReplaceKey {
-                app: key.app.clone(),
-                key: stored.number,
-                kid: key.kid.clone(),
-                material: material.clone(),
-            }),
-        })
-    }
-
-    fn encryption_keys(&mut self) {
-        let desired = self.desired;
-        let mut seen = BTreeSet::new();
-        for (i, key) in desired.encryption_keys.iter().enumerate() {
-            let DesiredEncryptionKey { app, kid, material, retires } = key;
-            if self.settings_of(app).is_none() {
-                self.error("encryption_key", i, format!("app {app} does not exist"));
-                continue;
-            }
-            if !seen.insert(kid) {
-                self.error("encryption_key", i, format!("encryption key {kid} stands twice"));
-                continue;
-            }
-            let stored = self.stored.apps.get(app).and_then(|a| a.encryption_keys.iter().find(|k| k.kid == *kid));
-            if stored.is_some_and(|s| s.material != *material) {
-                self.error("encryption_key", i, format!("another key is stored as {kid}: give this one another kid"));
-                continue;
-            }
-            if stored.is_none() {
-                let (app, kid, material) = (app.clone(), kid.clone(), material.clone());
-                self.changes.push(Change::AddEncryptionKey { app, kid, material });
-            }
-            let state = retires.map_or(KeyState::Active, KeyState::Retiring);
-            if stored.map_or(KeyState::Active, |s| s.state) != state {
-                self.changes.push(Change::SetEncryptionKeyState { app: app.clone(), kid: kid.clone(), state });
-            }
-        }
     }
 
     fn grants(&mut self) {
@@ -369,7 +303,7 @@ impl<'a> Planner<'a> {
 
     fn check_grantable(&self, app: &AppSettings) -> Result<(), String> {
         for (authenticator, allowed) in &self.rules.grantable {
-            let used = app.may_use(authenticator);
+            let used = app.authenticators.is_empty() || app.authenticators.contains(authenticator);
             if let Some(algorithm) = app.algorithms.iter().find(|a| used && !allowed.contains(**a)) {
                 return Err(format!(
                     "app {} signs with {algorithm}, and only apps that sign with {allowed} can be granted scopes of \
@@ -418,8 +352,7 @@ impl<'a> Planner<'a> {
 
     fn prune_app(&mut self, record: &AppRecord) {
         let app = &record.settings.client_id;
-        let wanted = self.index.keys.get(app).map_or(&[][..], |keys| keys);
-        for key in record.keys.iter().filter(|key| !wanted.iter().any(|k| is_same_key(key, k))) {
+        for key in record.keys.iter().filter(|key| !self.keys.keeps(app, key)) {
             self.changes.push(Change::DeleteKey { app: app.clone(), key: key.number, kid: key.kid.clone() });
         }
         for grant in record.grants.iter().filter(|g| !self.index.grants.contains(&(app, &g.target))) {
@@ -440,14 +373,5 @@ impl<'a> Planner<'a> {
 
     fn settings_of(&self, app: &ClientId) -> Option<&'a AppSettings> {
         self.index.apps.get(app).copied().or_else(|| self.stored.apps.get(app).map(|a| &a.settings))
-    }
-}
-
-/// Keys are the same by their kid, else by what they are; an unnamed key without material means the only unnamed one.
-fn is_same_key(stored: &KeyRecord, wanted: &DesiredKey) -> bool {
-    match (&wanted.kid, &wanted.material) {
-        (Some(kid), _) => stored.kid.as_ref() == Some(kid),
-        (None, Some(material)) => stored.kid.is_none() && stored.material == *material,
-        (None, None) => stored.kid.is_none(),
     }
 }

@@ -55,12 +55,6 @@ pub struct AppSettings {
     pub enabled: bool,
 }
 
-impl AppSettings {
-    pub fn may_use(&self, authenticator: &AuthenticatorName) -> bool {
-        self.authenticators.is_empty() || self.authenticators.contains(authenticator)
-    }
-}
-
 /// A key's number in the registry.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
 pub struct KeyNumber(pub i64);
@@ -94,11 +88,30 @@ pub enum KeyState {
 }
 
 impl KeyState {
+    /// The word for it in files and tables.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Active => "active",
+            Self::Retiring(_) => "retiring",
+            Self::Retired => "retired",
+        }
+    }
+
     pub fn usable_at(self, now: Timestamp) -> bool {
         match self {
             Self::Active => true,
             Self::Retiring(until) => now < until,
             Self::Retired => false,
+        }
+    }
+}
+
+impl fmt::Display for KeyState {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Active => f.write_str("active"),
+            Self::Retiring(until) => write!(f, "retiring, good until {until}"),
+            Self::Retired => f.write_str("retired"),
         }
     }
 }

@@ -24,14 +24,14 @@ use std::sync::Arc;
 
 use sqlx::AssertSqlSafe;
 
-pub use self::audit::AuditRow;
+pub use self::audit::{AuditFilter, AuditRow, Note};
 pub use self::error::{KeyFileError, OpenError};
 pub use self::journal::{JournalFault, ReplayJournal};
 pub use self::reload::ReloadOutcome;
 pub use self::watch::Watcher;
 
 use self::seal::{Place, Sealer};
-use self::sqlite::Database;
+use self::sqlite::{Database, Transaction};
 use crate::registry::{Actor, Change, Delta, Registry, Repository, StoreError, Version};
 
 /// Where the store is.
@@ -80,6 +80,29 @@ impl Store {
         self.database.close().await;
     }
 
+    /// Does what `commit_at` would do and takes it back: a dry run that meets every refusal of the store.
+    ///
+    /// # Errors
+    /// Those of `commit_at`.
+    pub async fn rehearse(&self, read: Version, changes: &[Change], actor: &Actor) -> Result<(), StoreError> {
+        let (transaction, _) = self.carry_out_at(read, changes, actor).await?;
+        transaction.rollback().await.map_err(error::failed)
+    }
+
+    async fn carry_out_at(
+        &self,
+        read: Version,
+        changes: &[Change],
+        actor: &Actor,
+    ) -> Result<(Transaction, Version), StoreError> {
+        let mut transaction = self.database.write().await?;
+        if load::version(&mut transaction).await? != read {
+            return Err(StoreError::Outdated);
+        }
+        let version = commit::carry_out(&mut transaction, &self.sealer, changes, actor).await?;
+        Ok((transaction, version))
+    }
+
     /// Tells when anyone has committed, without reading the registry.
     pub fn watch(&self) -> Watcher {
         Watcher::new(self.database.clone())
@@ -103,6 +126,12 @@ impl Repository for Store {
     async fn commit(&self, changes: &[Change], actor: &Actor) -> Result<Version, StoreError> {
         let mut transaction = self.database.write().await?;
         let version = commit::carry_out(&mut transaction, &self.sealer, changes, actor).await?;
+        transaction.commit().await.map_err(error::failed)?;
+        Ok(version)
+    }
+
+    async fn commit_at(&self, read: Version, changes: &[Change], actor: &Actor) -> Result<Version, StoreError> {
+        let (transaction, version) = self.carry_out_at(read, changes, actor).await?;
         transaction.commit().await.map_err(error::failed)?;
         Ok(version)
     }

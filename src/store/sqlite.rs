@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use sqlx::error::DatabaseError;
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous};
-use sqlx::{ConnectOptions as _, Sqlite, SqliteConnection, SqlitePool, Transaction};
+use sqlx::{ConnectOptions as _, Sqlite, SqliteConnection, SqlitePool};
 
 use super::error::{OpenError, failed};
 use super::migrations;
@@ -17,6 +17,7 @@ use crate::registry::StoreError;
 /// The database that the SQL of this module runs on.
 pub type Db = Sqlite;
 pub type Connection = SqliteConnection;
+pub type Transaction = sqlx::Transaction<'static, Db>;
 
 const READERS: u32 = 4;
 /// How long a commit waits for another process' one; a plan of 100,000 changes holds the lock for seconds.
@@ -53,12 +54,12 @@ impl Database {
     }
 
     /// A transaction that holds the write lock from its start, so that it can't fail half-way for want of it.
-    pub async fn write(&self) -> Result<Transaction<'static, Db>, StoreError> {
+    pub async fn write(&self) -> Result<Transaction, StoreError> {
         self.writer.begin_with("BEGIN IMMEDIATE").await.map_err(failed)
     }
 
     /// A transaction that sees one state of the database throughout.
-    pub async fn read(&self) -> Result<Transaction<'static, Db>, StoreError> {
+    pub async fn read(&self) -> Result<Transaction, StoreError> {
         self.readers.begin().await.map_err(failed)
     }
 

@@ -24,6 +24,10 @@ const NOW: Timestamp = Timestamp::from_secs(1_795_348_800);
 static PAIR: LazyLock<DecryptionMaterial> =
     LazyLock::new(|| DecryptionMaterial::generate(EncryptionKind::P256).unwrap());
 
+/// A key of nobody here.
+static STRANGE: LazyLock<DecryptionMaterial> =
+    LazyLock::new(|| DecryptionMaterial::generate(EncryptionKind::Rsa).unwrap());
+
 fn rules() -> TokenRules {
     let none = Duration::ZERO;
     TokenRules::new(TokenSettings {
@@ -146,8 +150,7 @@ fn cost_encrypted(
     change: impl FnOnce(&str) -> String,
     inner: &str,
 ) -> (Reason, Reason, usize) {
-    let pair = DecryptionMaterial::generate(EncryptionKind::Rsa).unwrap();
-    let key = if algorithm.starts_with("RSA") { pair.public().unwrap() } else { PAIR.public().unwrap() };
+    let key = if algorithm.starts_with("RSA") { STRANGE.public().unwrap() } else { PAIR.public().unwrap() };
     let header = json!({ "alg": algorithm, "enc": "A256GCM", "kid": kid });
     let token = change(&encrypt(header.as_object().unwrap(), inner.as_bytes(), &key).unwrap());
     let before = DECRYPTIONS.get();

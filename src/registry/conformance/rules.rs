@@ -4,9 +4,9 @@ use super::sample::{
     account_id, add_encryption_key, add_key, bot_id, change_app, client_id, everything, on_bot, put_account, put_app,
     put_bot, put_grant, put_table_grant, scopes, secret, settings, view,
 };
-use super::{Fixture, commit, conflict, load};
+use super::{Fixture, actor, commit, conflict, load};
 use crate::model::KeyId;
-use crate::registry::{Change, GrantTarget, KeyNumber, KeyState, Repository};
+use crate::registry::{AppSettings, Change, GrantTarget, KeyNumber, KeyState, Repository, StoreError};
 
 pub async fn a_commit_that_fails_leaves_nothing(place: &impl Fixture) {
     let store = place.open().await;
@@ -128,6 +128,20 @@ pub async fn a_host_belongs_to_one_account_and_may_move_within_a_commit(place: &
     commit(&store, &[put_account("b", &["x.example"]), put_account("a", &["y.example"])]).await;
     let registry = load(&store).await;
     assert!(registry.accounts["a"].hosts.contains("y.example") && registry.accounts["b"].hosts.contains("x.example"));
+}
+
+pub async fn what_was_made_from_an_older_version_is_not_committed(place: &impl Fixture) {
+    let (one, other) = (place.open().await, place.open().await);
+    commit(&one, &[put_app(settings("c", "default", &[]))]).await;
+    let (read, _) = one.load().await.unwrap();
+    let rename = |name: &str| [change_app(AppSettings { name: name.into(), ..settings("c", "default", &[]) })];
+    let next = other.commit_at(read, &rename("first"), &actor()).await.unwrap();
+    let late = one.commit_at(read, &rename("second"), &actor()).await;
+    assert!(matches!(late, Err(StoreError::Outdated)), "{late:?}");
+    assert_eq!(load(&one).await.apps["c"].settings.name, "first");
+    assert_eq!(one.version().await.unwrap(), next);
+    one.commit_at(next, &rename("second"), &actor()).await.unwrap();
+    assert_eq!(load(&other).await.apps["c"].settings.name, "second");
 }
 
 pub async fn a_draft_leaves_what_is_published_in_force(place: &impl Fixture) {

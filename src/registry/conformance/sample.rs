@@ -7,7 +7,9 @@ use std::time::Duration;
 use crate::clock::Timestamp;
 use crate::jose::{DecryptionMaterial, EncryptionKind, KeyMaterial};
 use crate::model::{AccountId, Algorithm, AuthenticatorName, BotId, ClientId, KeyId, Level, ScopeId};
-use crate::registry::{Account, Actor, AppSettings, Bot, Change, GrantTarget, Permission, Resource, ResourceKind};
+use crate::registry::{
+    Account, Actor, AppSettings, Bot, Change, GrantTarget, KeyState, Permission, Resource, ResourceKind,
+};
 use crate::secret::Secret;
 
 pub const SECRET: &str = "correct horse battery staple, and a second one";
@@ -96,7 +98,8 @@ pub fn secret(text: &str) -> KeyMaterial {
 }
 
 pub fn add_key(app: &str, kid: Option<&str>, material: KeyMaterial) -> Change {
-    Change::AddKey { app: client_id(app), kid: kid.map(|k| KeyId::new(k).unwrap()), material }
+    let kid = kid.map(|k| KeyId::new(k).unwrap());
+    Change::AddKey { app: client_id(app), kid, material, state: KeyState::Active }
 }
 
 /// Three key pairs, of both kinds.
@@ -106,7 +109,8 @@ pub static PAIRS: LazyLock<[DecryptionMaterial; 3]> = LazyLock::new(|| {
 });
 
 pub fn add_encryption_key(app: &str, kid: &str, pair: usize) -> Change {
-    Change::AddEncryptionKey { app: client_id(app), kid: KeyId::new(kid).unwrap(), material: PAIRS[pair].clone() }
+    let (app, kid, material) = (client_id(app), KeyId::new(kid).unwrap(), PAIRS[pair].clone());
+    Change::AddEncryptionKey { app, kid, material, state: KeyState::Active }
 }
 
 /// A secret of any bytes, and a public key of each family that a PEM or JWK can give.

@@ -25,17 +25,21 @@ impl Writer<'_> {
         app: &ClientId,
         kid: &KeyId,
         material: &DecryptionMaterial,
+        state: KeyState,
     ) -> Result<Trace, StoreError> {
         let unreadable = |error| StoreError::Conflict(format!("encryption key {kid} of app {app}: {error}"));
         let thumbprint = material.public().map_err(unreadable)?.thumbprint();
         let owner = self.renew_credentials(app).await?;
-        let query = "INSERT INTO encryption_key (app, kid, kind, thumbprint, state, created_at) \
-                     VALUES ($1, $2, $3, $4, 'active', $5) RETURNING number";
+        let query = "INSERT INTO encryption_key (app, kid, kind, thumbprint, state, retire_at, created_at) \
+                     VALUES ($1, $2, $3, $4, $5, $6, $7) RETURNING number";
+        let (state, retire_at) = state_columns(state);
         let query = sqlx::query_scalar(query)
             .bind(owner)
             .bind(kid.as_str())
             .bind(material.kind().as_str())
             .bind(&thumbprint)
+            .bind(state)
+            .bind(retire_at)
             .bind(self.now.millis());
         let taken = || format!("there is an encryption key {kid} already, of this app or another");
         let rows = query.fetch_all(&mut *self.connection).await.map_err(|e| or_taken(e, taken))?;
@@ -43,8 +47,8 @@ impl Writer<'_> {
         let blob = self.sealer.seal(material.pkcs8(), encryption_key_place(app.as_str(), number))?;
         let query = sqlx::query("UPDATE encryption_key SET sealed = $1 WHERE number = $2").bind(blob).bind(number);
         query.execute(&mut *self.connection).await.map_err(failed)?;
-        let (kind, state) = (material.kind().as_str().to_owned(), "active".to_owned());
-        let shown = Shown { number, kind, thumbprint, state, retire_at: None };
+        let (kind, state) = (material.kind().as_str().to_owned(), state.to_owned());
+        let shown = Shown { number, kind, thumbprint, state, retire_at };
         Ok(Trace { before: None, after: Some(shown.json(kid)) })
     }
 

@@ -9,7 +9,8 @@ mod trail;
 
 use std::collections::HashMap;
 
-use self::trail::{Trace, Trail};
+use self::trail::{Step, Trace, Trail};
+use super::error::failed;
 use super::load;
 use super::seal::Sealer;
 use super::sqlite::Connection;
@@ -26,12 +27,14 @@ pub async fn carry_out(
 ) -> Result<Version, StoreError> {
     // The write lock is held, so versions can be counted here. The newest row of the log is never deleted.
     let Version(version) = load::version(connection).await?;
-    let mut writer = Writer { connection, sealer, version, now: actor.at, numbers: HashMap::new() };
+    let (numbers, accounts) = (HashMap::new(), HashMap::new());
+    let mut writer = Writer { connection, sealer, version, now: actor.at, numbers, accounts };
     let mut trail = Trail::new(actor);
     for change in changes {
         writer.version += 1;
         let trace = writer.apply(change).await?;
-        trail.add(writer.connection, writer.version, change, trace).await?;
+        let account = writer.owner_of(change, &trace).await?;
+        trail.add(writer.connection, Step { version: writer.version, change, account, trace }).await?;
     }
     trail.write(writer.connection).await?;
     if changes.iter().any(|change| matches!(change, Change::PutAccount(_))) {
@@ -48,9 +51,32 @@ struct Writer<'a> {
     now: Timestamp,
     /// Of the apps that this commit has met.
     numbers: HashMap<ClientId, i64>,
+    /// Of the same apps: whose they are.
+    accounts: HashMap<String, String>,
 }
 
 impl Writer<'_> {
+    /// Whose the change is: that of the app that a key or a grant belongs to.
+    async fn owner_of(&mut self, change: &Change, trace: &Trace) -> Result<Option<String>, StoreError> {
+        let app = match change.subject() {
+            ("account", id) => return Ok(Some(id.to_owned())),
+            ("bot", _) => return Ok(trace.account()),
+            ("app", id) => {
+                let account = trace.account();
+                self.accounts.extend(account.clone().map(|account| (id.to_owned(), account)));
+                return Ok(account);
+            }
+            (_, app) => app,
+        };
+        if let Some(account) = self.accounts.get(app) {
+            return Ok(Some(account.clone()));
+        }
+        let query = sqlx::query_scalar("SELECT account FROM app WHERE client_id = $1").bind(app);
+        let account: Option<String> = query.fetch_optional(&mut *self.connection).await.map_err(failed)?;
+        self.accounts.extend(account.clone().map(|account| (app.to_owned(), account)));
+        Ok(account)
+    }
+
     async fn apply(&mut self, change: &Change) -> Result<Trace, StoreError> {
         match change {
             Change::PutAccount(account) => self.put_account(account).await,
@@ -59,11 +85,13 @@ impl Writer<'_> {
             Change::DeleteBot(id) => self.delete_bot(id).await,
             Change::PutApp { settings, is_new } => self.put_app(settings, *is_new).await,
             Change::DeleteApp(id) => self.delete_app(id).await,
-            Change::AddKey { app, kid, material } => self.add_key(app, kid.as_ref(), material).await,
+            Change::AddKey { app, kid, material, state } => self.add_key(app, kid.as_ref(), material, *state).await,
             Change::ReplaceKey { app, key, kid, material } => self.replace_key(app, *key, kid.as_ref(), material).await,
             Change::SetKeyState { app, key, state } => self.set_key_state(app, *key, *state).await,
             Change::DeleteKey { app, key, .. } => self.delete_key(app, *key).await,
-            Change::AddEncryptionKey { app, kid, material } => self.add_encryption_key(app, kid, material).await,
+            Change::AddEncryptionKey { app, kid, material, state } => {
+                self.add_encryption_key(app, kid, material, *state).await
+            }
             Change::SetEncryptionKeyState { app, kid, state } => self.set_encryption_key_state(app, kid, *state).await,
             Change::DeleteEncryptionKey { app, kid } => self.delete_encryption_key(app, kid).await,
             Change::PutGrant { app, target, scopes, publish } => self.put_grant(app, target, scopes, *publish).await,

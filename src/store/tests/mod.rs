@@ -1,5 +1,6 @@
 //! A store in a temporary folder.
 
+mod audit;
 mod journal;
 mod opening;
 mod reload;

@@ -8,7 +8,7 @@ use crate::registry::conformance::{
     Fixture as _, PAIRS, actor, add_encryption_key, add_key, everything, put_app, secret, settings,
 };
 use crate::registry::{Change, Repository as _, StoreError};
-use crate::store::{KeyFileError, OpenError, Store};
+use crate::store::{AuditFilter, KeyFileError, OpenError, Store};
 
 const SECRET: &str = "0123-a-secret-that-nobody-should-find-in-a-file";
 
@@ -51,7 +51,7 @@ async fn no_secret_is_in_any_file_of_the_store_nor_in_the_audit() {
         }
     }
     assert!(files.iter().any(|f| bytes(f.to_str().unwrap()).windows(9).any(|w| w == b"the app c")));
-    assert!(!format!("{:?}", store.audit(100).await.unwrap()).contains(&SECRET[..8]));
+    assert!(!format!("{:?}", store.audit(&AuditFilter::latest(100)).await.unwrap()).contains(&SECRET[..8]));
 }
 
 #[tokio::test]
@@ -59,7 +59,7 @@ async fn no_private_half_of_a_key_pair_is_in_any_file_of_the_store_nor_in_the_au
     let folder = Folder::new();
     let store = folder.open().await;
     store.commit(&everything(), &actor()).await.unwrap();
-    let shown = format!("{:?}", store.audit(100).await.unwrap());
+    let shown = format!("{:?}", store.audit(&AuditFilter::latest(100)).await.unwrap());
     for pair in &PAIRS[..2] {
         let public = pair.public().unwrap();
         assert!(shown.contains(&public.thumbprint()), "{shown}");
@@ -85,8 +85,7 @@ async fn a_private_half_moved_to_another_row_is_not_read() {
         "UPDATE encryption_key SET sealed = (SELECT sealed FROM encryption_key WHERE number = 1) WHERE number = 2";
     execute(&store, moved).await;
     assert!(unreadable(&store).await.contains("encryption_key 2 of d"));
-    let moved = "UPDATE encryption_key SET sealed = NULL WHERE number = 2";
-    execute(&store, moved).await;
+    execute(&store, "UPDATE encryption_key SET sealed = NULL WHERE number = 2").await;
     assert!(unreadable(&store).await.contains("the material of encryption key k2 of app d is damaged"));
 }
 

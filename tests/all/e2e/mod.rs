@@ -8,3 +8,4 @@ mod interop_encryption;
 mod kore;
 mod operation;
 mod protocol;
+mod registry;

@@ -8,6 +8,7 @@ mod hygiene;
 mod limits;
 mod methods;
 mod reasons;
+mod rotation;
 mod secrecy;
 mod single_use;
 mod usage;

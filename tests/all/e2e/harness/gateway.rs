@@ -9,7 +9,7 @@ use std::process::{ExitStatus, Output};
 use serde_json::Value;
 use tempfile::TempDir;
 
-use super::{Call, Child, Registry, Reply, eventually, scopegate, within};
+use super::{Call, Child, Registry, Reply, eventually, fed, scopegate, within};
 
 /// Ports that are free, a store in the folder, and one worker.
 const LISTENERS: &str = r#"
@@ -86,6 +86,19 @@ impl Setup {
 
     pub fn run_with(&self, arguments: &[&str], environment: &[(&str, &str)]) -> Output {
         scopegate(self.path(), &[arguments, &["-c", "scopegate.toml"]].concat(), environment)
+    }
+
+    /// Runs a command on a text that it may read.
+    pub fn feed(&self, arguments: &[&str], input: &str) -> Output {
+        fed(self.path(), &[arguments, &["-c", "scopegate.toml"]].concat(), input)
+    }
+
+    /// Runs a command that has to be refused; returns why.
+    pub fn refused(&self, arguments: &[&str]) -> String {
+        let output = self.run(arguments);
+        let (out, err) = texts(&output);
+        assert_eq!((output.status.code(), out.as_str()), (Some(1), ""), "{arguments:?}: {err}");
+        err
     }
 
     /// Runs a command that has to succeed; returns its output.

@@ -26,6 +26,15 @@ pub fn scopegate(folder: &Path, arguments: &[&str], environment: &[(&str, &str)]
     command(folder, arguments, environment).output().unwrap()
 }
 
+/// Runs a command to its end on a text that it may read.
+pub fn fed(folder: &Path, arguments: &[&str], input: &str) -> Output {
+    let mut command = command(folder, arguments, &[]);
+    let command = command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    let mut child = command.spawn().unwrap();
+    child.stdin.take().unwrap().write_all(input.as_bytes()).unwrap();
+    child.wait_with_output().unwrap()
+}
+
 /// A process whose output is read line by line while it runs. Dropping it kills it; so does the end of this process,
 /// where nothing is dropped that is static.
 pub struct Child {

@@ -173,6 +173,9 @@ fn f082_the_public_key_is_shown_and_rotation_keeps_the_old_one_for_the_overlap()
     for shown in ["retiring", "retired", "active", third["kid"].as_str().unwrap(), "\"crv\": \"P-256\""] {
         assert!(text.contains(shown), "{shown}: {text}");
     }
+    let shown = setup.json(&["app", "show", &app.client_id, "--json"]);
+    assert_eq!(shown["encryption_keys"][2]["jwk"], third);
+    assert_eq!(shown["encryption_keys"][0]["kid"], first["kid"]);
     no_private_half_leaves(setup, &app);
 }
 
@@ -188,6 +191,9 @@ fn no_private_half_leaves(setup: &Setup, app: &App) {
         setup.succeed(&["export"]),
         setup.succeed(&["encryption", "show", "--app", id]),
         setup.succeed(&["encryption", "show", "--app", id, "--json"]),
+        setup.succeed(&["app", "show", id]),
+        setup.succeed(&["app", "show", id, "--json"]),
+        setup.succeed(&["audit", "--json"]),
         rotate(setup, app, &["--overlap", "1h"]),
     ];
     for text in printed {
@@ -255,6 +261,14 @@ fn an_app_that_can_not_send_encrypted_tokens_anywhere_is_refused_with_what_would
     assert!(dry.status.code() == Some(2) && texts(&dry).0.contains("add encryption key k-"), "{dry:?}");
     setup.succeed(&["apply", "-f", "registry.toml"]);
     assert_eq!(setup.succeed(&["apply", "-f", "registry.toml"]), "nothing to change\n");
+    // By command, too, an app gets its key with the switch, and once.
+    setup.succeed(&["app", "create", "--name", "later", "--client-id", "later"]);
+    for added in [true, false] {
+        let printed = setup.succeed(&["app", "set", "later", "--enforce-jwe", if added { "on" } else { "off" }]);
+        assert_eq!(printed.contains("add encryption key k-"), added, "{printed}");
+    }
+    let printed = setup.succeed(&["app", "set", "later", "--enforce-jwe", "on"]);
+    assert!(!printed.contains("add encryption key"), "it has one: {printed}");
     for (arguments, wanted) in [
         (&["encryption", "show", "--app", "nobody"][..], "app nobody does not exist"),
         (&["encryption", "rotate", "--app", "nobody"], "app nobody does not exist"),

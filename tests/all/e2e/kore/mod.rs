@@ -10,6 +10,8 @@ mod tables;
 mod tokens;
 mod world;
 
+pub use self::tokens::rsa;
+
 use serde_json::{Value, json};
 
 use super::harness::Reply;
