@@ -30,7 +30,8 @@ use scopegate::store::ReplayJournal;
 use scopegate::verify::{TokenRules, Verifier};
 use tower::Service;
 
-use support::registry::{ACCOUNT, BOT, registry};
+use support::encryption::{header, seal};
+use support::registry::{ACCOUNT, BOT, ENCRYPTED, registry};
 use support::routes::{anonymous, authenticator, route, token_settings};
 use support::{Format, Gateway, Token, now};
 
@@ -66,6 +67,22 @@ fn verify(c: &mut Criterion) {
     }
     time("cached", &Verifier::new(CACHE), Algorithm::HS256);
     time("cached", &Verifier::new(CACHE), Algorithm::RS256);
+}
+
+/// A nested token, opened and proved; and one that was seen before.
+fn decrypt(c: &mut Criterion) {
+    let rules = TokenRules::new(token_settings("bench"));
+    let snapshot = Snapshot::new(Version(1), registry());
+    let inner = Token::of(ENCRYPTED).make();
+    for (algorithm, kid) in [("RSA-OAEP", "k-rsa"), ("RSA-OAEP-256", "k-rsa"), ("ECDH-ES", "k-p256")] {
+        let token = seal(&header(algorithm, "A256GCM", kid), &inner);
+        for (name, cache) in [("uncached", 0), ("cached", CACHE)] {
+            let verifier = Verifier::new(cache);
+            let verify = || verifier.verify(black_box(token.as_bytes()), &rules, &snapshot, now());
+            assert_eq!(verify().unwrap().app().client_id.as_str(), ENCRYPTED);
+            c.bench_function(&format!("decrypt/{name}/{algorithm}"), |b| b.iter(verify));
+        }
+    }
 }
 
 /// The routes of the kore profile, all of them open.
@@ -310,5 +327,5 @@ fn quotas(c: &mut Criterion) {
     }
 }
 
-criterion_group!(benches, parse, verify, routes, authorization, whole, quotas, first_use, a_million_uses);
+criterion_group!(benches, parse, verify, decrypt, routes, authorization, whole, quotas, first_use, a_million_uses);
 criterion_main!(benches);

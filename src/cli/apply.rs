@@ -5,6 +5,7 @@ use clap::Args;
 
 use super::Failure;
 use super::edit::counted;
+use super::encryption::missing_keys;
 use super::open::{ConfigArgument, actor, make_store};
 use crate::config::{ConfigError, RegistryFile};
 use crate::registry::{Change, GrantRules, Plan, PlanOptions, Repository as _};
@@ -63,7 +64,7 @@ impl Apply {
     }
 }
 
-/// What has to change, or every error of the file at its line.
+/// What has to change, with new key pairs for apps that have to encrypt; or every error of the file at its line.
 pub(super) async fn plan(
     store: &Store,
     file: &RegistryFile,
@@ -71,8 +72,10 @@ pub(super) async fn plan(
     options: PlanOptions,
 ) -> Result<Plan, Failure> {
     let (_, stored) = store.load().await?;
-    Plan::new(&stored, file.desired(), rules, options).map_err(|errors| {
+    let mut plan = Plan::new(&stored, file.desired(), rules, options).map_err(|errors| {
         let errors = ConfigError(errors.iter().map(|error| file.locate(error)).collect());
         Failure::new(format!("the registry file can't be applied\n{errors}"))
-    })
+    })?;
+    plan.0.extend(missing_keys(&stored, &plan.0)?);
+    Ok(plan)
 }

@@ -6,6 +6,7 @@ use clap::Args;
 use serde_json::json;
 
 use super::Failure;
+use super::encryption::missing_keys;
 use super::open::{ConfigArgument, actor, make_store, now, open_store};
 use crate::config::Config;
 use crate::registry::{Change, EditError, Editor, Registry, Repository as _, StoreError, Version};
@@ -70,10 +71,11 @@ impl Session {
         let actor = actor(self.why.clone());
         for _ in 0..ATTEMPTS {
             let (read, registry) = self.store.load().await?;
-            let changes = edit(&Editor { registry: &registry, rules: &self.config.grants, now: actor.at })?;
+            let mut changes = edit(&Editor { registry: &registry, rules: &self.config.grants, now: actor.at })?;
             if changes.is_empty() {
                 return Ok(Done::Nothing);
             }
+            changes.extend(missing_keys(&registry, &changes)?);
             let tried = if self.dry_run {
                 self.store.rehearse(read, &changes, &actor).await.map(|()| None)
             } else {

@@ -9,6 +9,7 @@ use http::{HeaderMap, HeaderName, HeaderValue, Method};
 use serde_json::{Map, Value};
 
 use super::Failure;
+use super::encrypt::{self, EncryptTo};
 use super::open::{ConfigArgument, now, open_store};
 use super::token::{KeyArgument, TokenArgument};
 use crate::clock::Timestamp;
@@ -69,6 +70,8 @@ pub(super) struct Mint {
     quiet: bool,
     #[command(flatten)]
     curl: curl::CurlArguments,
+    #[command(flatten)]
+    encrypt: EncryptTo,
 }
 
 impl Mint {
@@ -87,11 +90,15 @@ impl Mint {
                 .ok_or_else(|| Failure::new(format!("{claim:?} is no claim: write NAME=VALUE")))?;
             claims.insert(name.into(), serde_json::from_str(text).unwrap_or_else(|_| text.into()));
         }
-        let token = sign(self.alg, self.kid.as_deref(), &Value::Object(claims).to_string(), &key)?;
+        let signed = sign(self.alg, self.kid.as_deref(), &Value::Object(claims).to_string(), &key)?;
+        let token = self.encrypt.wrap(signed)?;
         println!("{}", self.curl.line(&token)?.unwrap_or(token));
         Ok(ExitCode::SUCCESS)
     }
 }
+
+/// More than any gateway takes.
+const MAX_TOKEN: usize = 1 << 20;
 
 /// Print what a token says, and whether it is good for the gateway whose configuration is at hand
 #[derive(Debug, Args)]
@@ -105,8 +112,12 @@ pub(super) struct Decode {
 impl Decode {
     async fn run(self) -> Result<ExitCode, Failure> {
         let token = self.token.read()?;
+        if let Some(described) = encrypt::describe(&token, MAX_TOKEN) {
+            println!("{}", described?);
+            return Ok(ExitCode::SUCCESS);
+        }
         let compact =
-            Compact::parse(token.as_bytes(), 1 << 20).map_err(|error| Failure::new(format!("no token: {error}")))?;
+            Compact::parse(token.as_bytes(), MAX_TOKEN).map_err(|error| Failure::new(format!("no token: {error}")))?;
         let header = &compact.header;
         let optional =
             |name: &str, text: &Option<Box<str>>| text.as_ref().map(|t| (name.to_owned(), Value::from(&**t)));

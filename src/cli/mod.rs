@@ -9,6 +9,8 @@ mod catalog;
 mod check;
 mod demo;
 mod edit;
+mod encrypt;
+mod encryption;
 mod export;
 mod failure;
 mod jwt;
@@ -57,6 +59,8 @@ enum Command {
     App(app::App),
     #[command(subcommand)]
     Key(key::Key),
+    #[command(subcommand)]
+    Encryption(encryption::Encryption),
     Audit(audit::Audit),
     #[command(subcommand)]
     Scope(scope::Scope),
@@ -94,6 +98,7 @@ pub fn run() -> ExitCode {
         Command::Bot(command) => block_on(command.run()),
         Command::App(command) => block_on(command.run()),
         Command::Key(command) => block_on(command.run()),
+        Command::Encryption(command) => block_on(command.run()),
         Command::Audit(command) => block_on(command.run()),
         Command::Scope(command) => block_on(command.run()),
         Command::Jwt(command) => block_on(command.run()),

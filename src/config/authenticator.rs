@@ -40,6 +40,7 @@ pub(super) struct AuthenticatorSection {
     single_use: Option<SingleUseKey>,
     single_use_lifetime: Option<Span>,
     max_token_bytes: Option<usize>,
+    encrypted: Option<EncryptedKey>,
     method_first: Option<bool>,
     method_override: Option<bool>,
     error_format: Option<ErrorFormatKey>,
@@ -57,6 +58,13 @@ enum Kind {
 enum SingleUseKey {
     Enforced,
     Present,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+enum EncryptedKey {
+    Allowed,
+    Refused,
 }
 
 #[derive(Clone, Copy, Debug, Deserialize)]
@@ -104,6 +112,7 @@ impl AuthenticatorSection {
             single_use: self.single_use.or(base.single_use),
             single_use_lifetime: self.single_use_lifetime.or(base.single_use_lifetime),
             max_token_bytes: self.max_token_bytes.or(base.max_token_bytes),
+            encrypted: self.encrypted.or(base.encrypted),
             method_first: self.method_first.or(base.method_first),
             method_override: self.method_override.or(base.method_override),
             error_format: self.error_format.or(base.error_format),
@@ -119,7 +128,16 @@ impl AuthenticatorSection {
     pub fn taken(&self) -> Option<TakenTokens> {
         let algorithms = self.algorithms.as_deref().map(AlgorithmSet::of).unwrap_or_default();
         let without_exp = self.require_exp == Some(false) && self.max_lifetime.is_none();
-        (self.kind == Some(Kind::Jwt)).then_some(TakenTokens { algorithms, without_exp })
+        (self.kind == Some(Kind::Jwt)).then_some(TakenTokens {
+            algorithms,
+            without_exp,
+            encrypted: self.takes_encrypted(),
+        })
+    }
+
+    /// Whether encrypted tokens are taken: only where it is said, since each that is not known costs a decryption.
+    fn takes_encrypted(&self) -> bool {
+        self.encrypted == Some(EncryptedKey::Allowed)
     }
 
     /// How long after `exp` a token may still be taken here; zero where the section says nothing good about it.
@@ -206,6 +224,7 @@ impl AuthenticatorSection {
             single_use_lifetime: Some(self.single_use_lifetime.map_or(SINGLE_USE_LIFETIME, |s| s.0)),
             single_use_memory: longest_leeway,
             max_token_bytes,
+            encrypted: self.takes_encrypted(),
         };
         Ok(JwtAuthenticator { header, scheme, rules: TokenRules::new(settings) })
     }

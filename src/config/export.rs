@@ -5,7 +5,7 @@ use base64::engine::general_purpose::STANDARD;
 use toml_edit::{Array, ArrayOfTables, DocumentMut, Item, Table, Value, value};
 
 use crate::jose::KeyMaterial;
-use crate::registry::{AppRecord, GrantTarget, KeyRecord, KeyState, Permission, Registry};
+use crate::registry::{AppRecord, EncryptionKeyRecord, GrantTarget, KeyRecord, KeyState, Permission, Registry};
 
 /// What becomes of shared secrets.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -16,7 +16,8 @@ pub enum Secrets {
     Plain,
 }
 
-/// Writes the registry. Public keys are always in it, shared secrets only where they are asked for.
+/// Writes the registry. Public keys are always in it, shared secrets and the private halves of encryption keys only where
+/// they are asked for.
 pub fn export(registry: &Registry, secrets: Secrets) -> String {
     let mut document = DocumentMut::new();
     document.insert("version", value(1));
@@ -33,6 +34,10 @@ pub fn export(registry: &Registry, secrets: Secrets) -> String {
     put(&mut document, "app", registry.apps.values().map(app));
     let keys = registry.apps.values().flat_map(|app| app.keys.iter().map(move |k| key(app, k, secrets)));
     put(&mut document, "key", keys);
+    if secrets == Secrets::Plain {
+        let keys = registry.apps.values().flat_map(|app| app.encryption_keys.iter().map(move |key| (app, key)));
+        put(&mut document, "encryption_key", keys.filter_map(|(app, key)| encryption_key(app, key)));
+    }
     put(&mut document, "grant", registry.apps.values().flat_map(grants));
     put(&mut document, "table_grant", registry.apps.values().flat_map(table_grants));
     document.to_string()
@@ -94,13 +99,29 @@ fn key(app: &AppRecord, key: &KeyRecord, secrets: Secrets) -> Table {
             }
         }
     }
-    if key.state != KeyState::Active {
-        entry.insert("state", value(key.state.as_str()));
+    put_state(&mut entry, key.state);
+    entry
+}
+
+fn encryption_key(app: &AppRecord, key: &EncryptionKeyRecord) -> Option<Table> {
+    let pem = key.material.to_pem();
+    let text = std::str::from_utf8(pem.expose()).ok()?;
+    let mut entry = table([
+        ("app", app.settings.client_id.as_str().into()),
+        ("kid", key.kid.as_str().into()),
+        ("private_key", text.into()),
+    ]);
+    put_state(&mut entry, key.state);
+    Some(entry)
+}
+
+fn put_state(entry: &mut Table, state: KeyState) {
+    if state != KeyState::Active {
+        entry.insert("state", value(state.as_str()));
     }
-    if let KeyState::Retiring(until) = key.state {
+    if let KeyState::Retiring(until) = state {
         entry.insert("retire_at", value(until.to_string()));
     }
-    entry
 }
 
 fn pem(spki: &[u8]) -> String {

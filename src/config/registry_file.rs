@@ -9,12 +9,12 @@ use super::source::Source;
 use super::time::Span;
 use super::{ConfigError, Diagnostic};
 use crate::clock::NoTimestamp;
-use crate::jose::{KeyError, KeyMaterial};
+use crate::jose::{DecryptionMaterial, KeyError, KeyMaterial};
 use crate::model::{AccountId, Algorithm, AuthenticatorName, BotId, ClientId, KeyId, Level, ScopeId};
 use crate::policy::configured_host;
 use crate::registry::{
-    Account, AppSettings, Bot, DEFAULT_ACCOUNT, Desired, DesiredApp, DesiredGrant, DesiredKey, GrantTarget, KeyState,
-    Permission, PlanError, Resource, ResourceKind,
+    Account, AppSettings, Bot, DEFAULT_ACCOUNT, Desired, DesiredApp, DesiredEncryptionKey, DesiredGrant, DesiredKey,
+    GrantTarget, KeyState, Permission, PlanError, Resource, ResourceKind,
 };
 use crate::secret::Secret;
 
@@ -30,6 +30,8 @@ struct File {
     app: Vec<AppEntry>,
     #[serde(default)]
     key: Vec<KeyEntry>,
+    #[serde(default)]
+    encryption_key: Vec<EncryptionKeyEntry>,
     #[serde(default)]
     grant: Vec<GrantEntry>,
     #[serde(default)]
@@ -110,6 +112,25 @@ impl std::fmt::Debug for KeyEntry {
     }
 }
 
+/// As `export` writes it.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct EncryptionKeyEntry {
+    app: ClientId,
+    kid: KeyId,
+    private_key: Option<String>,
+    private_key_file: Option<PathBuf>,
+    state: Option<StateKey>,
+    /// RFC 3339.
+    retire_at: Option<String>,
+}
+
+impl std::fmt::Debug for EncryptionKeyEntry {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "EncryptionKeyEntry({}, {})", self.app, self.kid)
+    }
+}
+
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct GrantEntry {
@@ -176,6 +197,12 @@ impl RegistryFile {
             accounts: file.account.into_iter().enumerate().map(|(i, account)| reader.account(i, account)).collect(),
             bots: file.bot.into_iter().map(|b| Bot { id: b.id, account: account(b.account) }).collect(),
             keys: file.key.into_iter().enumerate().map(|(i, key)| reader.key(i, key)).collect(),
+            encryption_keys: file
+                .encryption_key
+                .into_iter()
+                .enumerate()
+                .filter_map(|(i, key)| reader.encryption_key(i, key))
+                .collect(),
             grants: file.grant.into_iter().enumerate().filter_map(|(i, grant)| reader.grant(i, grant)).collect(),
             table_grants: file
                 .table_grant
@@ -209,6 +236,23 @@ impl AppEntry {
     }
 }
 
+fn key_state(state: Option<StateKey>, retire_at: Option<&str>) -> Result<Option<KeyState>, (&'static str, String)> {
+    let state = match (state, retire_at) {
+        (None, None) => return Ok(None),
+        (Some(StateKey::Active), None) => Ok(KeyState::Active),
+        (Some(StateKey::Retired), None) => Ok(KeyState::Retired),
+        (Some(StateKey::Retiring), Some(at)) => {
+            at.parse().map(KeyState::Retiring).map_err(|e: NoTimestamp| e.to_string())
+        }
+        (Some(StateKey::Retiring), None) => Err("a key that is retiring needs retire_at, for example \
+                                                 retire_at = \"2026-11-22T12:00:00Z\""
+            .to_owned()),
+        (_, Some(_)) => Err("retire_at goes with state = \"retiring\"".to_owned()),
+    };
+    let place = if retire_at.is_some() { "retire_at" } else { "state" };
+    state.map(Some).map_err(|why| (place, why))
+}
+
 struct Reader<'a> {
     source: &'a Source,
     folder: &'a Path,
@@ -240,26 +284,11 @@ impl Reader<'_> {
             self.fault(&["key", &index.to_string(), key], format!("key of app {}: {why}", entry.app));
             None
         });
-        let state = self.key_state(index, &entry);
+        let state = key_state(entry.state, entry.retire_at.as_deref()).unwrap_or_else(|(key, why)| {
+            self.fault(&["key", &index.to_string(), key], format!("key of app {}: {why}", entry.app));
+            None
+        });
         DesiredKey { app: entry.app, kid: entry.kid, material, state }
-    }
-
-    fn key_state(&mut self, index: usize, entry: &KeyEntry) -> Option<KeyState> {
-        let read = |text: &String| text.parse().map(KeyState::Retiring).map_err(|e: NoTimestamp| e.to_string());
-        let state = match (entry.state, &entry.retire_at) {
-            (None, None) => return None,
-            (Some(StateKey::Active), None) => Ok(KeyState::Active),
-            (Some(StateKey::Retired), None) => Ok(KeyState::Retired),
-            (Some(StateKey::Retiring), Some(at)) => read(at),
-            (Some(StateKey::Retiring), None) => Err("a key that is retiring needs retire_at, for example \
-                                                     retire_at = \"2026-11-22T12:00:00Z\""
-                .to_owned()),
-            (_, Some(_)) => Err("retire_at goes with state = \"retiring\"".to_owned()),
-        };
-        let place = if entry.retire_at.is_some() { "retire_at" } else { "state" };
-        state
-            .map_err(|why| self.fault(&["key", &index.to_string(), place], format!("key of app {}: {why}", entry.app)))
-            .ok()
     }
 
     fn material(&self, entry: &KeyEntry) -> Result<Option<KeyMaterial>, (&'static str, String)> {
@@ -297,6 +326,31 @@ impl Reader<'_> {
             KeyMaterial::from_jwk(&jwk.to_string()).map_err(at("jwk")).map(Some)
         } else {
             Ok(None)
+        }
+    }
+
+    fn encryption_key(&mut self, index: usize, entry: EncryptionKeyEntry) -> Option<DesiredEncryptionKey> {
+        let EncryptionKeyEntry { app, kid, private_key, private_key_file, state, retire_at } = entry;
+        let pem = match (private_key, private_key_file) {
+            (Some(text), None) => Ok(Secret::new(text)),
+            (None, Some(path)) => {
+                let path = self.folder.join(path);
+                let text = std::fs::read_to_string(&path).map(Secret::new);
+                text.map_err(|error| ("private_key_file", format!("{}: {error}", path.display())))
+            }
+            _ => {
+                Err(("kid", "give private_key or private_key_file; a key that stays as it is is not named".to_owned()))
+            }
+        };
+        let material =
+            pem.and_then(|pem| DecryptionMaterial::from_pem(&pem).map_err(|error| ("private_key", error.to_string())));
+        let read = material.and_then(|material| Ok((material, key_state(state, retire_at.as_deref())?)));
+        match read {
+            Ok((material, state)) => Some(DesiredEncryptionKey { app, kid, material, state }),
+            Err((key, why)) => {
+                self.fault(&["encryption_key", &index.to_string(), key], format!("encryption key of app {app}: {why}"));
+                None
+            }
         }
     }
 

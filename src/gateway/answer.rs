@@ -111,6 +111,7 @@ fn kore_words(reason: Reason) -> (u16, &'static str, u16) {
         | Reason::TokenIssuerMismatch
         | Reason::TokenJtiRequired
         | Reason::TokenJweRequired
+        | Reason::TokenJweInvalid
         | Reason::KeyUnknown
         | Reason::KeyRetired
         | Reason::AppUnknown

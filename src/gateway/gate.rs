@@ -8,8 +8,8 @@ use arc_swap::ArcSwap;
 use aws_lc_rs::error::Unspecified;
 use http::{Method, Uri};
 
-use super::Quotas;
 use super::ledger::Doubt;
+use super::{Blocking, Quotas};
 use crate::clock::{Clock, Timestamp};
 use crate::model::{BotId, Reason, Refusal, UpstreamName};
 use crate::net::Peer;
@@ -25,6 +25,8 @@ pub struct Gate {
     pub live: Arc<Live>,
     pub verifier: Arc<Verifier>,
     pub quotas: Arc<Quotas>,
+    /// Where encrypted tokens are decrypted.
+    pub blocking: Arc<Blocking>,
     /// Which tokens of single use were used. Whoever makes the gate sweeps it.
     pub replay: Arc<dyn ReplayMemory>,
     /// Last uses, for whoever writes them.
@@ -67,6 +69,7 @@ impl Gate {
             live,
             verifier: Arc::new(Verifier::new(settings.cache_bytes)),
             quotas: Arc::new(Quotas::new(clock.clone())),
+            blocking: Arc::new(Blocking::for_this_machine()),
             replay: Arc::new(InProcess::new(settings.replay_entries, clock.clone())?),
             usage: Arc::default(),
             log,

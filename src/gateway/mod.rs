@@ -14,7 +14,7 @@
 //! ```
 //!
 //! Each layer's inner service takes the next request type, and each type is made by its own step alone, so a stack with
-//! a step left out or swapped does not compile. A step that may wait (`admit`) comes in a layer of its own kind, and
+//! a step left out or swapped does not compile. A step that may wait (`authenticate` and `admit`) comes in a layer of its own kind, and
 //! clones the rest of the stack for a request that waits. This stack compiles:
 //!
 //! ```
@@ -28,7 +28,7 @@
 //!     .layer(RefuseLayer::new(&gate))
 //!     .layer(LimitsLayer::new(&gate))
 //!     .layer(StepLayer::new(Match::new(&gate)))
-//!     .layer(StepLayer::new(Authenticate::new(&gate)))
+//!     .layer(WaitLayer::new(Authenticate::new(&gate)))
 //!     .layer(StepLayer::new(Authorize::new(&gate)))
 //!     .layer(StepLayer::new(Meter::new(&gate)))
 //!     .layer(WaitLayer::new(Admit::new(&gate)))
@@ -50,7 +50,7 @@
 //!     .layer(RefuseLayer::new(&gate))
 //!     .layer(LimitsLayer::new(&gate))
 //!     .layer(StepLayer::new(Match::new(&gate)))
-//!     .layer(StepLayer::new(Authenticate::new(&gate)))
+//!     .layer(WaitLayer::new(Authenticate::new(&gate)))
 //!     .layer(StepLayer::new(Meter::new(&gate)))
 //!     .layer(WaitLayer::new(Admit::new(&gate)))
 //!     .layer(StepLayer::new(Clean))
@@ -71,7 +71,7 @@
 //!     .layer(RefuseLayer::new(&gate))
 //!     .layer(LimitsLayer::new(&gate))
 //!     .layer(StepLayer::new(Match::new(&gate)))
-//!     .layer(StepLayer::new(Authenticate::new(&gate)))
+//!     .layer(WaitLayer::new(Authenticate::new(&gate)))
 //!     .layer(WaitLayer::new(Admit::new(&gate)))
 //!     .layer(StepLayer::new(Authorize::new(&gate)))
 //!     .layer(StepLayer::new(Meter::new(&gate)))
@@ -93,7 +93,7 @@
 //!     .layer(RefuseLayer::new(&gate))
 //!     .layer(LimitsLayer::new(&gate))
 //!     .layer(StepLayer::new(Match::new(&gate)))
-//!     .layer(StepLayer::new(Authenticate::new(&gate)))
+//!     .layer(WaitLayer::new(Authenticate::new(&gate)))
 //!     .layer(StepLayer::new(Authorize::new(&gate)))
 //!     .layer(StepLayer::new(Admit::new(&gate)))
 //!     .layer(StepLayer::new(Clean))
@@ -114,7 +114,7 @@
 //!     .layer(RefuseLayer::new(&gate))
 //!     .layer(LimitsLayer::new(&gate))
 //!     .layer(StepLayer::new(Match::new(&gate)))
-//!     .layer(StepLayer::new(Authenticate::new(&gate)))
+//!     .layer(WaitLayer::new(Authenticate::new(&gate)))
 //!     .layer(StepLayer::new(Meter::new(&gate)))
 //!     .layer(StepLayer::new(Authorize::new(&gate)))
 //!     .layer(StepLayer::new(Admit::new(&gate)))
@@ -127,6 +127,7 @@ mod admit;
 mod answer;
 mod authenticate;
 mod authorize;
+mod blocking;
 mod body;
 mod call;
 mod embed;
@@ -148,6 +149,7 @@ pub use admit::{Admit, Admitted};
 pub use answer::told;
 pub use authenticate::{Authenticate, Authenticated, Caller};
 pub use authorize::{Authorize, Authorized};
+pub use blocking::{Blocking, Owner};
 pub use body::{Inbound, InboundError};
 pub use call::{Call, Received, RequestId};
 pub use embed::{Embedded, ScopegateLayer};
@@ -171,7 +173,7 @@ use wait::Waited;
 pub type Stack<L> = Record<
     Refuse<
         Limited<
-            Stepped<Match, Stepped<Authenticate, Stepped<Authorize, Stepped<Meter, Waited<Admit, Stepped<Clean, L>>>>>>,
+            Stepped<Match, Waited<Authenticate, Stepped<Authorize, Stepped<Meter, Waited<Admit, Stepped<Clean, L>>>>>>,
         >,
     >,
 >;
@@ -188,7 +190,7 @@ fn recorded_stack<L>(record: RecordLayer, gate: &Gate, leaf: L) -> Stack<L> {
         .layer(RefuseLayer::new(gate))
         .layer(LimitsLayer::new(gate))
         .layer(StepLayer::new(Match::new(gate)))
-        .layer(StepLayer::new(Authenticate::new(gate)))
+        .layer(WaitLayer::new(Authenticate::new(gate)))
         .layer(StepLayer::new(Authorize::new(gate)))
         .layer(StepLayer::new(Meter::new(gate)))
         .layer(WaitLayer::new(Admit::new(gate)))

@@ -1,4 +1,4 @@
-//! JSON Web Signature over compact serialization (RFC 7515, RFC 7518, RFC 8725): reading, keys, signing.
+//! JSON Web Signature over compact serialization (RFC 7515, RFC 7518, RFC 8725): reading, keys, signing. Encryption is in `jwe`.
 //!
 //! The only module that names `jsonwebtoken`. Signatures are verified with keys that are parsed when they are loaded;
 //! its own `decode` is lax about claims, parses twice and rebuilds the key, so tests use it as an oracle alone.
@@ -7,6 +7,7 @@ mod compact;
 mod decoy;
 mod error;
 mod header;
+mod jwe;
 mod key;
 mod object;
 mod registered;
@@ -16,6 +17,12 @@ pub use compact::Compact;
 pub use decoy::spend_a_verification;
 pub use error::{KeyError, Part, TokenError};
 pub use header::Header;
+#[cfg(test)]
+pub(crate) use jwe::DECRYPTIONS;
+pub use jwe::{
+    ContentEncryption, DecryptionFailed, DecryptionKey, DecryptionMaterial, Encrypted, EncryptedHeader,
+    EncryptionError, EncryptionKey, EncryptionKind, KeyManagement, encrypt, read_protected, spend_a_decryption,
+};
 #[cfg(test)]
 pub(crate) use key::VERIFICATIONS;
 pub use key::{KeyMaterial, PreparedKey};

@@ -120,16 +120,27 @@ ids! {
 
 impl ClientId {
     /// `cs-` and a UUID of version 4 (RFC 9562 section 5.4), made of random bytes.
-    pub fn from_random(mut bytes: [u8; 16]) -> Self {
-        bytes[6] = bytes[6] & 0x0f | 0x40;
-        bytes[8] = bytes[8] & 0x3f | 0x80;
-        let mut text = "cs".to_owned();
-        for (i, byte) in bytes.iter().enumerate() {
-            let dash = if matches!(i, 0 | 4 | 6 | 8 | 10) { "-" } else { "" };
-            text.push_str(&format!("{dash}{byte:02x}"));
-        }
-        Self(text.into())
+    pub fn from_random(bytes: [u8; 16]) -> Self {
+        Self(uuid("cs", bytes).into())
     }
+}
+
+impl KeyId {
+    /// `k-` and a UUID of version 4, made of random bytes.
+    pub fn from_random(bytes: [u8; 16]) -> Self {
+        Self(uuid("k", bytes).into())
+    }
+}
+
+fn uuid(prefix: &str, mut bytes: [u8; 16]) -> String {
+    bytes[6] = bytes[6] & 0x0f | 0x40;
+    bytes[8] = bytes[8] & 0x3f | 0x80;
+    let mut text = prefix.to_owned();
+    for (i, byte) in bytes.iter().enumerate() {
+        let dash = if matches!(i, 0 | 4 | 6 | 8 | 10) { "-" } else { "" };
+        text.push_str(&format!("{dash}{byte:02x}"));
+    }
+    text
 }
 
 /// An app's number in the registry, never used again for another app.
@@ -158,6 +169,7 @@ mod tests {
         assert_eq!(id([0; 16]), "cs-00000000-0000-4000-8000-000000000000");
         assert_eq!(id([0xff; 16]), "cs-ffffffff-ffff-4fff-bfff-ffffffffffff");
         assert_eq!(id(*b"0123456789abcdef"), "cs-30313233-3435-4637-b839-616263646566");
+        assert_eq!(KeyId::from_random([0; 16]).as_str(), "k-00000000-0000-4000-8000-000000000000");
     }
 
     #[test]

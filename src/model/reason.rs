@@ -152,7 +152,10 @@ reasons! {
         "Make one token per call, each with its own jti."
     TokenJweRequired "token.jwe_required" 401 InvalidToken TokenJweRequired
         "The app must encrypt its tokens, and this one is only signed."
-        "Encrypt the signed token to the app's public key (five parts instead of three)."
+        "Encrypt the signed token to the public key that `scopegate encryption show` prints for the app: five parts instead of three."
+    TokenJweInvalid "token.jwe_invalid" 401 InvalidToken TokenInvalid
+        "The encrypted token can't be opened, or what is inside is no signed token of the app that the key belongs to."
+        "Sign the token first, then encrypt it to the public key that `scopegate encryption show` prints, under that key's kid and without zip."
     KeyUnknown "key.unknown" 401 InvalidToken TokenInvalid
         "The token names a key that the app does not have."
         "Use the kid of one of the app's keys, or none."
@@ -254,7 +257,11 @@ mod tests {
             let hidden = code.starts_with("app.") && reason.status() == 401 || code.starts_with("key.");
             assert_eq!(
                 reason.public() == Reason::TokenInvalid && *reason != Reason::TokenInvalid,
-                hidden || matches!(reason, Reason::TokenAlgorithmNotAllowed | Reason::TokenSignatureInvalid),
+                hidden
+                    || matches!(
+                        reason,
+                        Reason::TokenAlgorithmNotAllowed | Reason::TokenSignatureInvalid | Reason::TokenJweInvalid
+                    ),
                 "{reason}"
             );
         }

@@ -5,10 +5,10 @@ use serde::Serialize;
 
 use super::{AuthenticatorKind, ErrorFormat, JwtAuthenticator, Place, Requirement, Route, State, credential, hints};
 use crate::clock::Timestamp;
-use crate::jose::{Compact, read_registered};
+use crate::jose::{Compact, Encrypted, read_registered};
 use crate::model::{Reason, Refusal, printable};
 use crate::registry::{App, KeyState, RegisteredKey, Snapshot};
-use crate::verify;
+use crate::verify::{self, Form, Opened};
 
 /// A call to be explained. Nothing is recorded: a jti is not used up, no quota is touched.
 #[derive(Clone, Copy, Debug)]
@@ -226,30 +226,71 @@ fn walk_token<'s>(
     registry: &'s Snapshot,
     now: Timestamp,
 ) -> Option<&'s App> {
-    let compact = match verify::parse(token, &jwt.rules) {
-        Ok(compact) => compact,
+    let length = token.len();
+    match verify::read(token, &jwt.rules) {
+        Ok(Form::Signed(compact)) => {
+            story.passed("form", format!("three parts, {length} bytes, {}", compact.header.algorithm));
+            walk_signed(story, &compact, None, jwt, registry, now)
+        }
+        Ok(Form::Encrypted(encrypted)) => {
+            let (algorithm, encryption) = (encrypted.header.algorithm, encrypted.header.encryption);
+            story.passed("form", format!("five parts, {length} bytes, {algorithm} with {encryption}"));
+            walk_encrypted(story, &encrypted, jwt, registry, now)
+        }
         Err(refusal) => {
             story.failed("form", &refusal);
-            return None;
+            None
         }
-    };
-    story.passed("form", format!("three parts, {} bytes, {}", token.len(), compact.header.algorithm));
-    let app = match verify::find_app(&compact.claims, &jwt.rules, registry) {
+    }
+}
+
+/// Stands in the stories alone where it matters.
+const ENCRYPTION: &str = "encryption";
+
+fn walk_encrypted<'s>(
+    story: &mut Explanation,
+    encrypted: &Encrypted<'_>,
+    jwt: &JwtAuthenticator,
+    registry: &'s Snapshot,
+    now: Timestamp,
+) -> Option<&'s App> {
+    let opened = verify::open(encrypted, registry, now);
+    let opened = opened.map_err(|refusal| story.failed(ENCRYPTION, &refusal)).ok()?;
+    let compact = verify::inner(&opened.text, &jwt.rules);
+    let compact = compact.map_err(|refusal| story.failed(ENCRYPTION, &refusal)).ok()?;
+    story.passed(ENCRYPTION, format!("opened with key {} of app {}", opened.key.kid, opened.app.client_id));
+    walk_signed(story, &compact, Some(&opened), jwt, registry, now)
+}
+
+fn walk_signed<'s>(
+    story: &mut Explanation,
+    compact: &Compact<'_>,
+    opened: Option<&Opened<'_>>,
+    jwt: &JwtAuthenticator,
+    registry: &'s Snapshot,
+    now: Timestamp,
+) -> Option<&'s App> {
+    let hide = |refusal| if opened.is_some() { verify::hidden(refusal) } else { refusal };
+    let app = verify::find_app(&compact.claims, &jwt.rules, registry);
+    let app = match app.and_then(|app| opened.map_or(Ok(()), |o| verify::check_owner(o, app)).map(|()| app)) {
         Ok(app) => app,
         Err(refusal) => {
-            story.failed_to_prove("app", refusal, &compact, jwt, registry);
+            story.failed_to_prove("app", hide(refusal), compact, jwt, registry);
             return None;
         }
     };
     story.passed("app", format!("{} ({}), level {}, account {}", app.client_id, app.name, app.level, app.account));
-    match verify::prove(&compact, app, &jwt.rules, now) {
+    match verify::prove(compact, app, &jwt.rules, now) {
         Ok((algorithm, key)) => {
             story.passed("signature", format!("{algorithm}, {}", named(key)));
             story.warnings.extend(of_retiring(key));
         }
-        Err(refusal) => story.failed_to_prove("signature", refusal, &compact, jwt, registry),
+        Err(refusal) => story.failed_to_prove("signature", hide(refusal), compact, jwt, registry),
     }
-    walk_claims(story, &compact, app, jwt, now);
+    if let Err(refusal) = verify::check_encryption(opened.is_some(), app) {
+        story.failed(ENCRYPTION, &refusal);
+    }
+    walk_claims(story, compact, app, jwt, now);
     Some(app)
 }
 

@@ -7,7 +7,7 @@ use super::{
     Attempt, AuthenticatorKind, JwtAuthenticator, Near, Place, Requirement, Route, State, allowed_methods, nearest,
 };
 use crate::clock::Timestamp;
-use crate::jose::{self, Compact};
+use crate::jose::{self, Compact, ContentEncryption, KeyManagement};
 use crate::model::{Algorithm, Claims, Level, Reason, Refusal, RegisteredClaims};
 use crate::registry::{App, Snapshot};
 
@@ -84,6 +84,13 @@ pub(super) fn of_proof(
 fn of_algorithm(theirs: &str) -> Option<String> {
     if theirs.eq_ignore_ascii_case("none") {
         return Some("An unsigned token is never taken, whatever it says: somebody tries what happens.".to_owned());
+    }
+    // Samples are about that put the content's encryption into the header of a signed token.
+    if ContentEncryption::named(theirs).is_some() || KeyManagement::named(theirs).is_some() {
+        return Some(format!(
+            "{theirs} encrypts and signs nothing. An encrypted token has five parts, and this one has three: sign it \
+             first, then encrypt the result, for example with alg RSA-OAEP-256 and enc A256GCM."
+        ));
     }
     let known = Algorithm::ALL.into_iter().find(|a| a.as_str().eq_ignore_ascii_case(theirs))?;
     (known.as_str() != theirs).then(|| format!("The name of an algorithm has its case: {known}."))

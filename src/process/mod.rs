@@ -199,6 +199,7 @@ async fn upkeep(metrics: PrometheusHandle, gate: Gate, open: Connections) {
         set("scopegate_registry_version", state.registry.version().0.unsigned_abs());
         set("scopegate_apps", state.registry.counts().2 as u64);
         set("scopegate_verified_tokens", gate.verifier.remembered());
+        set("scopegate_decryptions_waiting", gate.blocking.waiting() as u64);
         set("scopegate_replay_entries", gate.replay.entries() as u64);
         set("scopegate_quota_keys", gate.quotas.len() as u64);
     }

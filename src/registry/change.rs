@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::fmt;
 
 use super::{Account, AppSettings, Bot, Difference, GrantTarget, KeyNumber, KeyState, Permissions, Resource};
-use crate::jose::KeyMaterial;
+use crate::jose::{DecryptionMaterial, KeyMaterial};
 use crate::model::{AccountId, BotId, ClientId, KeyId, Level, ScopeId};
 
 /// A change; carrying it out twice is the same as once, except for a key that is added, and where it names what it has to meet.
@@ -44,6 +44,22 @@ pub enum Change {
         app: ClientId,
         key: KeyNumber,
         kid: Option<KeyId>,
+    },
+    /// A key pair that the app's tokens may be encrypted to.
+    AddEncryptionKey {
+        app: ClientId,
+        kid: KeyId,
+        material: DecryptionMaterial,
+        state: KeyState,
+    },
+    SetEncryptionKeyState {
+        app: ClientId,
+        kid: KeyId,
+        state: KeyState,
+    },
+    DeleteEncryptionKey {
+        app: ClientId,
+        kid: KeyId,
     },
     /// Sets the draft, and what is in force too where `publish` says so.
     PutGrant {
@@ -109,6 +125,9 @@ impl Change {
             | Self::ReplaceKey { app, .. }
             | Self::SetKeyState { app, .. }
             | Self::DeleteKey { app, .. } => ("key", app.as_str()),
+            Self::AddEncryptionKey { app, .. }
+            | Self::SetEncryptionKeyState { app, .. }
+            | Self::DeleteEncryptionKey { app, .. } => ("encryption_key", app.as_str()),
             Self::PutGrant { app, .. }
             | Self::AlterGrant { app, .. }
             | Self::PublishGrant { app, .. }
@@ -145,6 +164,13 @@ impl fmt::Display for Change {
                 Some(kid) => write!(f, "delete key {kid} of app {app}"),
                 None => write!(f, "delete key number {} of app {app}", key.0),
             },
+            Self::AddEncryptionKey { app, kid, material, .. } => {
+                write!(f, "add encryption key {kid} ({}) of app {app}", material.kind())
+            }
+            Self::SetEncryptionKeyState { app, kid, state } => {
+                write!(f, "change encryption key {kid} of app {app}: {state:?}")
+            }
+            Self::DeleteEncryptionKey { app, kid } => write!(f, "delete encryption key {kid} of app {app}"),
             Self::PutGrant { app, target, scopes, publish } => {
                 let draft = if *publish { "" } else { WAITS };
                 write!(f, "set grant to app {app} on {target}: {}{draft}", list(scopes))

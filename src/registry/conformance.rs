@@ -2,6 +2,7 @@
 
 mod credentials;
 mod deltas;
+mod encryption;
 mod grants;
 mod random;
 mod rules;
@@ -13,6 +14,7 @@ use super::{Change, Registry, Repository, StoreError, Version};
 
 pub use credentials::*;
 pub use deltas::*;
+pub use encryption::*;
 pub use grants::*;
 pub use random::refreshing_is_loading;
 pub use rules::*;
@@ -57,6 +59,9 @@ macro_rules! conformance_tests {
             a_kid_names_one_key_of_an_app
             a_key_is_replaced_retired_and_deleted_in_place
             a_change_of_credentials_shows_in_the_version_of_the_app
+            encryption_keys_come_back_as_they_went_in
+            a_kid_names_one_encryption_key_of_all_apps
+            an_encryption_key_is_retired_and_deleted_in_place
             two_stores_commit_to_one_place_in_turn
         }
         #[test]

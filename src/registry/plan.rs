@@ -11,7 +11,7 @@ use super::{
     Account, AppRecord, AppSettings, Bot, Change, GrantRules, GrantTarget, KeyState, Permissions, Registry, Resource,
     TableGrant,
 };
-use crate::jose::KeyMaterial;
+use crate::jose::{DecryptionMaterial, KeyMaterial};
 use crate::model::{AccountId, BotId, ClientId, KeyId, Level, ScopeId};
 
 /// The account that always exists.
@@ -24,6 +24,7 @@ pub struct Desired {
     pub bots: Vec<Bot>,
     pub apps: Vec<DesiredApp>,
     pub keys: Vec<DesiredKey>,
+    pub encryption_keys: Vec<DesiredEncryptionKey>,
     pub grants: Vec<DesiredGrant>,
     pub table_grants: Vec<(ClientId, Resource, Permissions)>,
 }
@@ -37,6 +38,16 @@ pub struct DesiredKey {
     pub app: ClientId,
     pub kid: Option<KeyId>,
     pub material: Option<KeyMaterial>,
+    pub state: Option<KeyState>,
+}
+
+/// A key pair that was exported. One that is not named stays as it is, and so does a state that is not: key pairs are made
+/// here, not in files.
+#[derive(Clone, Debug)]
+pub struct DesiredEncryptionKey {
+    pub app: ClientId,
+    pub kid: KeyId,
+    pub material: DecryptionMaterial,
     pub state: Option<KeyState>,
 }
 
@@ -96,6 +107,7 @@ impl Plan {
         planner.apps();
         planner.keys();
         planner.rotations();
+        planner.encryption_keys();
         planner.grants();
         planner.table_grants();
         if options.prune {
@@ -218,11 +230,6 @@ impl<'a> Planner<'a> {
             return Err("an app needs at least one algorithm, for example algorithms = [\"HS256\"]".into());
         }
         self.rules.check_authenticators(app)?;
-        if app.enforce_jwe {
-            return Err(
-                "enforce_jwe = true: this version takes no encrypted tokens, so the app could never call".into()
-            );
-        }
         match (app.level, app.bots.is_empty()) {
             (Level::Bot, true) => return Err("an app of level bot needs bots = [\"…\"]".into()),
             (Level::Account, false) => {

@@ -7,7 +7,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use crate::clock::Timestamp;
-use crate::jose::KeyMaterial;
+use crate::jose::{DecryptionMaterial, KeyMaterial};
 use crate::model::{AccountId, Algorithm, AppNumber, AuthenticatorName, BotId, ClientId, KeyId, Level, ScopeId};
 
 /// A tenant. One named `default` always exists.
@@ -30,9 +30,10 @@ pub struct AppRecord {
     pub number: AppNumber,
     pub settings: AppSettings,
     pub keys: Vec<KeyRecord>,
+    pub encryption_keys: Vec<EncryptionKeyRecord>,
     pub grants: Vec<Grant>,
     pub table_grants: Vec<TableGrant>,
-    /// The version of the registry at which keys or algorithms last changed.
+    /// The version of the registry at which keys of either kind or algorithms last changed.
     pub credential_version: i64,
 }
 
@@ -66,12 +67,23 @@ pub struct KeyRecord {
     pub state: KeyState,
 }
 
+/// A key pair that the app's tokens are encrypted to; the private half stays here.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct EncryptionKeyRecord {
+    pub number: KeyNumber,
+    /// Names this key alone, over all apps.
+    pub kid: KeyId,
+    pub material: DecryptionMaterial,
+    pub state: KeyState,
+    pub created_at: Timestamp,
+}
+
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum KeyState {
     Active,
     /// Good until then.
     Retiring(Timestamp),
-    /// Verifies nothing; kept so that the log can say so.
+    /// Verifies and decrypts nothing; kept so that the log can say so.
     Retired,
 }
 

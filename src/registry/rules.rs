@@ -23,6 +23,8 @@ pub struct TakenTokens {
     pub algorithms: AlgorithmSet,
     /// Whether it takes tokens that have no `exp`, if the app does.
     pub without_exp: bool,
+    /// Whether a token may come encrypted.
+    pub encrypted: bool,
 }
 
 /// Why a grant can't be as it is wanted; each says what would be right.

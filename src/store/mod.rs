@@ -23,6 +23,8 @@ mod watch;
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use sqlx::AssertSqlSafe;
+
 pub use self::audit::{AuditFilter, AuditRow, Note};
 pub use self::error::{KeyFileError, OpenError};
 pub use self::journal::{JournalFault, ReplayJournal};
@@ -67,8 +69,9 @@ impl Store {
             (None, Some(_)) => return Err(OpenError::Key(KeyFileError::Missing(key_file))),
         };
         let sealer = Sealer::new(&key).map_err(OpenError::Key)?;
-        if let Some((app, number, blob)) = sealed {
-            sealer.check_key(&blob, key_place(&app, number)).map_err(OpenError::Store)?;
+        if let Some(sealed) = sealed {
+            let Sealed { table, owner, number, blob } = &sealed;
+            sealer.check_key(blob, Place { table, owner, number: *number }).map_err(OpenError::Store)?;
         }
         Ok(Self { database, sealer: Arc::new(sealer) })
     }
@@ -140,10 +143,29 @@ fn key_place(app: &str, number: i64) -> Place<'_> {
     Place { table: "app_key", owner: app, number }
 }
 
-type SealedKey = (String, i64, Vec<u8>);
+/// A key pair's row, to which its private half is bound.
+fn encryption_key_place(app: &str, number: i64) -> Place<'_> {
+    Place { table: "encryption_key", owner: app, number }
+}
 
-async fn first_sealed(database: &Database) -> Result<Option<SealedKey>, StoreError> {
-    let query = "SELECT app.client_id, app_key.number, app_key.sealed \
-                 FROM app_key JOIN app ON app.number = app_key.app WHERE app_key.sealed IS NOT NULL LIMIT 1";
-    sqlx::query_as(query).fetch_optional(database.readers()).await.map_err(error::failed)
+/// Something under the master key, and where it stands.
+struct Sealed {
+    table: &'static str,
+    owner: String,
+    number: i64,
+    blob: Vec<u8>,
+}
+
+async fn first_sealed(database: &Database) -> Result<Option<Sealed>, StoreError> {
+    for table in ["app_key", "encryption_key"] {
+        let query = format!(
+            "SELECT app.client_id, {table}.number, {table}.sealed \
+             FROM {table} JOIN app ON app.number = {table}.app WHERE {table}.sealed IS NOT NULL LIMIT 1"
+        );
+        let row = sqlx::query_as(AssertSqlSafe(query)).fetch_optional(database.readers()).await;
+        if let Some((owner, number, blob)) = row.map_err(error::failed)? {
+            return Ok(Some(Sealed { table, owner, number, blob }));
+        }
+    }
+    Ok(None)
 }

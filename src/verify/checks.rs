@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use super::{SingleUsePolicy, TokenRules};
 use crate::clock::Timestamp;
-use crate::jose::{self, Compact, TokenError};
+use crate::jose::{self, Compact, Encrypted, Part, TokenError};
 use crate::model::{Algorithm, AlgorithmSet, Claims, KeyId, Reason, Refusal, RegisteredClaims, quoted};
 use crate::registry::{App, KeyChoice, RegisteredKey, Snapshot};
 
@@ -18,12 +18,35 @@ pub fn check_length(token: &[u8], rules: &TokenRules) -> Result<(), Refusal> {
     if length > limit { Err(refused(&TokenError::TooLarge { length, limit })) } else { Ok(()) }
 }
 
+/// A token in its parts, of which nothing is proved.
+#[derive(Debug)]
+pub enum Form<'t> {
+    Signed(Compact<'t>),
+    Encrypted(Box<Encrypted<'t>>),
+}
+
 /// Reads the token once, strictly.
 ///
 /// # Errors
-/// `token.too_large` or `token.malformed`.
-pub fn parse<'t>(token: &'t [u8], rules: &TokenRules) -> Result<Compact<'t>, Refusal> {
-    Compact::parse(token, rules.max_token_bytes).map_err(|error| refused(&error))
+/// `token.too_large`, `token.malformed`, or `token.jwe_invalid` for a header that no encrypted token may have here.
+pub fn read<'t>(token: &'t [u8], rules: &TokenRules) -> Result<Form<'t>, Refusal> {
+    match Compact::parse(token, rules.max_token_bytes) {
+        Ok(compact) => Ok(Form::Signed(compact)),
+        Err(TokenError::Encrypted) if rules.encrypted => Ok(Form::Encrypted(Box::new(read_encrypted(token, rules)?))),
+        Err(error) => Err(refused(&error)),
+    }
+}
+
+fn read_encrypted<'t>(token: &'t [u8], rules: &TokenRules) -> Result<Encrypted<'t>, Refusal> {
+    Encrypted::parse(token, rules.max_token_bytes).map_err(|error| match error {
+        TokenError::Unsupported { .. }
+        | TokenError::Critical(_)
+        | TokenError::Parameter(_)
+        | TokenError::Length(_)
+        | TokenError::Base64(Part::EphemeralKey)
+        | TokenError::Json(Part::EphemeralKey) => Refusal::new(Reason::TokenJweInvalid).found(error.to_string()),
+        error => refused(&error),
+    })
 }
 
 fn refused(error: &TokenError) -> Refusal {
@@ -143,6 +166,17 @@ pub fn check_type(token_type: Option<&str>, rules: &TokenRules) -> Result<(), Re
     }
 }
 
+/// Whether the token came encrypted, where the app has to encrypt its tokens.
+///
+/// # Errors
+/// `token.jwe_required`.
+pub fn check_encryption(is_encrypted: bool, app: &App) -> Result<(), Refusal> {
+    if app.enforce_jwe && !is_encrypted {
+        return Err(Refusal::new(Reason::TokenJweRequired).expected("five parts").found("three parts"));
+    }
+    Ok(())
+}
+
 /// `exp`, `nbf`, `iat` and the lifetime (RFC 7519 section 4.1).
 ///
 /// # Errors
@@ -217,19 +251,16 @@ pub struct SingleUse {
     pub until: Timestamp,
 }
 
-/// Whether the token is one of single use, and fit to be one. Also where the app wants encrypted tokens and gets a plain one.
+/// Whether the token is one of single use, and fit to be one.
 ///
 /// # Errors
-/// `token.jwe_required`, `token.jti_required`, `token.exp_required`, `token.lifetime_too_long`.
+/// `token.jti_required`, `token.exp_required`, `token.lifetime_too_long`.
 pub fn single_use(
     claims: &RegisteredClaims,
     app: &App,
     rules: &TokenRules,
     now: Timestamp,
 ) -> Result<Option<SingleUse>, Refusal> {
-    if app.enforce_jwe {
-        return Err(Refusal::new(Reason::TokenJweRequired).expected("five parts").found("three parts"));
-    }
     let jti = match &claims.token_id {
         None if app.enforce_jti => {
             return Err(Refusal::new(Reason::TokenJtiRequired).expected("a jti, new for every call").found("no jti"));

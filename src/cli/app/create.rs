@@ -153,6 +153,10 @@ fn tell(record: &AppRecord, made: Option<&NewSecret>, viewable: bool) {
     if let Some(made) = made {
         made.tell(viewable);
     }
+    if app.enforce_jwe {
+        println!("\nIts tokens have to be encrypted; this prints the public key for it:");
+        println!("  scopegate encryption show --app {}", app.client_id);
+    }
     println!("\nIt has no scopes yet, so it can call next to nothing:");
     let bot = if app.bots.len() > 1 { " --bot BOT" } else { "" };
     println!("  scopegate scope grant --app {}{bot} SCOPE…", app.client_id);

@@ -4,6 +4,7 @@ use clap::Args;
 use serde_json::{Map, Value, json};
 
 use crate::cli::Failure;
+use crate::cli::encryption::{ENCRYPTION_KEY_HEADING, EncryptionKeyView};
 use crate::cli::open::{ConfigArgument, actor, now, open_store};
 use crate::cli::table::table;
 use crate::cli::view::{
@@ -48,10 +49,11 @@ impl Show {
         if self.reveal_secret {
             keys = keys.into_iter().map(|key| key.revealing(&record.keys)).collect();
         }
+        let encryption_keys = EncryptionKeyView::all(record, now())?;
         if self.json {
-            println!("{}", app_json(record, &keys, &config.grants)?);
+            println!("{}", app_json(record, &keys, &encryption_keys, &config.grants)?);
         } else {
-            print_app(record, &keys, &config.grants);
+            print_app(record, &keys, &encryption_keys, &config.grants);
         }
         Ok(ExitCode::SUCCESS)
     }
@@ -75,15 +77,25 @@ impl Show {
 }
 
 /// The app with all that is its own.
-fn app_json(record: &AppRecord, keys: &[KeyView], rules: &GrantRules) -> Result<String, serde_json::Error> {
+fn app_json(
+    record: &AppRecord,
+    keys: &[KeyView],
+    encryption_keys: &[EncryptionKeyView],
+    rules: &GrantRules,
+) -> Result<String, serde_json::Error> {
     let grants: Value = record.grants.iter().map(grant_json).collect();
     let table_grants: Value = record.table_grants.iter().map(table_grant_json).collect();
-    let parts = [("keys", serde_json::to_value(keys)?), ("grants", grants), ("table_grants", table_grants)];
+    let parts = [
+        ("keys", serde_json::to_value(keys)?),
+        ("encryption_keys", serde_json::to_value(encryption_keys)?),
+        ("grants", grants),
+        ("table_grants", table_grants),
+    ];
     let parts = parts.map(|(name, value)| (name.to_owned(), value));
     joined(&AppView::of(record, rules), Map::from_iter(parts))
 }
 
-fn print_app(record: &AppRecord, keys: &[KeyView], rules: &GrantRules) {
+fn print_app(record: &AppRecord, keys: &[KeyView], encryption_keys: &[EncryptionKeyView], rules: &GrantRules) {
     let app = &record.settings;
     let exp = if rules.may_lack_exp(app) { "its tokens may lack one, and then never expire" } else { "needed" };
     let lines = [
@@ -112,6 +124,11 @@ fn print_app(record: &AppRecord, keys: &[KeyView], rules: &GrantRules) {
         if let Some((number, secret)) = key.secret() {
             println!("secret of key number {number}: {secret}");
         }
+    }
+    if !encryption_keys.is_empty() {
+        let rows: Vec<_> = encryption_keys.iter().map(EncryptionKeyView::row).collect();
+        println!("\nkeys to encrypt to; `scopegate encryption show --app {}` prints the public one", app.client_id);
+        print!("{}", table(ENCRYPTION_KEY_HEADING, &rows));
     }
     println!("\ngrants");
     let grants = record.grants.iter().flat_map(grant_lines);

@@ -30,6 +30,7 @@ fn rules() -> TokenRules {
         single_use: SingleUsePolicy::Enforced,
         single_use_lifetime: None,
         single_use_memory: std::time::Duration::ZERO,
+        encrypted: false,
         max_token_bytes: 4096,
     })
 }
@@ -62,6 +63,7 @@ fn app(number: i64, client_id: &str, keys: usize) -> AppRecord {
             enabled: true,
         },
         keys: (0..keys).map(key).collect(),
+        encryption_keys: Vec::new(),
         grants: Vec::new(),
         table_grants: Vec::new(),
         credential_version: 1,

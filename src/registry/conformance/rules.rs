@@ -1,10 +1,11 @@
 //! Writing: all or nothing, and what is refused.
 
 use super::sample::{
-    account_id, add_key, bot_id, change_app, client_id, everything, on_bot, put_account, put_app, put_bot, put_grant,
-    put_table_grant, secret, settings, view,
+    account_id, add_encryption_key, add_key, bot_id, change_app, client_id, everything, on_bot, put_account, put_app,
+    put_bot, put_grant, put_table_grant, secret, settings, view,
 };
 use super::{Fixture, actor, commit, conflict, load};
+use crate::model::KeyId;
 use crate::registry::{AppSettings, Change, GrantTarget, KeyNumber, KeyState, Permission, Repository, StoreError};
 
 pub async fn a_commit_that_fails_leaves_nothing(place: &impl Fixture) {
@@ -36,6 +37,8 @@ pub async fn a_change_of_what_is_not_there_is_a_conflict(place: &impl Fixture) {
             Change::SetKeyState { app: client_id(app), key, state },
             Change::ReplaceKey { app: client_id(app), key, kid: None, material: secret("x") },
             Change::DeleteKey { app: client_id(app), key, kid: None },
+            Change::SetEncryptionKeyState { app: client_id(app), kid: kid("k-rsa"), state },
+            Change::DeleteEncryptionKey { app: client_id(app), kid: kid("k-rsa") },
             Change::DeleteGrant { app: client_id(app), target: on_bot("b1") },
             Change::DeleteTableGrant { app: client_id(app), resource: view("orders") },
         ]
@@ -51,6 +54,7 @@ pub async fn a_change_of_what_is_not_there_is_a_conflict(place: &impl Fixture) {
         change_app(settings("account-app", "none", &[])),
         change_app(settings("bot-app", "acme", &["b1", "none"])),
         add_key("none", None, secret("x")),
+        add_encryption_key("none", "k-new", 1),
         put_grant("none", on_bot("b1"), &[], true),
         put_grant("bot-app", on_bot("none"), &[], true),
         put_grant("bot-app", GrantTarget::Account(account_id("none")), &[], true),
@@ -64,6 +68,10 @@ pub async fn a_change_of_what_is_not_there_is_a_conflict(place: &impl Fixture) {
         let sentence = conflict(&store, std::slice::from_ref(&change)).await;
         assert!(sentence.contains("does not exist") || sentence.contains(" has no "), "{change:?}: {sentence}");
     }
+}
+
+fn kid(id: &str) -> KeyId {
+    KeyId::new(id).unwrap()
 }
 
 pub async fn an_app_that_exists_is_not_added_over_with_other_settings(place: &impl Fixture) {

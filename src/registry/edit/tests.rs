@@ -43,7 +43,15 @@ fn registry() -> Registry {
 
 fn put(registry: &mut Registry, settings: AppSettings, keys: Vec<KeyRecord>) {
     let (number, id) = (AppNumber(7), settings.client_id.clone());
-    let record = AppRecord { number, settings, keys, grants: vec![], table_grants: vec![], credential_version: 1 };
+    let record = AppRecord {
+        number,
+        settings,
+        keys,
+        encryption_keys: vec![],
+        grants: vec![],
+        table_grants: vec![],
+        credential_version: 1,
+    };
     registry.apps.insert(id, record);
 }
 
@@ -55,7 +63,11 @@ fn key(number: i64, kid: Option<&str>, material: KeyMaterial, state: KeyState) -
 fn rules() -> GrantRules {
     let name = |name| AuthenticatorName::new(name).unwrap();
     let kore = [Algorithm::Hs256, Algorithm::Hs512, Algorithm::Rs256, Algorithm::Rs512];
-    let taken = |algorithms, without_exp| TakenTokens { algorithms: AlgorithmSet::of(algorithms), without_exp };
+    let taken = |algorithms, without_exp| TakenTokens {
+        algorithms: AlgorithmSet::of(algorithms),
+        without_exp,
+        encrypted: true,
+    };
     GrantRules {
         grantable: BTreeMap::from([(name("kore"), AlgorithmSet::of(&[Algorithm::Hs256]))]),
         authenticators: BTreeMap::from([

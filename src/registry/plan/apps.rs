@@ -41,6 +41,11 @@ impl GrantRules {
                 names.join(", ")
             ));
         }
+        if app.enforce_jwe && !self.usable_with(app).any(|(_, taken)| taken.encrypted) {
+            let why = "enforce_jwe = true: no authenticator that the app may be used with takes encrypted tokens; set \
+                       encrypted = \"allowed\" for one in the configuration";
+            return Err(why.into());
+        }
         Ok(())
     }
 }

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::{Desired, DesiredKey, Planner};
+use super::{Desired, DesiredEncryptionKey, DesiredKey, Planner};
 use crate::jose::KeyMaterial;
 use crate::model::{AlgorithmSet, ClientId};
 use crate::registry::{AppRecord, Change, KeyNumber, KeyRecord, KeyState, Registry};
@@ -86,6 +86,40 @@ impl Planner<'_> {
         }
     }
 
+    pub(super) fn encryption_keys(&mut self) {
+        let desired = self.desired;
+        let mut seen = BTreeSet::new();
+        for (i, key) in desired.encryption_keys.iter().enumerate() {
+            if seen.insert(&key.kid) {
+                match self.encryption_key_changes(key) {
+                    Ok(change) => self.changes.extend(change),
+                    Err(message) => self.error("encryption_key", i, message),
+                }
+            } else {
+                self.error("encryption_key", i, format!("encryption key {} stands twice", key.kid));
+            }
+        }
+    }
+
+    fn encryption_key_changes(&self, key: &DesiredEncryptionKey) -> Result<Option<Change>, String> {
+        let (app, kid, material) = (key.app.clone(), key.kid.clone(), key.material.clone());
+        self.settings_of(&app).ok_or_else(|| format!("app {app} does not exist"))?;
+        let stored = self.stored.apps.get(&app).and_then(|a| a.encryption_keys.iter().find(|k| k.kid == kid));
+        let Some(stored) = stored else {
+            return Ok(Some(Change::AddEncryptionKey {
+                app,
+                kid,
+                material,
+                state: key.state.unwrap_or(KeyState::Active),
+            }));
+        };
+        if stored.material != material {
+            return Err(format!("another key is stored as {kid}: give this one another kid"));
+        }
+        let state = key.state.filter(|state| *state != stored.state);
+        Ok(state.map(|state| Change::SetEncryptionKeyState { app, kid, state }))
+    }
+
     /// A key that is retired may be of a kind that the app has left behind.
     fn check_key(&self, key: &DesiredKey, stored: Option<&KeyRecord>) -> Result<(), String> {
         let app = self.settings_of(&key.app).ok_or_else(|| format!("app {} does not exist", key.app))?;
@@ -139,7 +173,15 @@ mod tests {
         let keys = (1..).zip(keys).map(key).collect();
         let (number, settings) = (AppNumber(1), settings("c", "default", &[]));
         let (grants, table_grants) = (Vec::new(), Vec::new());
-        let record = AppRecord { number, settings, keys, grants, table_grants, credential_version: 1 };
+        let record = AppRecord {
+            number,
+            settings,
+            keys,
+            encryption_keys: Vec::new(),
+            grants,
+            table_grants,
+            credential_version: 1,
+        };
         Registry { apps: BTreeMap::from([(client_id("c"), record)]), ..Registry::default() }
     }
 

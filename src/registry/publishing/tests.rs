@@ -44,7 +44,15 @@ fn grant(target: GrantTarget, draft: &[&str], published: &[&str]) -> Grant {
 
 fn record(settings: AppSettings, grants: Vec<Grant>) -> AppRecord {
     let (keys, table_grants) = (Vec::new(), Vec::new());
-    AppRecord { number: AppNumber(1), settings, keys, grants, table_grants, credential_version: 1 }
+    AppRecord {
+        number: AppNumber(1),
+        settings,
+        keys,
+        encryption_keys: Vec::new(),
+        grants,
+        table_grants,
+        credential_version: 1,
+    }
 }
 
 fn app(draft: &[&str], published: &[&str]) -> AppRecord {

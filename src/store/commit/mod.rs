@@ -2,6 +2,7 @@
 
 mod accounts;
 mod apps;
+mod encryption;
 mod grants;
 mod keys;
 mod trail;
@@ -87,6 +88,11 @@ impl Writer<'_> {
             Change::ReplaceKey { app, key, kid, material } => self.replace_key(app, *key, kid.as_ref(), material).await,
             Change::SetKeyState { app, key, state } => self.set_key_state(app, *key, *state).await,
             Change::DeleteKey { app, key, .. } => self.delete_key(app, *key).await,
+            Change::AddEncryptionKey { app, kid, material, state } => {
+                self.add_encryption_key(app, kid, material, *state).await
+            }
+            Change::SetEncryptionKeyState { app, kid, state } => self.set_encryption_key_state(app, kid, *state).await,
+            Change::DeleteEncryptionKey { app, kid } => self.delete_encryption_key(app, kid).await,
             Change::PutGrant { app, target, scopes, publish } => self.put_grant(app, target, scopes, *publish).await,
             Change::AlterGrant { app, target, by, seen } => self.alter_grant(app, target, by, seen.as_ref()).await,
             Change::PublishGrant { app, target, draft } => self.publish_grant(app, target, draft).await,

@@ -5,6 +5,7 @@ use sqlx::migrate::{Migration, MigrationType, Migrator};
 const SQLITE: &[(i64, &str, &str)] = &[
     (1, "registry", include_str!("sqlite/0001_registry.sql")),
     (2, "reload", include_str!("sqlite/0002_reload.sql")),
+    (3, "encryption_keys", include_str!("sqlite/0003_encryption_keys.sql")),
     (4, "audit", include_str!("sqlite/0004_audit.sql")),
     (5, "grant history", include_str!("sqlite/0005_grant_history.sql")),
     (6, "scope_use", include_str!("sqlite/0006_scope_use.sql")),

@@ -4,6 +4,7 @@
 
 mod harness;
 mod interop;
+mod interop_encryption;
 mod kore;
 mod operation;
 mod protocol;

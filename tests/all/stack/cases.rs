@@ -5,6 +5,7 @@ use jsonwebtoken::Algorithm;
 use scopegate::model::Reason;
 use serde_json::json;
 
+use crate::support::encryption::{header, seal};
 use crate::support::registry::{
     ACCOUNT, BOT, DISABLED, ELSEWHERE, ENCRYPTED, KEYLESS, KIDS, OTHER, SINGLE, TABLES, secret_of,
 };
@@ -241,6 +242,12 @@ fn claims() -> Vec<Case> {
         Case::new("a plain token of an app that encrypts", Reason::TokenJweRequired, (401, "token.jwe_required"))
             .log(Some("five parts"), Some("three parts"))
             .call(|format, _| any(format, &Token::of(ENCRYPTED))),
+        Case::new("a token that is encrypted to nobody's key", Reason::TokenJweInvalid, INVALID)
+            .log(Some("in use"), Some("kid \"k-nobody\", which no app has"))
+            .call(|format, _| {
+                let token = seal(&header("ECDH-ES", "A256GCM", "k-nobody"), &Token::of(ENCRYPTED).make());
+                format.request("GET", "/any", &token)
+            }),
         Case::new("the same jti again", Reason::TokenReplayed, (401, "token.replayed"))
             .kore(Some((401, "error verifying the jwt: possibly a replay", 401)))
             .verified()

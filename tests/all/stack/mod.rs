@@ -2,6 +2,7 @@
 
 mod cache;
 mod cases;
+mod encrypted;
 mod forward;
 mod hygiene;
 mod limits;

@@ -9,7 +9,7 @@ use bytes::Bytes;
 use http::{HeaderMap, Request};
 use http_body_util::BodyExt as _;
 use scopegate::clock::{Clock, ManualClock};
-use scopegate::gateway::{Embedded, Gate, Limits, Quotas, ScopegateLayer, Stack};
+use scopegate::gateway::{Blocking, Embedded, Gate, Limits, Quotas, ScopegateLayer, Stack};
 use scopegate::policy::{Live, Route, RouteTable, State};
 use scopegate::registry::{Registry, ScopeCatalogue, Snapshot, Version};
 use scopegate::replay::{InProcess, ReplayMemory};
@@ -71,6 +71,7 @@ impl Gateway {
             live: Arc::new(Live::new(state(registry::registry()))),
             verifier: Arc::new(Verifier::new(1 << 20)),
             quotas: Arc::new(Quotas::new(clock.clone())),
+            blocking: Arc::new(Blocking::new(1)),
             replay: memory(clock.clone()),
             usage: Arc::default(),
             log: Arc::clone(&log) as _,

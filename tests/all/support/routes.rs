@@ -167,6 +167,7 @@ pub fn token_settings(authenticator: &str) -> TokenSettings {
         single_use_lifetime: None,
         single_use_memory: Duration::ZERO,
         max_token_bytes: 4096,
+        encrypted: true,
     }
 }
 

@@ -3,6 +3,7 @@
 mod access;
 mod apps;
 mod catalogue;
+mod encryption;
 mod gates;
 mod mistakes;
 mod overrides;
