@@ -1,3 +1,6 @@
+mod curl;
+mod verdict;
+
 use std::process::ExitCode;
 use std::time::Duration;
 
@@ -9,6 +12,7 @@ use super::Failure;
 use super::open::{ConfigArgument, now, open_store};
 use super::token::{KeyArgument, TokenArgument};
 use crate::clock::Timestamp;
+use crate::gateway::told;
 use crate::jose::{Compact, read_time, sign};
 use crate::model::Algorithm;
 use crate::policy::{
@@ -19,7 +23,7 @@ use crate::registry::{Repository as _, Snapshot};
 /// Make tokens, read them, and find out why one is refused
 #[derive(Debug, Subcommand)]
 pub(super) enum Jwt {
-    Mint(Mint),
+    Mint(Box<Mint>),
     Decode(Decode),
     Explain(Box<Explain>),
 }
@@ -28,7 +32,7 @@ impl Jwt {
     pub async fn run(self) -> Result<ExitCode, Failure> {
         match self {
             Self::Mint(mint) => mint.run(),
-            Self::Decode(decode) => decode.run(),
+            Self::Decode(decode) => decode.run().await,
             Self::Explain(explain) => explain.run().await,
         }
     }
@@ -60,11 +64,16 @@ pub(super) struct Mint {
     /// Another claim, also instead of exp or iat: the value is JSON, or text if it is none
     #[arg(long = "claim", value_name = "NAME=VALUE")]
     claims: Vec<String>,
+    /// Print the token and nothing else, also no warnings
+    #[arg(long)]
+    quiet: bool,
+    #[command(flatten)]
+    curl: curl::CurlArguments,
 }
 
 impl Mint {
     fn run(self) -> Result<ExitCode, Failure> {
-        let key = self.key.read(self.alg)?;
+        let key = self.key.read(self.alg, self.quiet)?;
         let mut claims = Map::new();
         claims.insert(self.app_claim, self.client_id.into());
         if !self.no_times {
@@ -78,20 +87,23 @@ impl Mint {
                 .ok_or_else(|| Failure::new(format!("{claim:?} is no claim: write NAME=VALUE")))?;
             claims.insert(name.into(), serde_json::from_str(text).unwrap_or_else(|_| text.into()));
         }
-        println!("{}", sign(self.alg, self.kid.as_deref(), &Value::Object(claims).to_string(), &key)?);
+        let token = sign(self.alg, self.kid.as_deref(), &Value::Object(claims).to_string(), &key)?;
+        println!("{}", self.curl.line(&token)?.unwrap_or(token));
         Ok(ExitCode::SUCCESS)
     }
 }
 
-/// Print what a token says, without checking its signature
+/// Print what a token says, and whether it is good for the gateway whose configuration is at hand
 #[derive(Debug, Args)]
 pub(super) struct Decode {
     #[command(flatten)]
     token: TokenArgument,
+    #[command(flatten)]
+    gateway: verdict::GatewayArgument,
 }
 
 impl Decode {
-    fn run(self) -> Result<ExitCode, Failure> {
+    async fn run(self) -> Result<ExitCode, Failure> {
         let token = self.token.read()?;
         let compact =
             Compact::parse(token.as_bytes(), 1 << 20).map_err(|error| Failure::new(format!("no token: {error}")))?;
@@ -110,8 +122,7 @@ impl Decode {
                 }
             }
         }
-        println!("the signature was not checked; `scopegate jwt explain` does that");
-        Ok(ExitCode::SUCCESS)
+        self.gateway.judge(&token).await
     }
 }
 
@@ -202,11 +213,15 @@ pub(super) fn render(story: &Explanation) -> String {
     match story.reason {
         None => text.push_str("\nthe call goes on\n"),
         Some(reason) => {
-            text.push_str(&format!("\nrefused: {reason}; the caller is told {}\n", reason.public()));
+            let (_, words) = told(reason, story.error_format);
+            text.push_str(&format!("\nrefused: {reason}; the caller is told {words}\n"));
             for hint in &story.hints {
                 text.push_str(&format!("  {hint}\n"));
             }
         }
+    }
+    for warning in &story.warnings {
+        text.push_str(&format!("warning: {warning}\n"));
     }
     text
 }

@@ -17,10 +17,12 @@ mod live;
 mod material;
 mod open;
 mod reload;
+mod scope;
 mod serve;
 mod table;
 mod token;
 mod view;
+mod why;
 
 use std::process::ExitCode;
 
@@ -57,9 +59,12 @@ enum Command {
     Key(key::Key),
     Audit(audit::Audit),
     #[command(subcommand)]
+    Scope(scope::Scope),
+    #[command(subcommand)]
     Jwt(jwt::Jwt),
     #[command(subcommand)]
     Catalog(catalog::Catalog),
+    Why(why::Why),
 }
 
 /// As in sysexits.h.
@@ -90,8 +95,10 @@ pub fn run() -> ExitCode {
         Command::App(command) => block_on(command.run()),
         Command::Key(command) => block_on(command.run()),
         Command::Audit(command) => block_on(command.run()),
+        Command::Scope(command) => block_on(command.run()),
         Command::Jwt(command) => block_on(command.run()),
         Command::Catalog(command) => command.run(),
+        Command::Why(command) => block_on(command.run()),
     };
     match done {
         Ok(code) => code,

@@ -41,6 +41,7 @@ pub(super) struct AuthenticatorSection {
     single_use_lifetime: Option<Span>,
     max_token_bytes: Option<usize>,
     method_first: Option<bool>,
+    method_override: Option<bool>,
     error_format: Option<ErrorFormatKey>,
 }
 
@@ -104,6 +105,7 @@ impl AuthenticatorSection {
             single_use_lifetime: self.single_use_lifetime.or(base.single_use_lifetime),
             max_token_bytes: self.max_token_bytes.or(base.max_token_bytes),
             method_first: self.method_first.or(base.method_first),
+            method_override: self.method_override.or(base.method_override),
             error_format: self.error_format.or(base.error_format),
         }
     }
@@ -144,7 +146,9 @@ impl AuthenticatorSection {
             Some(ErrorFormatKey::Kore) => ErrorFormat::Kore,
             Some(ErrorFormatKey::Problem) | None => ErrorFormat::Problem,
         };
-        Ok(Authenticator { name: name.clone(), kind, method_first: self.method_first.unwrap_or(false), error_format })
+        let (method_first, method_override) =
+            (self.method_first.unwrap_or(false), self.method_override.unwrap_or(false));
+        Ok(Authenticator { name: name.clone(), kind, method_first, method_override, error_format })
     }
 
     fn jwt(

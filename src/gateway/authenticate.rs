@@ -3,8 +3,9 @@
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
+use super::ledger::Doubt;
 use super::{Gate, Matched, Refused, Step};
-use crate::policy::{AuthenticatorKind, credential};
+use crate::policy::{AuthenticatorKind, Case, credential};
 use crate::registry::UsageBook;
 use crate::verify::{Verified, Verifier};
 
@@ -67,6 +68,8 @@ impl<B> Step<Matched<B>> for Authenticate {
             Ok(verified) => {
                 _ = call.ledger.app.set(Arc::clone(verified.app()));
                 call.ledger.is_verified.store(true, Ordering::Relaxed);
+                call.ledger.is_single_use.store(verified.single_use().is_some(), Ordering::Relaxed);
+                _ = call.ledger.proof.set(Arc::clone(verified.proof()));
                 if let Some(used) = verified.app().key_use(verified.key(), call.now) {
                     self.usage.note(used);
                 }
@@ -75,6 +78,10 @@ impl<B> Step<Matched<B>> for Authenticate {
             Err(unverified) => {
                 if let Some(app) = unverified.claimed {
                     _ = call.ledger.app.set(app);
+                }
+                if Case::is_open(unverified.refusal.reason) {
+                    let (state, credential) = (Arc::clone(&place.state), headers.get(&jwt.header).cloned());
+                    _ = call.ledger.doubt.set(Doubt { state, credential });
                 }
                 Err(keep(place.refused(unverified.refusal)))
             }

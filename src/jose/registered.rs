@@ -37,7 +37,7 @@ pub fn read_time(raw: &str) -> Result<Timestamp, String> {
     let number: f64 = if raw.starts_with(|c: char| c == '-' || c.is_ascii_digit()) {
         raw.parse().map_err(|_| "no number".to_owned())?
     } else {
-        return Err(format!("a JSON {}", kind(raw)));
+        return Err(format!("a JSON {}", kind_of(raw)));
     };
     if number.abs() > LIKELY_MILLISECONDS {
         return Err(format!("{raw}, which looks like milliseconds: divide by 1000"));
@@ -65,7 +65,7 @@ fn first<T>(names: &[Box<str>], read: impl Fn(&str) -> Result<Option<T>, Refusal
 
 fn text(claims: &Claims, name: &str) -> Result<Option<Box<str>>, Refusal> {
     let Some(raw) = claims.get(name) else { return Ok(None) };
-    serde_json::from_str(raw).map(Some).map_err(|_| wrong(name, "a string").found(format!("a JSON {}", kind(raw))))
+    serde_json::from_str(raw).map(Some).map_err(|_| wrong(name, "a string").found(format!("a JSON {}", kind_of(raw))))
 }
 
 fn token_id(claims: &Claims, name: &str) -> Result<Option<Box<str>>, Refusal> {
@@ -90,7 +90,7 @@ fn subject(claims: &Claims, name: &str) -> Result<Option<Box<str>>, Refusal> {
 fn boolean(claims: &Claims, name: &str) -> Result<(), Refusal> {
     match claims.get(name) {
         None | Some("true" | "false") => Ok(()),
-        Some(raw) => Err(wrong(name, "true or false, without quotes").found(format!("a JSON {}", kind(raw)))),
+        Some(raw) => Err(wrong(name, "true or false, without quotes").found(format!("a JSON {}", kind_of(raw)))),
     }
 }
 
@@ -98,14 +98,16 @@ fn audience(claims: &Claims) -> Result<Audience, Refusal> {
     let Some(raw) = claims.get("aud") else { return Ok(Audience::default()) };
     let read =
         if raw.starts_with('[') { serde_json::from_str(raw) } else { serde_json::from_str(raw).map(|one| vec![one]) };
-    read.map(Audience).map_err(|_| wrong("aud", "a string or a list of strings").found(format!("a JSON {}", kind(raw))))
+    read.map(Audience)
+        .map_err(|_| wrong("aud", "a string or a list of strings").found(format!("a JSON {}", kind_of(raw))))
 }
 
 fn wrong(name: &str, expected: impl Into<String>) -> Refusal {
     Refusal::new(Reason::TokenClaimInvalid).expected(format!("{name}: {}", expected.into()))
 }
 
-fn kind(raw: &str) -> &'static str {
+/// What a raw JSON value is, in a word.
+pub fn kind_of(raw: &str) -> &'static str {
     match raw.as_bytes().first() {
         Some(b'"') => "string",
         Some(b'{') => "object",

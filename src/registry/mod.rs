@@ -9,8 +9,10 @@ mod change;
 pub(crate) mod conformance;
 mod edit;
 mod plan;
+mod publishing;
 mod record;
 mod repository;
+mod rules;
 mod sharded;
 mod snapshot;
 mod usage;
@@ -19,14 +21,15 @@ pub use app::{App, KeyChoice, RegisteredKey, ScopeSet};
 pub use catalogue::{ScopeCatalogue, ScopeDefinition};
 pub use change::Change;
 pub use edit::{EditError, Editor, NewKey, safe_to_retire};
-pub use plan::{
-    DEFAULT_ACCOUNT, Desired, DesiredApp, DesiredGrant, DesiredKey, GrantRules, Plan, PlanError, PlanOptions,
-    TakenTokens,
+pub use plan::{DEFAULT_ACCOUNT, Desired, DesiredApp, DesiredGrant, DesiredKey, Plan, PlanError, PlanOptions};
+pub use publishing::{
+    Difference, Edit, GrantVersion, Mapping, Proposal, Selection, faults, roll_back, waiting, with_differences,
 };
 pub use record::{
     Account, AppRecord, AppSettings, Bot, Grant, GrantTarget, KeyNumber, KeyRecord, KeyState, Permission, Permissions,
     Registry, Resource, ResourceKind, TableGrant,
 };
 pub use repository::{Actor, Delta, Repository, StoreError, Version};
+pub use rules::{GrantError, GrantRules, TakenTokens};
 pub use snapshot::Snapshot;
 pub use usage::{NOTED_EVERY, ScopeUse, UsageBook, Use};

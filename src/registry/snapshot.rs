@@ -72,6 +72,10 @@ impl Snapshot {
         self.apps.values()
     }
 
+    pub fn accounts(&self) -> impl Iterator<Item = &Account> {
+        self.accounts.values()
+    }
+
     pub fn account_of_bot(&self, bot: &str) -> Option<&AccountId> {
         self.bots.get(bot)
     }

@@ -2,7 +2,7 @@
 
 use super::sample::{
     account_id, add_key, bot_id, change_app, client_id, everything, on_bot, put_account, put_app, put_bot, put_grant,
-    put_table_grant, scopes, secret, settings, view,
+    put_table_grant, secret, settings, view,
 };
 use super::{Fixture, actor, commit, conflict, load};
 use crate::registry::{AppSettings, Change, GrantTarget, KeyNumber, KeyState, Permission, Repository, StoreError};
@@ -134,16 +134,6 @@ pub async fn what_was_made_from_an_older_version_is_not_committed(place: &impl F
     assert_eq!(one.version().await.unwrap(), next);
     one.commit_at(next, &rename("second"), &actor()).await.unwrap();
     assert_eq!(load(&other).await.apps["c"].settings.name, "second");
-}
-
-pub async fn a_draft_leaves_what_is_published_in_force(place: &impl Fixture) {
-    let store = place.open().await;
-    commit(&store, &[put_bot("b", "default"), put_app(settings("c", "default", &["b"]))]).await;
-    commit(&store, &[put_grant("c", on_bot("b"), &["one"], true), put_grant("c", on_bot("b"), &["two"], false)]).await;
-    let grant = load(&store).await.apps["c"].grants[0].clone();
-    assert_eq!((grant.draft, grant.published), (scopes(&["two"]), scopes(&["one"])));
-    commit(&store, &[put_grant("c", on_bot("b"), &["two"], true)]).await;
-    assert_eq!(load(&store).await.apps["c"].grants[0].published, scopes(&["two"]));
 }
 
 pub async fn an_app_that_changes_its_account_loses_its_permissions_on_tables(place: &impl Fixture) {

@@ -25,7 +25,8 @@ pub async fn carry_out(
 ) -> Result<Version, StoreError> {
     // The write lock is held, so versions can be counted here. The newest row of the log is never deleted.
     let Version(version) = load::version(connection).await?;
-    let mut writer = Writer { connection, sealer, version, numbers: HashMap::new(), accounts: HashMap::new() };
+    let (numbers, accounts) = (HashMap::new(), HashMap::new());
+    let mut writer = Writer { connection, sealer, actor, version, numbers, accounts };
     let mut trail = Trail::new(actor);
     for change in changes {
         writer.version += 1;
@@ -43,6 +44,7 @@ pub async fn carry_out(
 struct Writer<'a> {
     connection: &'a mut Connection,
     sealer: &'a Sealer,
+    actor: &'a Actor,
     /// Of the change that is being carried out.
     version: i64,
     /// Of the apps that this commit has met.
@@ -86,9 +88,15 @@ impl Writer<'_> {
             Change::SetKeyState { app, key, state } => self.set_key_state(app, *key, *state).await,
             Change::DeleteKey { app, key, .. } => self.delete_key(app, *key).await,
             Change::PutGrant { app, target, scopes, publish } => self.put_grant(app, target, scopes, *publish).await,
+            Change::AlterGrant { app, target, by, seen } => self.alter_grant(app, target, by, seen.as_ref()).await,
+            Change::PublishGrant { app, target, draft } => self.publish_grant(app, target, draft).await,
+            Change::RestoreGrant { app, target, scopes, .. } => self.restore_grant(app, target, scopes).await,
             Change::DeleteGrant { app, target } => self.delete_grant(app, target).await,
             Change::PutTableGrant { app, resource, permissions } => {
                 self.put_table_grant(app, resource, *permissions).await
+            }
+            Change::AlterTableGrant { app, resource, gained, lost } => {
+                self.alter_table_grant(app, resource, *gained, *lost).await
             }
             Change::DeleteTableGrant { app, resource } => self.delete_table_grant(app, resource).await,
         }

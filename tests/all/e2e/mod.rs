@@ -8,3 +8,4 @@ mod kore;
 mod operation;
 mod protocol;
 mod registry;
+mod scopes;

@@ -4,10 +4,14 @@ mod access;
 mod apps;
 mod catalogue;
 mod gates;
+mod mistakes;
+mod overrides;
 mod purposes;
+mod quotas;
 mod single_use;
 mod tables;
 mod tokens;
+mod tools;
 mod world;
 
 pub use self::tokens::rsa;
