@@ -275,8 +275,7 @@ impl Parts {
             match parsed.and_then(|n| section.resolve(&n, longest_leeway)) {
                 Ok(authenticator) => _ = authenticators.insert(name.clone(), Arc::new(authenticator)),
                 Err((key, why)) => {
-                    let dot = if key.is_empty() { "" } else { "." };
-                    let message = format!("authenticator.{name}{dot}{key}: {why}");
+                    let message = dotted("authenticator", name, key, &why);
                     self.report(source, &["authenticator", name, key], message, None);
                 }
             }

@@ -344,14 +344,6 @@ fn walk_scope(story: &mut Explanation, app: &App, place: &Place<'_>, state: &Sta
     }
 }
 
-/// Who calls how often is known to the gateway alone.
-fn tell_quota(story: &mut Explanation, route: &Route) {
-    match &route.quota {
-        None => story.passed("quota", "none"),
-        Some(quota) => story.passed("quota", format!("{quota}; what is left is not judged here")),
-    }
-}
-
 /// What an app that was let through holds of what the route asks for.
 fn held(app: &App, place: &Place<'_>, bot: Option<&str>) -> String {
     match &place.route.requirement {
@@ -364,5 +356,13 @@ fn held(app: &App, place: &Place<'_>, bot: Option<&str>) -> String {
             some.collect::<Vec<_>>().join(", ")
         }
         Requirement::Nothing | Requirement::AnyApp | Requirement::Scope { .. } => app.scopes_on(bot).to_string(),
+    }
+}
+
+/// Who calls how often is known to the gateway alone.
+fn tell_quota(story: &mut Explanation, route: &Route) {
+    match &route.quota {
+        None => story.passed("quota", "none"),
+        Some(quota) => story.passed("quota", format!("{quota}; what is left is not judged here")),
     }
 }

@@ -173,6 +173,22 @@ pub struct Resource {
     pub name: String,
 }
 
+impl Resource {
+    /// Why no path can name it, if none can: a grant on it would give nothing.
+    pub fn fault(&self) -> Option<String> {
+        let never = |c: char| c.is_control() || matches!(c, '/' | '\\' | ';');
+        let kind = self.kind.as_str();
+        if self.name.is_empty() {
+            Some(format!("the name of the {kind} is empty"))
+        } else if self.name.contains(never) || matches!(self.name.as_str(), "." | "..") {
+            let name = &self.name;
+            Some(format!("no call can name a {kind} {name:?}: slashes, semicolons and control characters are refused"))
+        } else {
+            None
+        }
+    }
+}
+
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum ResourceKind {
     Table,

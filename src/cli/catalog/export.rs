@@ -112,8 +112,8 @@ impl<'a> Call<'a> {
                 let scopes: Vec<_> = [at(Level::Bot), at(Level::Account)].into_iter().flatten().collect();
                 format!("needs {}", scopes.join(", or "))
             }
+            Requirement::AnyResource => "needs any permission on any table or view".to_owned(),
             Requirement::Resource { kind, permissions, .. } => format!("needs {permissions} on the {}", kind.as_str()),
-            Requirement::AnyResource => "needs a permission on some table or view".to_owned(),
         }
     }
 

@@ -92,9 +92,13 @@ impl Question<'_> {
         match &route.requirement {
             Requirement::Nothing => lines.clear(),
             Requirement::AnyApp => {}
-            Requirement::AnyResource if !self.app.table_grants.is_empty() => {}
-            Requirement::AnyResource => lines.push("a permission on some table or view is missing".to_owned()),
             scoped @ Requirement::Scope { .. } => lines.extend(self.missing_scopes(scoped, targets)),
+            Requirement::AnyResource => {
+                let holds_any = self.app.table_grants.iter().any(|g| g.permissions != Permissions::NONE);
+                if !holds_any {
+                    lines.push(self.missing_on("do anything on any table or view", ResourceKind::Table, "read"));
+                }
+            }
             Requirement::Resource { kind, permissions, .. } => {
                 lines.extend(self.missing_permissions(*kind, *permissions));
             }
@@ -137,11 +141,14 @@ impl Question<'_> {
         if self.app.table_grants.iter().any(|g| g.resource.kind == kind && enough(g.permissions)) {
             return None;
         }
-        let (app, kind) = (named(&self.app.settings), kind.as_str());
         let list: Vec<_> = needed.iter().map(|p| p.as_str()).collect();
-        let grant = format!("grant --{kind} NAME --permission {}", list.join(","));
+        Some(self.missing_on(&format!("{needed} on any {}", kind.as_str()), kind, &list.join(",")))
+    }
+
+    fn missing_on(&self, what: &str, kind: ResourceKind, permissions: &str) -> String {
+        let grant = format!("grant --{} NAME --permission {permissions}", kind.as_str());
         let target = GrantTarget::Account(self.app.settings.account.clone());
         let way = command(&grant, &self.app.settings.client_id, &target, &self.desk.config_flag);
-        Some(format!("{app} may not {needed} on any {kind}\n  run `{way}`"))
+        format!("{} may not {what}\n  run `{way}`", named(&self.app.settings))
     }
 }

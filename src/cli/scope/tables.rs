@@ -57,8 +57,8 @@ pub(super) async fn alter_table(
     lost: Permissions,
     arguments: &ChangeArguments,
 ) -> Result<ExitCode, Failure> {
-    if resource.name.is_empty() {
-        return Err(Failure::new(format!("the name of the {} is empty", resource.kind.as_str())));
+    if let Some(why) = resource.fault().filter(|_| gained != Permissions::NONE) {
+        return Err(Failure::new(why));
     }
     let stored = app.table_grants.iter().find(|g| g.resource == resource).map(|g| g.permissions);
     let held = stored.unwrap_or_default();

@@ -196,21 +196,6 @@ fn f139_app_id_holds_the_client_id_and_explain_tells_what_else_was_given() {
 }
 
 #[test]
-fn f139_a_secret_in_app_id_is_recognized_and_goes_into_no_log() {
-    let reply = call(&Token::of(FIXTURE_SECRET).sign(FIXTURE_SECRET), "f139");
-    assert_credentials(&reply);
-    let line = world().gateway.logged(reply.request_id());
-    assert_eq!(
-        (&line["reason"], &line["found"]),
-        (&"app.unknown".into(), &"44 characters that may be a secret".into())
-    );
-    assert!(!line.to_string().contains(FIXTURE_SECRET));
-    let text = world().explain(&Token::of(FIXTURE_SECRET).sign(FIXTURE_SECRET));
-    assert!(text.contains("\"appId\" holds the secret that the token is signed with"), "{text}");
-    assert!(!text.contains(FIXTURE_SECRET), "{text}");
-}
-
-#[test]
 fn f140_the_name_of_the_claim_is_exact() {
     for name in ["App ID", "appid", "app ID", "APPID"] {
         let claims = json!({ "sub": "1234567890", name: ci().client_id });

@@ -136,9 +136,9 @@ fn what_is_wrong_with_a_registry_file_is_told_with_its_line() {
         (
             "[[table_grant]]\napp = \"ci\"\ntable = \"a/b\"\npermissions = [\"read\"]",
             3,
-            "table \"a/b\": no path can name it",
+            "no call can name a table \"a/b\"",
         ),
-        ("[[table_grant]]\napp = \"ci\"\nview = \"\"\npermissions = [\"read\"]", 3, "view \"\": the name is empty"),
+        ("[[table_grant]]\napp = \"ci\"\nview = \"\"\npermissions = [\"read\"]", 3, "the name of the view is empty"),
         ("version = ", 1, ""),
     ] {
         setup.write("bad.toml", Registry::lines(registry(&[]), lines).as_str());
