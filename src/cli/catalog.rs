@@ -85,7 +85,7 @@ impl<'a> Api<'a> {
             _ => (None, None),
         };
         let levels = match &route.requirement {
-            Requirement::Resource { .. } => vec!["table"],
+            Requirement::AnyResource | Requirement::Resource { .. } => vec!["table"],
             _ => route.levels().into_iter().map(Level::as_str).collect(),
         };
         Self {

@@ -75,6 +75,7 @@ pub(super) fn requirement(route: &Route) -> (String, String) {
                 |scope: &Option<crate::model::ScopeId>| scope.as_ref().map_or_else(|| "-".into(), ToString::to_string);
             (text(bot), text(account))
         }
+        Requirement::AnyResource => ("(any table app)".into(), "(any table app)".into()),
         Requirement::Resource { kind, permissions, .. } => {
             let needed = format!("{}: {permissions}", kind.as_str());
             (needed.clone(), needed)

@@ -331,6 +331,24 @@ impl Reader<'_> {
                 return None;
             }
         };
+        if let Some(why) = no_name_of_a_resource(&name) {
+            let message = format!("a table grant on {} {name:?}: {why}", kind.as_str());
+            self.fault(&["table_grant", &index.to_string(), kind.as_str()], message);
+            return None;
+        }
         Some((entry.app, Resource { kind, name }, entry.permissions.into_iter().collect()))
+    }
+}
+
+/// Why no path can name a table or view so, if none can.
+fn no_name_of_a_resource(name: &str) -> Option<&'static str> {
+    let never = |c: char| c.is_control() || matches!(c, '/' | '\\' | ';');
+    match name {
+        "" => Some("the name is empty"),
+        "." | ".." => Some("no path can name it"),
+        _ if name.contains(never) => {
+            Some("no path can name it: slashes, semicolons and control characters are refused")
+        }
+        _ => None,
     }
 }

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, HashMap};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use super::authenticator::AuthenticatorSection;
+use super::authenticator::{AuthenticatorSection, two_ids_for_one_token};
 use super::diagnostic::nearest;
 use super::file::{MainFile, PartFile, ProfileSection};
 use super::profile;
@@ -18,7 +18,7 @@ use super::{
 };
 use crate::gateway::forward::Upstream;
 use crate::model::{AuthenticatorName, QuotaName, UpstreamName};
-use crate::policy::{Quota, Route, RouteTable};
+use crate::policy::{Authenticator, Quota, Route, RouteTable};
 use crate::registry::{GrantRules, ScopeCatalogue};
 
 /// A configuration in which every name leads somewhere.
@@ -266,23 +266,36 @@ impl Parts {
         self.authenticators.iter().filter_map(entry).collect()
     }
 
+    fn resolved_authenticators(&mut self) -> BTreeMap<String, Arc<Authenticator>> {
+        let sections = std::mem::take(&mut self.authenticators);
+        let longest_leeway = sections.values().map(|(_, section)| section.exp_leeway()).max().unwrap_or_default();
+        let mut authenticators = BTreeMap::new();
+        for (name, (source, section)) in &sections {
+            let parsed = AuthenticatorName::new(name).map_err(|e| ("", e.to_string()));
+            match parsed.and_then(|n| section.resolve(&n, longest_leeway)) {
+                Ok(authenticator) => _ = authenticators.insert(name.clone(), Arc::new(authenticator)),
+                Err((key, why)) => {
+                    let dot = if key.is_empty() { "" } else { "." };
+                    let message = format!("authenticator.{name}{dot}{key}: {why}");
+                    self.report(source, &["authenticator", name, key], message, None);
+                }
+            }
+        }
+        if let Some((name, why)) = two_ids_for_one_token(authenticators.values())
+            && let Some((source, _)) = sections.get(name.as_str())
+        {
+            let message = format!("authenticator.{name}.jti_claims: {why}");
+            self.report(source, &["authenticator", name.as_str(), "jti_claims"], message, None);
+        }
+        authenticators
+    }
+
     fn routes(
         &mut self,
         upstreams: &HashMap<UpstreamName, Arc<Upstream>>,
         scopes: &ScopeCatalogue,
     ) -> Option<RouteTable> {
-        let mut authenticators = BTreeMap::new();
-        for (name, (source, section)) in std::mem::take(&mut self.authenticators) {
-            let resolved =
-                AuthenticatorName::new(&name).map_err(|e| ("", e.to_string())).and_then(|n| section.resolve(&n));
-            match resolved {
-                Ok(authenticator) => _ = authenticators.insert(name, Arc::new(authenticator)),
-                Err((key, why)) => {
-                    let message = dotted("authenticator", &name, key, &why);
-                    self.report(&source, &["authenticator", &name, key], message, None);
-                }
-            }
-        }
+        let authenticators = self.resolved_authenticators();
         let names: Vec<UpstreamName> = upstreams.keys().cloned().collect();
         let only = if let [only] = &names[..] { Some(only) } else { None };
         let quotas = self.quotas();

@@ -25,7 +25,7 @@ pub(super) struct RouteSection {
     pub upstream: Option<String>,
     authenticator: String,
     scope: Option<ScopeKey>,
-    table: Option<ResourceKey>,
+    table: Option<TableKey>,
     view: Option<ResourceKey>,
     bot_param: Option<String>,
     pub quota: Option<QuotaChoice>,
@@ -70,6 +70,29 @@ struct EachScope {
     account: Option<ScopeId>,
 }
 
+/// `"any"`, or the parameter that names the table.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(untagged, expecting = "expected { param = \"…\", permissions = [\"read\"] }, or \"any\"")]
+enum TableKey {
+    Any(Any),
+    Named(ResourceKey),
+}
+
+#[derive(Clone, Copy, Debug, Deserialize)]
+#[serde(rename_all = "lowercase")]
+enum Any {
+    Any,
+}
+
+impl TableKey {
+    fn named(&self) -> Option<&ResourceKey> {
+        match self {
+            Self::Any(Any::Any) => None,
+            Self::Named(key) => Some(key),
+        }
+    }
+}
+
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct ResourceKey {
@@ -103,9 +126,15 @@ impl RouteSection {
             return Err(unknown("authenticator", &self.authenticator, known));
         };
         let patterns = self.patterns()?;
-        for name in self.bot_param.iter().chain(self.table.iter().chain(&self.view).map(|r| &r.param)) {
+        let resource = self.table.as_ref().and_then(TableKey::named).or(self.view.as_ref());
+        for name in self.bot_param.iter().chain(resource.map(|r| &r.param)) {
             if let Some(pattern) = patterns.iter().find(|p| p.param(name).is_none()) {
                 return fault("path", format!("{} has no parameter {{{name}}}", pattern.as_str()));
+            }
+            let rest = format!("{{*{name}}}");
+            if let Some(pattern) = patterns.iter().find(|p| p.as_str().contains(&rest)) {
+                let why = format!("{}: a bot, table or view is one segment; write {{{name}}}", pattern.as_str());
+                return fault("path", why);
             }
         }
         let quota = self.quota(names, authenticator, &patterns)?;
@@ -225,7 +254,8 @@ impl RouteSection {
                 }
             }
             (Some(ScopeKey::Each(each)), None, None) => self.each(each, scopes)?,
-            (None, Some(table), None) => resource(ResourceKind::Table, table)?,
+            (None, Some(TableKey::Any(Any::Any)), None) => Requirement::AnyResource,
+            (None, Some(TableKey::Named(table)), None) => resource(ResourceKind::Table, table)?,
             (None, None, Some(view)) => resource(ResourceKind::View, view)?,
             (None, None, None) => {
                 let help =

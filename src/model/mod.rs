@@ -10,7 +10,7 @@ mod refusal;
 mod text;
 
 pub use algorithm::{Algorithm, AlgorithmSet, Family, UnknownAlgorithm};
-pub use claims::{Audience, Claims, Name, RegisteredClaims};
+pub use claims::{Audience, ClaimNames, Claims, Name, RegisteredClaims};
 pub use id::{
     AccountId, AppNumber, AuthenticatorName, BotId, ClientId, InvalidId, KeyId, QuotaName, RouteId, ScopeId,
     UpstreamName,

@@ -3,7 +3,7 @@
 use http::{HeaderMap, Method};
 use serde::Serialize;
 
-use super::{AuthenticatorKind, ErrorFormat, JwtAuthenticator, Place, Route, State, credential, hints};
+use super::{AuthenticatorKind, ErrorFormat, JwtAuthenticator, Place, Requirement, Route, State, credential, hints};
 use crate::clock::Timestamp;
 use crate::jose::{Compact, read_registered};
 use crate::model::{Reason, Refusal, printable};
@@ -270,7 +270,7 @@ fn of_retiring(key: &RegisteredKey) -> Option<String> {
 fn walk_claims(story: &mut Explanation, compact: &Compact<'_>, app: &App, jwt: &JwtAuthenticator, now: Timestamp) {
     let typed = verify::check_type(compact.header.token_type.as_deref(), &jwt.rules);
     story.warnings.extend(hints::of_booleans(&compact.claims));
-    let claims = match typed.and_then(|()| read_registered(&compact.claims)) {
+    let claims = match typed.and_then(|()| read_registered(&compact.claims, &jwt.rules.claim_names)) {
         Ok(claims) => claims,
         Err(refusal) => {
             story.failed("claims", &refusal);
@@ -292,9 +292,8 @@ fn walk_claims(story: &mut Explanation, compact: &Compact<'_>, app: &App, jwt: &
 }
 
 fn walk_scope(story: &mut Explanation, app: &App, place: &Place<'_>, state: &State) {
-    let held = |bot: Option<&str>| format!("held: {}", app.scopes_on(bot));
     let verdict = place.authorize(app, state);
-    let verdict = verdict.map(|a| held(a.bot.as_ref().map(|b| b.as_str())));
+    let verdict = verdict.map(|a| format!("held: {}", held(app, place, a.bot.as_ref().map(|b| b.as_str()))));
     let reason = verdict.as_ref().err().map(|refusal| refusal.reason);
     if reason.is_none() {
         story.judged("scope", verdict);
@@ -309,5 +308,20 @@ fn tell_quota(story: &mut Explanation, route: &Route) {
     match &route.quota {
         None => story.passed("quota", "none"),
         Some(quota) => story.passed("quota", format!("{quota}; what is left is not judged here")),
+    }
+}
+
+/// What an app that was let through holds of what the route asks for.
+fn held(app: &App, place: &Place<'_>, bot: Option<&str>) -> String {
+    match &place.route.requirement {
+        Requirement::Resource { kind, param, .. } => {
+            let name = place.param(param).unwrap_or_default();
+            format!("{} on {} {name:?}", app.permissions_on(*kind, name), kind.as_str())
+        }
+        Requirement::AnyResource => {
+            let some = app.resources().take(5).map(|(resource, held)| format!("{held} on {resource}"));
+            some.collect::<Vec<_>>().join(", ")
+        }
+        Requirement::Nothing | Requirement::AnyApp | Requirement::Scope { .. } => app.scopes_on(bot).to_string(),
     }
 }

@@ -171,6 +171,7 @@ pub(super) fn advise(reason: Reason, place: &Place<'_>, app: &App, state: &State
         Reason::AppWrongLevel => Some(of_level(place, app, state)),
         Reason::AppWrongAccount => of_account(place, app, state),
         Reason::AppWrongBot => Some(of_bot(place, app)),
+        Reason::TableForbidden => of_table(place, app),
         Reason::BotUnknown => place
             .bot()
             .map(|bot| format!("No account has a bot {bot:?}; {} is of account {}.", app.client_id, app.account)),
@@ -223,4 +224,15 @@ fn of_bot(place: &Place<'_>, app: &App) -> String {
     let bots = if bots.is_empty() { "no bot yet".to_owned() } else { bots };
     let bot = place.bot().unwrap_or_default();
     format!("App {} ({}) is for {bots}; the path names {bot:?}.", app.client_id, app.name)
+}
+
+/// A grant that is meant perhaps: on a name that differs in case or in spaces, or on a view instead of a table.
+fn of_table(place: &Place<'_>, app: &App) -> Option<String> {
+    let Requirement::Resource { kind, param, .. } = &place.route.requirement else { return None };
+    let name = place.param(param)?;
+    let near = |other: &str| other.trim().to_lowercase() == name.trim().to_lowercase();
+    let (resource, held) = app.resources().find(|(r, _)| near(&r.name) && (r.kind != *kind || r.name != name))?;
+    let what = if resource.kind == *kind { "names are compared exactly" } else { "tables and views are granted apart" };
+    let (kind, granted) = (resource.kind.as_str(), &resource.name);
+    Some(format!("App {} holds {held} on {kind} {granted:?}, not on {name:?}: {what}.", app.client_id))
 }

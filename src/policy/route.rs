@@ -38,7 +38,9 @@ impl Route {
                 let bot = bot.as_ref().map(|_| Level::Bot);
                 bot.into_iter().chain(account.as_ref().map(|_| Level::Account)).collect()
             }
-            Requirement::AnyApp | Requirement::Resource { .. } => vec![Level::Bot, Level::Account],
+            Requirement::AnyApp | Requirement::AnyResource | Requirement::Resource { .. } => {
+                vec![Level::Bot, Level::Account]
+            }
             Requirement::Nothing => vec![],
         }
     }
@@ -53,6 +55,8 @@ pub enum Requirement {
     AnyApp,
     /// The scope for the app's level; a level without one can't call.
     Scope { bot: Option<ScopeId>, account: Option<ScopeId> },
+    /// Any permission on any table or view.
+    AnyResource,
     /// Permissions on the table or view that a parameter names.
     Resource { kind: ResourceKind, param: String, permissions: Permissions },
 }

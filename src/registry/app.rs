@@ -192,6 +192,16 @@ impl App {
         self.tables.get(&resource).copied().unwrap_or_default()
     }
 
+    /// Whether the app holds any permission on any table or view.
+    pub fn has_a_resource(&self) -> bool {
+        self.tables.values().any(|held| *held != Permissions::NONE)
+    }
+
+    /// The tables and views that the app was granted permissions on.
+    pub fn resources(&self) -> impl Iterator<Item = (&Resource, Permissions)> {
+        self.tables.iter().map(|(resource, held)| (resource, *held))
+    }
+
     pub fn may_use(&self, authenticator: &AuthenticatorName) -> bool {
         self.authenticators.is_empty() || self.authenticators.contains(authenticator)
     }

@@ -14,7 +14,8 @@ pub enum Change {
     DeleteAccount(AccountId),
     PutBot(Bot),
     DeleteBot(BotId),
-    /// Adds or replaces an app's settings; keys and grants stay.
+    /// Adds or replaces an app's settings; keys and grants stay. An app that is given to another account loses its
+    /// permissions on tables and views: they were given by the account that it leaves.
     PutApp {
         settings: AppSettings,
         is_new: bool,

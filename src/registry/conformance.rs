@@ -52,6 +52,7 @@ macro_rules! conformance_tests {
             a_draft_is_published_only_as_it_was_seen
             an_earlier_set_is_restored_under_the_edits_of_the_draft
             permissions_on_a_table_are_given_and_taken_one_by_one
+            an_app_that_changes_its_account_loses_its_permissions_on_tables
             numbers_are_not_used_again
             a_kid_names_one_key_of_an_app
             a_key_is_replaced_retired_and_deleted_in_place

@@ -9,6 +9,7 @@ use std::fmt;
 use self::keys::KeyMatches;
 use super::{
     Account, AppRecord, AppSettings, Bot, Change, GrantRules, GrantTarget, KeyState, Permissions, Registry, Resource,
+    TableGrant,
 };
 use crate::jose::KeyMaterial;
 use crate::model::{AccountId, BotId, ClientId, KeyId, Level, ScopeId};
@@ -186,9 +187,26 @@ impl<'a> Planner<'a> {
                 if let Err(message) = self.check_kept_grants(stored, app) {
                     self.error("app", i, message);
                 }
+                self.drop_table_grants(app);
                 self.changes.push(Change::PutApp { settings: app.clone(), is_new: stored.is_none() });
             }
         }
+    }
+
+    /// An app that is given to another account loses its permissions on tables and views, unless the file gives them
+    /// anew. The store sees to that, too; here they are planned, so that whoever looks at the plan sees it.
+    fn drop_table_grants(&mut self, app: &AppSettings) {
+        let left = self.stored.apps.get(&app.client_id).filter(|stored| stored.settings.account != app.account);
+        for grant in left.into_iter().flat_map(|stored| &stored.table_grants) {
+            let (app, resource) = (app.client_id.clone(), grant.resource.clone());
+            self.changes.push(Change::DeleteTableGrant { app, resource });
+        }
+    }
+
+    /// What the app holds once it has the settings that the file gives it.
+    fn table_grants_of<'r>(&self, record: &'r AppRecord) -> &'r [TableGrant] {
+        let wanted = self.index.apps.get(&record.settings.client_id);
+        if wanted.is_some_and(|app| app.account != record.settings.account) { &[] } else { &record.table_grants }
     }
 
     fn check_app(&self, app: &AppSettings) -> Result<(), String> {
@@ -278,8 +296,8 @@ impl<'a> Planner<'a> {
             } else if !seen.insert((app, resource)) {
                 self.error("table_grant", i, format!("app {app} has two grants on {resource}"));
             } else {
-                let stored =
-                    self.stored.apps.get(app).and_then(|a| a.table_grants.iter().find(|g| g.resource == *resource));
+                let stored = self.stored.apps.get(app).map_or(&[][..], |record| self.table_grants_of(record));
+                let stored = stored.iter().find(|g| g.resource == *resource);
                 if stored.map(|g| g.permissions) != Some(*permissions) {
                     let (app, resource, permissions) = (app.clone(), resource.clone(), *permissions);
                     self.changes.push(Change::PutTableGrant { app, resource, permissions });
@@ -312,7 +330,9 @@ impl<'a> Planner<'a> {
         for grant in record.grants.iter().filter(|g| !self.index.grants.contains(&(app, &g.target))) {
             self.changes.push(Change::DeleteGrant { app: app.clone(), target: grant.target.clone() });
         }
-        for grant in record.table_grants.iter().filter(|g| !self.index.table_grants.contains(&(app, &g.resource))) {
+        for grant in
+            self.table_grants_of(record).iter().filter(|g| !self.index.table_grants.contains(&(app, &g.resource)))
+        {
             self.changes.push(Change::DeleteTableGrant { app: app.clone(), resource: grant.resource.clone() });
         }
     }

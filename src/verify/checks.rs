@@ -40,18 +40,7 @@ fn refused(error: &TokenError) -> Refusal {
 /// # Errors
 /// `token.claim_invalid` for an app claim that is no string, `app.unknown`, `app.disabled`, `app.wrong_authenticator`.
 pub fn find_app<'s>(claims: &Claims, rules: &TokenRules, snapshot: &'s Snapshot) -> Result<&'s Arc<App>, Refusal> {
-    let Some((name, raw)) = rules.app_claims.iter().find_map(|name| Some((name, claims.get(name)?))) else {
-        let refusal =
-            Refusal::new(Reason::AppUnknown).expected(format!("one of the claims {}", rules.app_claims.join(", ")));
-        return Err(match claims.iter().find(|(n, _)| resembles(n, &rules.app_claims)) {
-            Some((near, _)) => refusal.found(format!("no such claim, but {near:?}: names are compared exactly")),
-            None => refusal.found("no such claim"),
-        });
-    };
-    let Ok(client_id) = serde_json::from_str::<std::borrow::Cow<'_, str>>(raw) else {
-        let refusal = Refusal::new(Reason::TokenClaimInvalid).expected(format!("{name}: a string"));
-        return Err(refusal.found(format!("a JSON {}", jose::kind_of(raw))));
-    };
+    let (name, client_id) = claimed_app(claims, rules)?;
     let Some(app) = snapshot.app(&client_id) else {
         let bot = if snapshot.account_of_bot(&client_id).is_some() { ", which is a bot's id" } else { "" };
         let refusal = Refusal::new(Reason::AppUnknown).expected(format!("{name}: the client id of an app"));
@@ -66,6 +55,27 @@ pub fn find_app<'s>(claims: &Claims, rules: &TokenRules, snapshot: &'s Snapshot)
         return Err(refusal.found(rules.authenticator.to_string()));
     }
     Ok(app)
+}
+
+/// The first app claim that is present, and its text.
+fn claimed_app<'r>(claims: &Claims, rules: &'r TokenRules) -> Result<(&'r str, Box<str>), Refusal> {
+    let mut first = None;
+    for name in &rules.app_claims {
+        let Some(raw) = claims.get(name) else { continue };
+        let Ok(text) = serde_json::from_str::<Box<str>>(raw) else {
+            let refusal = Refusal::new(Reason::TokenClaimInvalid).expected(format!("{name}: a string"));
+            return Err(refusal.found(format!("a JSON {}", jose::kind_of(raw))));
+        };
+        first = first.or(Some((&**name, text)));
+    }
+    first.ok_or_else(|| {
+        let refusal =
+            Refusal::new(Reason::AppUnknown).expected(format!("one of the claims {}", rules.app_claims.join(", ")));
+        match claims.iter().find(|(n, _)| resembles(n, &rules.app_claims)) {
+            Some((near, _)) => refusal.found(format!("no such claim, but {near:?}: names are compared exactly")),
+            None => refusal.found("no such claim"),
+        }
+    })
 }
 
 /// Whether a claim's name is one of the wanted names but for case, spaces and punctuation.
@@ -231,5 +241,6 @@ pub fn single_use(
         return Err(Refusal::new(Reason::TokenExpRequired).expected("exp beside a jti of single use").found("no exp"));
     };
     check_lifetime(exp, rules.single_use_lifetime, ", since the token has a jti", rules, now)?;
-    Ok(Some(SingleUse { jti: jti.clone(), until: exp.after(rules.leeway.exp) }))
+    let until = exp.after(rules.leeway.exp.max(rules.single_use_memory));
+    Ok(Some(SingleUse { jti: jti.clone(), until }))
 }

@@ -4,7 +4,7 @@ use std::hash::{DefaultHasher, Hash, Hasher as _};
 use std::ops::Deref;
 use std::time::Duration;
 
-use crate::model::{AlgorithmSet, AuthenticatorName};
+use crate::model::{AlgorithmSet, AuthenticatorName, ClaimNames};
 
 /// The settings of a `jwt` authenticator, made ready.
 #[derive(Clone, Debug)]
@@ -40,6 +40,7 @@ pub struct TokenSettings {
     pub authenticator: AuthenticatorName,
     /// The first of these claims that is present names the app.
     pub app_claims: Vec<Box<str>>,
+    pub claim_names: ClaimNames,
     pub algorithms: AlgorithmSet,
     /// Besides an absent `typ`; compared without case.
     pub token_types: Vec<Box<str>>,
@@ -54,6 +55,9 @@ pub struct TokenSettings {
     pub single_use: SingleUsePolicy,
     /// How far `exp` may lie ahead of a token of single use.
     pub single_use_lifetime: Option<Duration>,
+    /// For how long after `exp` a use is remembered: the largest leeway that any authenticator gives, so that a token
+    /// used here is good nowhere else afterwards.
+    pub single_use_memory: Duration,
     pub max_token_bytes: usize,
 }
 

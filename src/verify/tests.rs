@@ -10,7 +10,9 @@ use serde_json::json;
 use super::{Leeway, SingleUsePolicy, TokenRules, TokenSettings, Verifier};
 use crate::clock::Timestamp;
 use crate::jose::{KeyMaterial, VERIFICATIONS};
-use crate::model::{AccountId, Algorithm, AlgorithmSet, AppNumber, AuthenticatorName, ClientId, KeyId, Level, Reason};
+use crate::model::{
+    AccountId, Algorithm, AlgorithmSet, AppNumber, AuthenticatorName, ClaimNames, ClientId, KeyId, Level, Reason,
+};
 use crate::registry::{AppRecord, AppSettings, KeyNumber, KeyRecord, KeyState, Registry, Snapshot, Version};
 use crate::secret::Secret;
 
@@ -21,6 +23,7 @@ fn rules() -> TokenRules {
     TokenRules::new(TokenSettings {
         authenticator: AuthenticatorName::new("bearer").unwrap(),
         app_claims: vec!["appId".into()],
+        claim_names: ClaimNames::default(),
         algorithms: AlgorithmSet::of(&[Algorithm::Hs256, Algorithm::Rs256, Algorithm::EdDsa]),
         token_types: Vec::new(),
         audiences: Vec::new(),
@@ -30,6 +33,7 @@ fn rules() -> TokenRules {
         max_lifetime: None,
         single_use: SingleUsePolicy::Enforced,
         single_use_lifetime: None,
+        single_use_memory: none,
         max_token_bytes: 4096,
     })
 }

@@ -162,7 +162,7 @@ fn prove(
         key: key.number,
         credential_version: app.credential_version,
         token_type: compact.header.token_type,
-        claims: jose::read_registered(&compact.claims).map_err(claimed)?,
+        claims: jose::read_registered(&compact.claims, &rules.claim_names).map_err(claimed)?,
     };
     Ok((Arc::clone(app), proof))
 }

@@ -113,6 +113,7 @@ impl<'a> Call<'a> {
                 format!("needs {}", scopes.join(", or "))
             }
             Requirement::Resource { kind, permissions, .. } => format!("needs {permissions} on the {}", kind.as_str()),
+            Requirement::AnyResource => "needs a permission on some table or view".to_owned(),
         }
     }
 

@@ -123,6 +123,7 @@ fn operation(call: &Call<'_>, names: &[String], base_url: &str) -> Value {
             operation["x-scopegate-permissions"] =
                 json!({ "kind": kind.as_str(), "parameter": param, "permissions": permissions });
         }
+        Requirement::AnyResource => operation["x-scopegate-permissions"] = json!({ "kind": "any" }),
         Requirement::Nothing | Requirement::AnyApp => {}
     }
     operation

@@ -92,6 +92,8 @@ impl Question<'_> {
         match &route.requirement {
             Requirement::Nothing => lines.clear(),
             Requirement::AnyApp => {}
+            Requirement::AnyResource if !self.app.table_grants.is_empty() => {}
+            Requirement::AnyResource => lines.push("a permission on some table or view is missing".to_owned()),
             scoped @ Requirement::Scope { .. } => lines.extend(self.missing_scopes(scoped, targets)),
             Requirement::Resource { kind, permissions, .. } => {
                 lines.extend(self.missing_permissions(*kind, *permissions));

@@ -8,7 +8,9 @@ use serde_json::json;
 
 use super::{Diagnosis, diagnose};
 use crate::jose::{Compact, KeyMaterial, SigningKey, VERIFICATIONS, sign};
-use crate::model::{AccountId, Algorithm, AlgorithmSet, AppNumber, AuthenticatorName, ClientId, Level, Reason};
+use crate::model::{
+    AccountId, Algorithm, AlgorithmSet, AppNumber, AuthenticatorName, ClaimNames, ClientId, Level, Reason,
+};
 use crate::registry::{AppRecord, AppSettings, KeyNumber, KeyRecord, KeyState, Registry, Snapshot, Version};
 use crate::secret::Secret;
 use crate::verify::{Leeway, SingleUsePolicy, TokenRules, TokenSettings};
@@ -17,6 +19,7 @@ fn rules() -> TokenRules {
     TokenRules::new(TokenSettings {
         authenticator: AuthenticatorName::new("bearer").unwrap(),
         app_claims: vec!["appId".into()],
+        claim_names: ClaimNames::default(),
         algorithms: AlgorithmSet::of(&[Algorithm::Hs256]),
         token_types: Vec::new(),
         audiences: Vec::new(),
@@ -26,6 +29,7 @@ fn rules() -> TokenRules {
         max_lifetime: None,
         single_use: SingleUsePolicy::Enforced,
         single_use_lifetime: None,
+        single_use_memory: std::time::Duration::ZERO,
         max_token_bytes: 4096,
     })
 }

@@ -5,7 +5,7 @@ use super::sample::{
     put_table_grant, secret, settings, view,
 };
 use super::{Fixture, actor, commit, conflict, load};
-use crate::registry::{AppSettings, Change, GrantTarget, KeyNumber, KeyState, Repository, StoreError};
+use crate::registry::{AppSettings, Change, GrantTarget, KeyNumber, KeyState, Permission, Repository, StoreError};
 
 pub async fn a_commit_that_fails_leaves_nothing(place: &impl Fixture) {
     let store = place.open().await;
@@ -134,4 +134,20 @@ pub async fn what_was_made_from_an_older_version_is_not_committed(place: &impl F
     assert_eq!(one.version().await.unwrap(), next);
     one.commit_at(next, &rename("second"), &actor()).await.unwrap();
     assert_eq!(load(&other).await.apps["c"].settings.name, "second");
+}
+
+pub async fn an_app_that_changes_its_account_loses_its_permissions_on_tables(place: &impl Fixture) {
+    let store = place.open().await;
+    let grant = put_table_grant("c", view("orders"), &[Permission::Read]);
+    commit(&store, &[put_account("a", &[]), put_app(settings("c", "a", &[])), grant.clone()]).await;
+    let renamed = AppSettings { name: "another name".into(), ..settings("c", "a", &[]) };
+    commit(&store, &[change_app(renamed)]).await;
+    assert_eq!(load(&store).await.apps["c"].table_grants.len(), 1, "another name changes nothing");
+    commit(&store, &[change_app(settings("c", "default", &[]))]).await;
+    assert!(load(&store).await.apps["c"].table_grants.is_empty());
+    commit(&store, &[change_app(settings("c", "a", &[]))]).await;
+    assert!(load(&store).await.apps["c"].table_grants.is_empty(), "and coming back brings none back");
+    // What is granted after the change, in the same commit too, is granted by the new account.
+    commit(&store, &[change_app(settings("c", "default", &[])), grant]).await;
+    assert_eq!(load(&store).await.apps["c"].table_grants.len(), 1);
 }

@@ -153,6 +153,14 @@ impl Writer<'_> {
         Ok(Trace { before: Some(table_grant_json(&before)), after: None })
     }
 
+    /// Deletes all of an app's; returns them as the audit tells them.
+    pub(super) async fn drop_table_grants(&mut self, app: i64) -> Result<Vec<Value>, StoreError> {
+        let query = format!("DELETE FROM table_grant WHERE app = $1 RETURNING {TABLE_GRANT_COLUMNS}");
+        let query = sqlx::query_as(AssertSqlSafe(query)).bind(app);
+        let rows: Vec<TableGrantRow> = query.fetch_all(&mut *self.connection).await.map_err(failed)?;
+        rows.into_iter().map(|row| table_grant(row).map(|(_, grant)| table_grant_json(&grant))).collect()
+    }
+
     async fn check_target(&mut self, target: &GrantTarget) -> Result<(), StoreError> {
         let (query, id) = match target {
             GrantTarget::Bot(bot) => ("SELECT 1 FROM bot WHERE id = $1", bot.as_str()),

@@ -2,11 +2,14 @@
 
 use std::sync::{Arc, Mutex};
 use std::task::{Context, Waker};
+use std::time::Duration;
 
 use http_body_util::BodyExt as _;
 use scopegate::clock::Timestamp;
+use scopegate::config;
 use scopegate::gateway::{Outcome, ScopegateLayer};
 use scopegate::model::{AppNumber, Reason};
+use scopegate::policy::AuthenticatorKind;
 use scopegate::registry::{Snapshot, Version};
 use scopegate::replay::{Answer, FirstUse, ReplayMemory};
 use scopegate::verify::{TokenRules, Verifier};
@@ -70,6 +73,25 @@ async fn a_jti_is_no_single_use_where_nobody_asks_for_it() {
     for _ in 0..2 {
         let request = Format::Problem.request("GET", "/any", &token).body(Script::empty()).unwrap();
         assert_eq!(gateway.call(request).await.status, 200);
+    }
+}
+
+#[test]
+fn a_use_is_remembered_until_the_token_is_good_nowhere() {
+    let config = config::parse(
+        "scopegate.toml",
+        "[upstream.bots]\nurls = [\"http://127.0.0.1:9\"]\n\
+         [authenticator.strict]\nkind = \"jwt\"\nalgorithms = [\"HS256\"]\nleeway = \"0s\"\n\
+         [authenticator.lenient]\nkind = \"jwt\"\nalgorithms = [\"HS256\"]\nleeway = { exp = \"90s\" }\n\
+         [[route]]\nid = \"a\"\nmethods = [\"GET\"]\npath = \"/a\"\nauthenticator = \"strict\"\nscope = \"any\"\n\
+         [[route]]\nid = \"b\"\nmethods = [\"GET\"]\npath = \"/b\"\nauthenticator = \"lenient\"\nscope = \"any\"\n",
+    );
+    let config = config.unwrap();
+    let (snapshot, token) = (Snapshot::new(Version(1), registry()), token("a"));
+    for route in config.routes.routes() {
+        let AuthenticatorKind::Jwt(jwt) = &route.authenticator.kind else { panic!("{}", route.id) };
+        let verified = Verifier::new(0).verify(token.as_bytes(), &jwt.rules, &snapshot, now()).unwrap();
+        assert_eq!(verified.single_use().unwrap().until, now().after(Duration::from_secs(300 + 90)), "{}", route.id);
     }
 }
 

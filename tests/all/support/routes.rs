@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use http::{HeaderName, Method, Request, header, request};
-use scopegate::model::{Algorithm, AlgorithmSet, AuthenticatorName, RouteId, ScopeId, UpstreamName};
+use scopegate::model::{Algorithm, AlgorithmSet, AuthenticatorName, ClaimNames, RouteId, ScopeId, UpstreamName};
 use scopegate::policy::{
     Authenticator, AuthenticatorKind, ErrorFormat, JwtAuthenticator, Requirement, Route, RouteTable,
 };
@@ -155,6 +155,7 @@ pub fn token_settings(authenticator: &str) -> TokenSettings {
     TokenSettings {
         authenticator: AuthenticatorName::new(authenticator).unwrap(),
         app_claims: vec!["appId".into(), "iss".into()],
+        claim_names: ClaimNames::default(),
         algorithms: AlgorithmSet::of(&Algorithm::ALL),
         token_types: vec!["JWT".into()],
         audiences: Vec::new(),
@@ -164,6 +165,7 @@ pub fn token_settings(authenticator: &str) -> TokenSettings {
         max_lifetime: None,
         single_use: SingleUsePolicy::Enforced,
         single_use_lifetime: None,
+        single_use_memory: Duration::ZERO,
         max_token_bytes: 4096,
     }
 }

@@ -6,6 +6,7 @@ mod catalogue;
 mod gates;
 mod mistakes;
 mod overrides;
+mod purposes;
 mod quotas;
 mod single_use;
 mod tables;

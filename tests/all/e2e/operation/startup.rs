@@ -234,8 +234,38 @@ fn a_fault_in_a_route_is_told_with_its_line() {
             18,
             &["there is no upstream \"bot\"", "did you mean \"bots\"?"],
         ),
+        (
+            "id = \"b\"\nmethods = [\"GET\"]\npath = \"/b/{*table}\"\nauthenticator = \"kore\"\n\
+             table = { param = \"table\", permissions = [\"read\"] }",
+            15,
+            &["/b/{*table}: a bot, table or view is one segment; write {table}"],
+        ),
+        (
+            "id = \"b\"\nmethods = [\"GET\"]\npath = \"/b\"\nauthenticator = \"kore\"\ntable = \"some\"",
+            17,
+            &["expected { param = \"…\", permissions = [\"read\"] }, or \"any\""],
+        ),
     ] {
         fails(&format!("{ROUTES}{route}\n"), line, said);
+    }
+}
+
+#[test]
+fn a_token_has_one_id_wherever_it_is_used() {
+    let bearer = |claims: &str| {
+        format!(
+            "profiles = [\"kore\"]\n[authenticator.bearer]\nkind = \"jwt\"\nalgorithms = [\"HS256\"]\n\
+                 jti_claims = [{claims}]\n[upstream.bots]\nurls = [\"http://a\"]\n"
+        )
+    };
+    for good in ["\"jti\"", "\"jti\", \"kore_jti\"", "\"jti\", \"kore_jti\", \"uti\""] {
+        Setup::whole(&bearer(good)).succeed(&["check"]);
+    }
+    fails(&bearer(""), 5, &["name at least one claim that holds the token's id"]);
+    for (bad, theirs) in [("\"kore_jti\", \"jti\"", "jti"), ("\"jti\", \"uti\"", "kore_jti")] {
+        let (_, err) = texts(&Setup::whole(&bearer(bad)).run(&["check"]));
+        assert!(err.contains("would be good for one use here and one more at authenticator bearer"), "{err}");
+        assert!(err.contains(&format!("with both {theirs:?} and")), "{err}");
     }
 }
 
