@@ -3,8 +3,6 @@ pub(super) mod export;
 mod openapi;
 mod postman;
 
-pub(super) use self::curl::quote;
-
 use std::process::ExitCode;
 
 use clap::{Args, Subcommand};

@@ -7,6 +7,7 @@ mod level;
 mod nearest;
 mod reason;
 mod refusal;
+mod text;
 
 pub use algorithm::{Algorithm, AlgorithmSet, Family, UnknownAlgorithm};
 pub use claims::{Audience, ClaimNames, Claims, Name, RegisteredClaims};
@@ -17,4 +18,5 @@ pub use id::{
 pub use level::Level;
 pub use nearest::nearest;
 pub use reason::{BearerError, Reason};
-pub use refusal::{Refusal, printable, quoted};
+pub use refusal::Refusal;
+pub use text::{printable, quoted, shell_word};

@@ -1,7 +1,6 @@
 use std::borrow::Cow;
 
-use super::Reason;
-use crate::secret::may_be_secret;
+use super::{Reason, printable};
 
 /// A call that does not go on: why, what was expected, and what was found instead.
 ///
@@ -28,24 +27,6 @@ impl Refusal {
     pub fn found(mut self, what: impl Into<Cow<'static, str>>) -> Self {
         self.found = Some(printable(what.into()));
         self
-    }
-}
-
-/// A text of the caller's, in quotes and at most 80 characters of it; or how long it is, where it may be a secret.
-pub fn quoted(text: &str) -> String {
-    if may_be_secret(text) {
-        format!("{} characters that may be a secret, and are not shown", text.chars().count())
-    } else {
-        format!("{:?}", text.chars().take(80).collect::<String>())
-    }
-}
-
-/// Parts of a token stand in these texts, and the texts stand on terminals: no control character reaches one.
-pub fn printable(text: Cow<'static, str>) -> Cow<'static, str> {
-    if text.chars().any(char::is_control) {
-        text.chars().flat_map(|c| if c.is_control() { c.escape_default().collect() } else { vec![c] }).collect()
-    } else {
-        text
     }
 }
 

@@ -8,7 +8,7 @@ use super::{
 };
 use crate::clock::Timestamp;
 use crate::jose::{self, Compact, ContentEncryption, KeyManagement};
-use crate::model::{Algorithm, Claims, Level, Reason, Refusal, RegisteredClaims};
+use crate::model::{Algorithm, Claims, Level, Reason, Refusal, RegisteredClaims, shell_word};
 use crate::registry::{App, Snapshot};
 
 /// The most clocks differ that nobody has set wrong by hand.
@@ -67,8 +67,12 @@ pub(super) fn of_proof(
         }
         (Reason::AppUnknown, Some(diagnosis), Some(claim), _) => hints.push(format!("{claim:?} {}", diagnosis.hint())),
         (Reason::AppUnknown, None, Some(claim), _) => hints.push(format!(
-            "No app has this id: was it saved? `scopegate export` lists them; {claim:?} is compared exactly."
+            "No app has this id: was it saved? `scopegate app list` shows them; {claim:?} is compared exactly."
         )),
+        (Reason::AppDisabled | Reason::AppNoKey | Reason::KeyUnknown | Reason::KeyRetired, _, Some(claim), _) => {
+            let client_id = compact.claims.string(claim);
+            hints.extend(client_id.and_then(|client_id| of_app_itself(refusal.reason, &client_id)));
+        }
         (_, Some(diagnosis), ..) => hints.push(diagnosis.hint()),
         (Reason::TokenSignatureInvalid, None, ..) => hints.extend(of_other_app(compact, registry)),
         (Reason::TokenAlgorithmNotAllowed, None, ..) => hints.extend(of_algorithm(&compact.header.algorithm)),
@@ -79,6 +83,16 @@ pub(super) fn of_proof(
         None => refusal,
     };
     (refusal, hints)
+}
+
+fn of_app_itself(reason: Reason, client_id: &str) -> Option<String> {
+    let app = shell_word(client_id);
+    match reason {
+        Reason::AppDisabled => Some(format!("Enable it: scopegate app enable {app}")),
+        Reason::AppNoKey => Some(format!("Give it a key: scopegate key add {app}")),
+        Reason::KeyUnknown | Reason::KeyRetired => Some(format!("Its keys: scopegate key list {app}")),
+        _ => None,
+    }
 }
 
 fn of_algorithm(theirs: &str) -> Option<String> {
@@ -168,7 +182,7 @@ pub(super) fn advise(reason: Reason, place: &Place<'_>, app: &App, state: &State
         Reason::BotUnknown => place
             .bot()
             .map(|bot| format!("No account has a bot {bot:?}; {} is of account {}.", app.client_id, app.account)),
-        _ => None,
+        _ => of_app_itself(reason, app.client_id.as_str()),
     };
     hint.into_iter().collect()
 }
@@ -180,11 +194,12 @@ fn of_scope(place: &Place<'_>, app: &App, state: &State) -> Vec<String> {
     let needs =
         format!("The route needs {id} ({title}) at level {}; app {client_id} ({name}) does not hold it.", app.level);
     let bot = place.bot().and_then(|bot| app.bots.get(bot));
-    let target = bot.map_or_else(|| format!("--account {}", app.account), |bot| format!("--bot {bot}"));
+    let target = bot.map(|bot| format!("--bot {} ", shell_word(bot.as_str()))).unwrap_or_default();
+    let target = format!("{target}--app {}", shell_word(client_id.as_str()));
     let mend = if app.waits_for_publishing(bot, id) {
         format!("The scope is in the draft and not in force; publish it: scopegate scope publish {target}")
     } else {
-        format!("Grant it: scopegate scope grant --app {client_id} {target} {id}")
+        format!("Grant it: scopegate scope grant {target} {}", shell_word(id.as_str()))
     };
     vec![needs, mend]
 }

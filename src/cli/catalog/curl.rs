@@ -1,6 +1,7 @@
 //! The catalogue as a shell script.
 
 use super::export::{Call, Exported, Part};
+use crate::model::shell_word;
 
 /// Variables that a shell or the script itself has a meaning for.
 const TAKEN: [&str; 14] = [
@@ -20,7 +21,7 @@ pub(super) fn script(export: &Exported<'_>) -> String {
          # Exit status: curl's; 22 where the answer is an error.\n\
          set -eu\n\
          : \"${{BASE_URL:={}}}\"\n\n{CALL}",
-        quote(&export.client_id),
+        shell_word(&export.client_id),
         usage(export),
         escape_default(&export.base_url),
     );
@@ -29,12 +30,12 @@ pub(super) fn script(export: &Exported<'_>) -> String {
         calls => {
             text.push_str("\nCALL=${1:-}\n[ $# -eq 0 ] || shift\ncase $CALL in\n");
             for call in calls {
-                text.push_str(&format!("{}{})\n    {}    ;;\n", comment(call), quote(&call.id), line(call)));
+                text.push_str(&format!("{}{})\n    {}    ;;\n", comment(call), shell_word(&call.id), line(call)));
             }
             text.push_str(LIST);
             for call in calls {
                 let shown = format!("{} {} {}", call.id, call.method, call.pattern.as_str());
-                text.push_str(&format!("    printf '%s\\n' {}\n", quote(&shown)));
+                text.push_str(&format!("    printf '%s\\n' {}\n", shell_word(&shown)));
             }
             text.push_str("    exit 64\n    ;;\nesac\n");
         }
@@ -80,12 +81,12 @@ fn line(call: &Call<'_>) -> String {
     let path: String = call
         .parts()
         .map(|part| match part {
-            Part::Literal(text) => quote(&format!("/{text}")),
+            Part::Literal(text) => shell_word(&format!("/{text}")),
             Part::Param(name) | Part::Rest(name) => format!("\"/${{{}:?}}\"", variable(name)),
         })
         .collect();
     let body = if call.may_have_body() { " -H 'content-type: application/json'" } else { "" };
-    format!("call {} {} {} {path}{body} \"$@\"\n", call.method, quote(header), quote(scheme))
+    format!("call {} {} {} {path}{body} \"$@\"\n", call.method, shell_word(header), shell_word(scheme))
 }
 
 fn variables<'c>(call: &'c Call<'_>) -> impl Iterator<Item = String> + use<'c> {
@@ -105,17 +106,6 @@ fn variable(name: &str) -> String {
     }
     let is_taken = TAKEN.contains(&words.as_str()) || words.starts_with(|c: char| c.is_ascii_digit());
     if is_taken { format!("PARAM_{words}") } else { words }
-}
-
-/// As one word of a shell.
-pub(in super::super) fn quote(text: &str) -> String {
-    let is_plain =
-        |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_' | b'.' | b'/' | b':' | b'@' | b'%' | b'+' | b'=');
-    if !text.is_empty() && text.bytes().all(is_plain) {
-        text.to_owned()
-    } else {
-        format!("'{}'", text.replace('\'', r"'\''"))
-    }
 }
 
 /// Inside double quotes and braces.
@@ -145,13 +135,5 @@ mod tests {
         assert_eq!(variable("run_id"), "RUN_ID");
         assert_eq!(variable("path"), "PARAM_PATH");
         assert_eq!(variable("2nd"), "PARAM_2ND");
-    }
-
-    #[test]
-    fn a_word_of_a_shell_stays_one_word() {
-        assert_eq!(quote("get-change-logs"), "get-change-logs");
-        assert_eq!(quote("a b"), "'a b'");
-        assert_eq!(quote("it's $HOME"), r"'it'\''s $HOME'");
-        assert_eq!(quote(""), "''");
     }
 }

@@ -7,8 +7,8 @@ use http::{HeaderName, Method, Uri, header};
 
 use super::super::Failure;
 use super::super::catalog::export::{Part, base_url, of_listener, parts};
-use super::super::catalog::quote;
 use crate::config::{self, Config};
+use crate::model::shell_word;
 use crate::policy::{AuthenticatorKind, Found, Route, canonical_host, judge};
 
 #[derive(Debug, Args)]
@@ -58,7 +58,7 @@ impl CurlArguments {
             let scheme = if scheme.is_empty() { scheme } else { format!("{scheme} ") };
             format!(" -H '{header}: {scheme}{token}'")
         });
-        Ok(Some(format!("curl -sS -i{method}{} {}", header.unwrap_or_default(), quote(&url))))
+        Ok(Some(format!("curl -sS -i{method}{} {}", header.unwrap_or_default(), shell_word(&url))))
     }
 
     fn load(&self) -> Result<Config, Failure> {

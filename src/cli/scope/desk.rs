@@ -4,12 +4,12 @@ use std::fmt::Display;
 use std::process::ExitCode;
 use std::time::Duration;
 
-use super::words::{command, named, quoted, titled};
+use super::words::{command, named, titled};
 use super::{ChangeArguments, found};
 use crate::cli::Failure;
 use crate::cli::open::{ConfigArgument, now, open_store};
 use crate::config::Config;
-use crate::model::{AccountId, BotId, ClientId, Level, ScopeId, nearest};
+use crate::model::{AccountId, BotId, ClientId, Level, ScopeId, nearest, shell_word};
 use crate::registry::{AppRecord, GrantTarget, Proposal, Registry, Repository as _, ScopeUse, Selection};
 use crate::store::Store;
 
@@ -32,7 +32,7 @@ impl Desk {
         let config_flag = if argument.is_default() {
             String::new()
         } else {
-            format!(" -c {}", quoted(&argument.path.to_string_lossy()))
+            format!(" -c {}", shell_word(&argument.path.to_string_lossy()))
         };
         Ok(Self { config, store, registry, config_flag })
     }

@@ -5,11 +5,11 @@ use serde::Serialize;
 
 use super::desk::{Carried, Desk};
 use super::list::Titled;
-use super::words::{command, quoted};
+use super::words::command;
 use super::{ChangeArguments, found};
 use crate::cli::Failure;
 use crate::cli::open::ConfigArgument;
-use crate::model::{BotId, ClientId, Level};
+use crate::model::{BotId, ClientId, Level, shell_word};
 use crate::registry::{Proposal, ScopeUse, Selection, faults, waiting};
 
 /// Who gains and loses what when drafts are published
@@ -97,8 +97,8 @@ fn publication(proposals: &[Proposal], selection: &Selection, config: &str) -> S
     if let [only] = proposals {
         return command("publish", &only.app, &only.target, config);
     }
-    let bot = selection.bot.iter().map(|bot| format!(" --bot {}", quoted(bot.as_str())));
-    let app = selection.app.iter().map(|app| format!(" --app {}", quoted(app.as_str())));
+    let bot = selection.bot.iter().map(|bot| format!(" --bot {}", shell_word(bot.as_str())));
+    let app = selection.app.iter().map(|app| format!(" --app {}", shell_word(app.as_str())));
     let named: String = bot.chain(app).collect();
     format!("scopegate scope publish{}{config}", if named.is_empty() { " --all" } else { &named })
 }

@@ -1,6 +1,6 @@
 //! Grants in words, for people.
 
-use crate::model::{ClientId, Level, ScopeId};
+use crate::model::{ClientId, Level, ScopeId, shell_word};
 use crate::registry::{AppSettings, GrantTarget, ScopeCatalogue};
 
 /// A scope with its title.
@@ -19,16 +19,10 @@ pub(super) fn named(app: &AppSettings) -> String {
 /// A command to paste, on the same configuration.
 pub(super) fn command(rest: &str, app: &ClientId, target: &GrantTarget, config: &str) -> String {
     let bot = match target {
-        GrantTarget::Bot(bot) => format!(" --bot {}", quoted(bot.as_str())),
+        GrantTarget::Bot(bot) => format!(" --bot {}", shell_word(bot.as_str())),
         GrantTarget::Account(_) => String::new(),
     };
-    format!("scopegate scope {rest}{bot} --app {}{config}", quoted(app.as_str()))
-}
-
-/// As a shell takes it for one word.
-pub(super) fn quoted(text: &str) -> String {
-    let is_plain = |c: char| c.is_ascii_alphanumeric() || "-_./:@%+,=".contains(c);
-    if text.chars().all(is_plain) { text.to_owned() } else { format!("'{}'", text.replace('\'', r"'\''")) }
+    format!("scopegate scope {rest}{bot} --app {}{config}", shell_word(app.as_str()))
 }
 
 #[cfg(test)]

@@ -73,6 +73,10 @@ fn a_refusal_is_told_with_what_changed_since() {
     ] {
         assert!(text.contains(wanted), "{wanted:?} is not in {text}");
     }
+    let (_, grant) = text.split_once("Grant it: scopegate ").unwrap();
+    let grant: Vec<&str> = grant.lines().next().unwrap().split(' ').chain(["--dry-run"]).collect();
+    let pasted = gateway.setup.run(&grant);
+    assert_eq!(pasted.status.code(), Some(2), "what it says can be done: {:?}", texts(&pasted));
     assert!(gateway.setup.succeed(&["why", &unknown]).contains("Refused: app.unknown."));
 
     let granted = registry(&[ci(), app("later", &[])]);
@@ -87,6 +91,23 @@ fn a_refusal_is_told_with_what_changed_since() {
     gateway.setup.succeed(&["apply", "-f", "empty.toml", "--prune"]);
     let text = gateway.setup.succeed(&["why", &good]);
     assert!(text.starts_with("A good call") && text.contains("App ci is not there any more."), "{text}");
+}
+
+#[test]
+fn an_app_that_was_disabled_is_told_with_the_way_back() {
+    let (gateway, _upstream) = start(&registry(&[ci().settings("enabled = false")]));
+    let id = made(&gateway, &call(&ci()));
+    let text = gateway.setup.succeed(&["why", &id]);
+    for wanted in ["Refused: app.disabled.", "told       Invalid SDK credentials", "App ci is disabled: as it was set."]
+    {
+        assert!(text.contains(wanted), "{wanted:?} is not in {text}");
+    }
+    let (goes_on, explained) = gateway.setup.explain(&ci().token(), "GET", PATH, &[]);
+    assert!(!goes_on && explained.contains("Enable it: scopegate app enable ci"), "{explained}");
+    let (_, enable) = text.split_once("Enable it: scopegate ").unwrap();
+    gateway.setup.succeed(&enable.lines().next().unwrap().split(' ').collect::<Vec<_>>());
+    let text = gateway.setup.succeed(&["why", &id]);
+    assert!(text.contains("App ci is enabled: such a call would not be refused for this any more."), "{text}");
 }
 
 #[test]

@@ -94,7 +94,7 @@ fn m06_another_scope_was_mapped() {
         .expected("logs:change_logs at level bot")
         .found("chat_history:read")
         .hint(format!("The route needs logs:change_logs (Logs History) at level bot; app {}", chat().client_id))
-        .hint(format!("scopegate scope grant --app {} --bot {BOT} logs:change_logs", chat().client_id))
+        .hint(format!("scopegate scope grant --bot {BOT} --app {} logs:change_logs", chat().client_id))
         .check();
 }
 
@@ -341,7 +341,7 @@ fn m41_the_scope_was_not_published() {
         .answered(SCOPE)
         .expected("logs:change_logs at level bot")
         .found("none; it is in the draft and waits for publishing")
-        .hint(format!("scopegate scope publish --bot {BOT}"))
+        .hint(format!("scopegate scope publish --bot {BOT} --app {}", drafted().client_id))
         .check();
 }
 
