@@ -17,11 +17,11 @@ use http::{Method, Request, Response};
 use http_body::Body as _;
 use http_body_util::Empty;
 use jsonwebtoken::Algorithm;
-use scopegate::clock::Clock;
-use scopegate::gateway::{AccessLog, Entry, Gate, Outbound, Refused, stack};
+use scopegate::clock::{Clock, Timestamp};
+use scopegate::gateway::{AccessLog, Entry, Gate, Outbound, Quotas, Refused, stack};
 use scopegate::jose::Compact;
-use scopegate::model::AppNumber;
-use scopegate::policy::{Found, Requirement, Route, RouteTable, authorize};
+use scopegate::model::{AppNumber, QuotaName};
+use scopegate::policy::{Found, Quota, QuotaKey, QuotaWindow, Requirement, Route, RouteTable, authorize};
 use scopegate::registry::{Snapshot, Version};
 use scopegate::replay::{
     Answer, Durability, FirstUse, InProcess, Journal as _, JournalEntry, Journalled, ReplayMemory, UseHash,
@@ -32,7 +32,7 @@ use tower::Service;
 
 use support::encryption::{header, seal};
 use support::registry::{ACCOUNT, BOT, ENCRYPTED, registry};
-use support::routes::{anonymous, route, token_settings};
+use support::routes::{anonymous, authenticator, route, token_settings};
 use support::{Format, Gateway, Token, now};
 
 #[path = "../tests/all/support/mod.rs"]
@@ -190,7 +190,9 @@ fn whole(c: &mut Criterion) {
 fn use_up(memory: &dyn ReplayMemory) -> Answer {
     static COUNT: AtomicU64 = AtomicU64::new(0);
     let jti = format!("0b9f6f0e-8a57-4d2f-{:016x}", COUNT.fetch_add(1, Ordering::Relaxed));
-    memory.first_use(AppNumber(1), black_box(&jti), now().after(Duration::from_secs(300)), now())
+    let now = Clock::System.now();
+    let until = Timestamp::from_secs(now.secs() + 300);
+    memory.first_use(AppNumber(1), black_box(&jti), until, now)
 }
 
 const FOR_ALL: usize = usize::MAX;
@@ -253,7 +255,7 @@ fn a_million_uses(c: &mut Criterion) {
         use_up(&memory);
     }
     println!("first_use: {} bytes resident for each of a million entries", (resident() - before) / u64::from(MILLION));
-    c.bench_function("first_use/sweep/a million", |b| b.iter(|| assert_eq!(memory.sweep(now()), 0)));
+    c.bench_function("first_use/sweep/a million", |b| b.iter(|| assert_eq!(memory.sweep(Clock::System.now()), 0)));
 
     let folder = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).unwrap();
     let path = folder.path().join("replay.db");
@@ -288,5 +290,42 @@ fn resident() -> u64 {
     line.trim().trim_end_matches(" kB").parse::<u64>().unwrap() * 1024
 }
 
-criterion_group!(benches, parse, verify, decrypt, routes, authorization, whole, first_use, a_million_uses);
+/// The whole stack with a quota that is never used up, over one key and over many: compare with `stack/cached/HS256`.
+fn quotas(c: &mut Criterion) {
+    let leaf: Leaf = |_| ready(Ok(Response::new(Empty::new())));
+    let window = |per| QuotaWindow::new(1_000_000, Duration::from_secs(per)).unwrap();
+    let cases = [
+        ("none", vec![], 1),
+        ("one window, 1 key", vec![window(1)], 1),
+        ("two windows, 1 key", vec![window(1), window(2)], 1),
+        ("two windows, 10,000 keys", vec![window(1), window(2)], 10_000),
+    ];
+    let token = Token::of(ACCOUNT).make();
+    for (name, windows, keys) in cases {
+        let gateway = Gateway::new();
+        let key = vec![QuotaKey::Account, QuotaKey::Param("x".into())];
+        let quota = Arc::new(Quota { name: QuotaName::new("q").unwrap(), windows, key });
+        let bearer = authenticator(Format::Problem, "problem", |_| {});
+        let quota = (!quota.windows.is_empty()).then_some(quota);
+        gateway
+            .route(vec![Route { quota, ..route("x", &[Method::GET], "/problem/{x}", &bearer, Requirement::AnyApp) }]);
+        // Calls come back while the rest of the gateway stands at the moment of its tokens.
+        let quotas = Arc::new(Quotas::new(Clock::System));
+        let gate = Gate { log: Arc::new(Silence), quotas, ..gateway.gate };
+        let mut service = stack(&gate, tower::service_fn(leaf));
+        let request = |n: usize| Format::Problem.request("GET", &format!("/{n}"), &token).body(Empty::new()).unwrap();
+        let requests: Vec<Request<Empty<Bytes>>> = (0..keys).map(request).collect();
+        assert_eq!(answer(&mut service, requests[0].clone()), 200, "{name}");
+        let mut n = 0;
+        let mut next = || {
+            n = (n + 7919) % keys;
+            requests[n].clone()
+        };
+        c.bench_function(&format!("quota/{name}"), |b| {
+            b.iter_batched(&mut next, |request| answer(&mut service, request), BatchSize::SmallInput);
+        });
+    }
+}
+
+criterion_group!(benches, parse, verify, decrypt, routes, authorization, whole, quotas, first_use, a_million_uses);
 criterion_main!(benches);

@@ -55,7 +55,8 @@ impl Apply {
             let version = store.commit_at(read, &plan.0, &actor(self.why)).await?;
             println!("{} applied; the registry is at version {}", counted(plan.0.len()), version.0);
             if plan.0.iter().any(|c| matches!(c, Change::PutGrant { publish: false, .. })) {
-                println!("drafts are not live: apply the file without --draft to publish them");
+                let way = if self.draft { "apply the file without --draft" } else { "run `scopegate scope publish`" };
+                println!("drafts are not live: {way} to publish them");
             }
         }
         store.close().await;

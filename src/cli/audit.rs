@@ -76,7 +76,8 @@ impl<'a> RowView<'a> {
     /// A headline, and a line for each part that is another one now.
     fn print(&self) {
         let Self { id, at, actor, action, kind, subject, .. } = self;
-        println!("{id}  {at}  {}  {action} {kind} {}", actor.escape_debug(), subject.escape_debug());
+        let which = which(kind, if self.after.is_null() { &self.before } else { &self.after });
+        println!("{id}  {at}  {}  {action} {kind} {}{which}", actor.escape_debug(), subject.escape_debug());
         for line in differences(&self.before, &self.after) {
             println!("    {line}");
         }
@@ -84,6 +85,17 @@ impl<'a> RowView<'a> {
             println!("    why: {}", why.escape_debug());
         }
     }
+}
+
+/// Which of an app's keys or grants it is.
+fn which(kind: &str, shown: &Value) -> String {
+    if matches!(kind, "account" | "bot" | "app") {
+        return String::new();
+    }
+    let names = ["number", "kid", "bot", "account", "table", "view"];
+    let parts = names.iter().filter_map(|name| shown.get(name).filter(|v| !v.is_null()).map(|v| format!("{name} {v}")));
+    let parts: Vec<_> = parts.collect();
+    if parts.is_empty() { String::new() } else { format!(" ({})", parts.join(", ")) }
 }
 
 /// What differs between two objects, and what there is where there is only one. JSON shows no control characters.
@@ -132,6 +144,13 @@ mod tests {
     use serde_json::json;
 
     use super::*;
+
+    #[test]
+    fn a_key_and_a_grant_are_named_beside_their_app() {
+        assert_eq!(which("key", &json!({ "number": 7, "kid": null, "state": "active" })), " (number 7)");
+        assert_eq!(which("grant", &json!({ "bot": "st-1", "draft": [] })), " (bot \"st-1\")");
+        assert_eq!(which("app", &json!({ "account": "acme" })), "");
+    }
 
     #[test]
     fn a_change_shows_what_differs_and_the_rest_shows_all() {

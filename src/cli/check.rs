@@ -30,7 +30,10 @@ impl Check {
         let rows: Vec<_> = routes.iter().flat_map(|route| rows(route)).collect();
         print!(
             "{}",
-            table(["METHODS", "PATH", "BOT SCOPE", "ACCOUNT SCOPE", "AUTHENTICATOR", "UPSTREAM", "ROUTE"], &rows)
+            table(
+                ["METHODS", "PATH", "BOT SCOPE", "ACCOUNT SCOPE", "AUTHENTICATOR", "UPSTREAM", "QUOTA", "ROUTE"],
+                &rows
+            )
         );
         println!(
             "\n{} is good: {} routes, {} scopes",
@@ -42,7 +45,7 @@ impl Check {
     }
 }
 
-fn rows(route: &Route) -> impl Iterator<Item = [String; 7]> {
+fn rows(route: &Route) -> impl Iterator<Item = [String; 8]> {
     let (bot, account) = requirement(route);
     route.patterns.iter().map(move |pattern| {
         let hosts = if route.hosts.is_empty() { String::new() } else { route.hosts.join(",") };
@@ -53,6 +56,7 @@ fn rows(route: &Route) -> impl Iterator<Item = [String; 7]> {
             account.clone(),
             route.authenticator.name.to_string(),
             route.upstream.to_string(),
+            route.quota.as_ref().map_or_else(|| "-".into(), |q| q.name.to_string()),
             route.id.to_string(),
         ]
     })

@@ -40,10 +40,6 @@ impl Export {
             let note = Note { kind: "registry", subject: "all", account: None, action: "reveal", after: &after };
             store.note(note, &actor(None)).await?;
         }
-        let drafts = registry.apps.values().flat_map(|app| &app.grants).filter(|g| g.draft != g.published).count();
-        if drafts > 0 {
-            eprintln!("scopegate: {drafts} grants have drafts, which are not in the file; applying it drops them");
-        }
         print!("{}", config::export(&registry, secrets));
         store.close().await;
         Ok(ExitCode::SUCCESS)

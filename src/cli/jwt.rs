@@ -1,3 +1,6 @@
+mod curl;
+mod verdict;
+
 use std::process::ExitCode;
 use std::time::Duration;
 
@@ -10,6 +13,7 @@ use super::encrypt::{self, EncryptTo};
 use super::open::{ConfigArgument, now, open_store};
 use super::token::{KeyArgument, TokenArgument};
 use crate::clock::Timestamp;
+use crate::gateway::told;
 use crate::jose::{Compact, read_time, sign};
 use crate::model::Algorithm;
 use crate::policy::{
@@ -29,7 +33,7 @@ impl Jwt {
     pub async fn run(self) -> Result<ExitCode, Failure> {
         match self {
             Self::Mint(mint) => mint.run(),
-            Self::Decode(decode) => decode.run(),
+            Self::Decode(decode) => decode.run().await,
             Self::Explain(explain) => explain.run().await,
         }
     }
@@ -61,13 +65,18 @@ pub(super) struct Mint {
     /// Another claim, also instead of exp or iat: the value is JSON, or text if it is none
     #[arg(long = "claim", value_name = "NAME=VALUE")]
     claims: Vec<String>,
+    /// Print the token and nothing else, also no warnings
+    #[arg(long)]
+    quiet: bool,
     #[command(flatten)]
     encrypt: EncryptTo,
+    #[command(flatten)]
+    curl: curl::CurlArguments,
 }
 
 impl Mint {
     fn run(self) -> Result<ExitCode, Failure> {
-        let key = self.key.read(self.alg)?;
+        let key = self.key.read(self.alg, self.quiet)?;
         let mut claims = Map::new();
         claims.insert(self.app_claim, self.client_id.into());
         if !self.no_times {
@@ -82,7 +91,8 @@ impl Mint {
             claims.insert(name.into(), serde_json::from_str(text).unwrap_or_else(|_| text.into()));
         }
         let signed = sign(self.alg, self.kid.as_deref(), &Value::Object(claims).to_string(), &key)?;
-        println!("{}", self.encrypt.wrap(signed)?);
+        let token = self.encrypt.wrap(signed)?;
+        println!("{}", self.curl.line(&token)?.unwrap_or(token));
         Ok(ExitCode::SUCCESS)
     }
 }
@@ -90,19 +100,21 @@ impl Mint {
 /// More than any gateway takes.
 const MAX_TOKEN: usize = 1 << 20;
 
-/// Print what a token says, without checking its signature
+/// Print what a token says, and whether it is good for the gateway whose configuration is at hand
 #[derive(Debug, Args)]
 pub(super) struct Decode {
     #[command(flatten)]
     token: TokenArgument,
+    #[command(flatten)]
+    gateway: verdict::GatewayArgument,
 }
 
 impl Decode {
-    fn run(self) -> Result<ExitCode, Failure> {
+    async fn run(self) -> Result<ExitCode, Failure> {
         let token = self.token.read()?;
         if let Some(described) = encrypt::describe(&token, MAX_TOKEN) {
             println!("{}", described?);
-            return Ok(ExitCode::SUCCESS);
+            return self.gateway.judge(&token).await;
         }
         let compact =
             Compact::parse(token.as_bytes(), MAX_TOKEN).map_err(|error| Failure::new(format!("no token: {error}")))?;
@@ -121,8 +133,7 @@ impl Decode {
                 }
             }
         }
-        println!("the signature was not checked; `scopegate jwt explain` does that");
-        Ok(ExitCode::SUCCESS)
+        self.gateway.judge(&token).await
     }
 }
 
@@ -213,11 +224,15 @@ pub(super) fn render(story: &Explanation) -> String {
     match story.reason {
         None => text.push_str("\nthe call goes on\n"),
         Some(reason) => {
-            text.push_str(&format!("\nrefused: {reason}; the caller is told {}\n", reason.public()));
+            let (_, words) = told(reason, story.error_format);
+            text.push_str(&format!("\nrefused: {reason}; the caller is told {words}\n"));
             for hint in &story.hints {
                 text.push_str(&format!("  {hint}\n"));
             }
         }
+    }
+    for warning in &story.warnings {
+        text.push_str(&format!("warning: {warning}\n"));
     }
     text
 }

@@ -19,10 +19,12 @@ mod live;
 mod material;
 mod open;
 mod reload;
+mod scope;
 mod serve;
 mod table;
 mod token;
 mod view;
+mod why;
 
 use std::process::ExitCode;
 
@@ -61,9 +63,12 @@ enum Command {
     Encryption(encryption::Encryption),
     Audit(audit::Audit),
     #[command(subcommand)]
+    Scope(scope::Scope),
+    #[command(subcommand)]
     Jwt(jwt::Jwt),
     #[command(subcommand)]
     Catalog(catalog::Catalog),
+    Why(why::Why),
 }
 
 /// As in sysexits.h.
@@ -95,8 +100,10 @@ pub fn run() -> ExitCode {
         Command::Key(command) => block_on(command.run()),
         Command::Encryption(command) => block_on(command.run()),
         Command::Audit(command) => block_on(command.run()),
+        Command::Scope(command) => block_on(command.run()),
         Command::Jwt(command) => block_on(command.run()),
         Command::Catalog(command) => command.run(),
+        Command::Why(command) => block_on(command.run()),
     };
     match done {
         Ok(code) => code,

@@ -38,6 +38,7 @@ pub(super) struct AuthenticatorSection {
     max_token_bytes: Option<usize>,
     encrypted: Option<EncryptedKey>,
     method_first: Option<bool>,
+    method_override: Option<bool>,
     error_format: Option<ErrorFormatKey>,
 }
 
@@ -106,6 +107,7 @@ impl AuthenticatorSection {
             max_token_bytes: self.max_token_bytes.or(base.max_token_bytes),
             encrypted: self.encrypted.or(base.encrypted),
             method_first: self.method_first.or(base.method_first),
+            method_override: self.method_override.or(base.method_override),
             error_format: self.error_format.or(base.error_format),
         }
     }
@@ -143,7 +145,9 @@ impl AuthenticatorSection {
             Some(ErrorFormatKey::Kore) => ErrorFormat::Kore,
             Some(ErrorFormatKey::Problem) | None => ErrorFormat::Problem,
         };
-        Ok(Authenticator { name: name.clone(), kind, method_first: self.method_first.unwrap_or(false), error_format })
+        let (method_first, method_override) =
+            (self.method_first.unwrap_or(false), self.method_override.unwrap_or(false));
+        Ok(Authenticator { name: name.clone(), kind, method_first, method_override, error_format })
     }
 
     fn jwt(&self, name: &AuthenticatorName) -> Result<JwtAuthenticator, (&'static str, String)> {

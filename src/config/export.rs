@@ -1,4 +1,4 @@
-//! The registry as a file, such that `apply` of it changes nothing but drafts, for which the file has no word.
+//! The registry as a file, such that `apply` of it changes nothing.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -136,11 +136,15 @@ fn grants(app: &AppRecord) -> impl Iterator<Item = Table> {
             GrantTarget::Bot(bot) => ("bot", bot.as_str()),
             GrantTarget::Account(account) => ("account", account.as_str()),
         };
-        table([
+        let mut entry = table([
             ("app", app.settings.client_id.as_str().into()),
             (kind, target.into()),
             ("scopes", list(grant.published.iter())),
-        ])
+        ]);
+        if grant.draft != grant.published {
+            entry.insert("draft", Item::Value(list(grant.draft.iter())));
+        }
+        entry
     })
 }
 

@@ -138,6 +138,7 @@ struct GrantEntry {
     bot: Option<BotId>,
     account: Option<AccountId>,
     scopes: BTreeSet<ScopeId>,
+    draft: Option<BTreeSet<ScopeId>>,
 }
 
 #[derive(Debug, Deserialize)]
@@ -365,7 +366,7 @@ impl Reader<'_> {
                 return None;
             }
         };
-        Some(DesiredGrant { app: entry.app, target, scopes: entry.scopes })
+        Some(DesiredGrant { app: entry.app, target, scopes: entry.scopes, draft: entry.draft })
     }
 
     fn table_grant(

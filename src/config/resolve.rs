@@ -8,6 +8,7 @@ use super::authenticator::AuthenticatorSection;
 use super::diagnostic::nearest;
 use super::file::{MainFile, PartFile, ProfileSection};
 use super::profile;
+use super::quota::QuotaSection;
 use super::route::{Names, RouteSection};
 use super::scope::ScopeSection;
 use super::source::Source;
@@ -16,8 +17,8 @@ use super::{
     ConfigError, Diagnostic, ProxySettings, RegistrySettings, ReplaySettings, StoreLocation, TelemetrySettings,
 };
 use crate::gateway::forward::Upstream;
-use crate::model::{AuthenticatorName, UpstreamName};
-use crate::policy::{Route, RouteTable};
+use crate::model::{AuthenticatorName, QuotaName, UpstreamName};
+use crate::policy::{Quota, Route, RouteTable};
 use crate::registry::{GrantRules, ScopeCatalogue};
 
 /// A configuration in which every name leads somewhere.
@@ -95,8 +96,8 @@ fn resolve(source: Source, folder: &Path, with_environment: bool) -> Result<Conf
         let place = ["include", &i.to_string()].map(str::to_owned);
         parts.include(&source, &place, folder, pattern);
     }
-    let MainFile { proxy, telemetry, store, replay, registry, upstream, authenticator, route, scope, .. } = main;
-    parts.add(&source, PartFile { upstream, authenticator, route, scope });
+    let MainFile { proxy, telemetry, store, replay, registry, upstream, authenticator, quota, route, scope, .. } = main;
+    parts.add(&source, PartFile { upstream, authenticator, quota, route, scope });
 
     let upstreams = parts.upstreams();
     let scopes = Arc::new(parts.catalogue());
@@ -134,6 +135,7 @@ fn resolve(source: Source, folder: &Path, with_environment: bool) -> Result<Conf
 struct Parts {
     upstreams: BTreeMap<String, (Arc<Source>, UpstreamSection)>,
     authenticators: BTreeMap<String, (Arc<Source>, AuthenticatorSection)>,
+    quotas: BTreeMap<String, (Arc<Source>, QuotaSection)>,
     routes: Vec<Placed<RouteSection>>,
     scopes: Vec<Placed<ScopeSection>>,
     faults: Vec<Diagnostic>,
@@ -160,6 +162,7 @@ impl Parts {
                     if let Some(section) = section {
                         route.upstream = route.upstream.take().or_else(|| section.upstream.clone());
                         route.hosts.extend(section.hosts.iter().cloned());
+                        route.quota = route.quota.take().filter(|_| section.quotas);
                     }
                 }
                 self.put(&source, part, true);
@@ -193,7 +196,7 @@ impl Parts {
         self.put(source, part, false);
     }
 
-    /// Later parts may change an authenticator of a profile key by key, and replace a route of a profile by its id.
+    /// Later parts may change an authenticator or a quota of a profile key by key, and replace a route of a profile by its id.
     fn put(&mut self, source: &Arc<Source>, part: PartFile, is_profile: bool) {
         for (name, section) in part.upstream {
             self.upstreams.insert(name, (Arc::clone(source), section));
@@ -201,6 +204,10 @@ impl Parts {
         for (name, section) in part.authenticator {
             let base = self.authenticators.remove(&name).map(|(_, base)| base).unwrap_or_default();
             self.authenticators.insert(name, (Arc::clone(source), section.over(base)));
+        }
+        for (name, section) in part.quota {
+            let base = self.quotas.remove(&name).map(|(_, base)| base).unwrap_or_default();
+            self.quotas.insert(name, (Arc::clone(source), section.over(base)));
         }
         self.routes.retain(|known| !known.is_profile || part.route.iter().all(|r| r.id != known.entry.id));
         let place = |index, entry| Placed { source: Arc::clone(source), index, is_profile, entry };
@@ -239,6 +246,19 @@ impl Parts {
         ScopeCatalogue::new(definitions)
     }
 
+    fn quotas(&mut self) -> BTreeMap<String, Arc<Quota>> {
+        let mut resolved = BTreeMap::new();
+        for (name, (source, section)) in std::mem::take(&mut self.quotas) {
+            match QuotaName::new(&name).map_err(|e| ("", e.to_string())).and_then(|n| section.resolve(&n)) {
+                Ok(quota) => _ = resolved.insert(name, Arc::new(quota)),
+                Err((key, why)) => {
+                    self.report(&source, &["quota", &name, key], dotted("quota", &name, key, &why), None);
+                }
+            }
+        }
+        resolved
+    }
+
     fn by_authenticator<T>(&self, ask: impl Fn(&AuthenticatorSection) -> Option<T>) -> BTreeMap<AuthenticatorName, T> {
         let entry = |(name, (_, section)): (&String, &(_, AuthenticatorSection))| {
             Some((AuthenticatorName::new(name).ok()?, ask(section)?))
@@ -258,15 +278,16 @@ impl Parts {
             match resolved {
                 Ok(authenticator) => _ = authenticators.insert(name, Arc::new(authenticator)),
                 Err((key, why)) => {
-                    let dot = if key.is_empty() { "" } else { "." };
-                    let message = format!("authenticator.{name}{dot}{key}: {why}");
+                    let message = dotted("authenticator", &name, key, &why);
                     self.report(&source, &["authenticator", &name, key], message, None);
                 }
             }
         }
         let names: Vec<UpstreamName> = upstreams.keys().cloned().collect();
         let only = if let [only] = &names[..] { Some(only) } else { None };
-        let names = Names { authenticators: &authenticators, upstreams: &names, upstream: only, scopes };
+        let quotas = self.quotas();
+        let names =
+            Names { authenticators: &authenticators, upstreams: &names, upstream: only, scopes, quotas: &quotas };
         let placed = std::mem::take(&mut self.routes);
         let (mut routes, mut places) = (Vec::new(), Vec::new());
         let mut ids = HashMap::new();
@@ -311,6 +332,12 @@ impl Parts {
             })
             .ok()
     }
+}
+
+/// What is wrong with a key, or with the section's name where there is none.
+fn dotted(section: &str, name: &str, key: &str, why: &str) -> String {
+    let dot = if key.is_empty() { "" } else { "." };
+    format!("{section}.{name}{dot}{key}: {why}")
 }
 
 fn place(placed: &Placed<RouteSection>) -> String {

@@ -7,8 +7,9 @@ use http::Method;
 use serde::Deserialize;
 
 use super::diagnostic::nearest;
+use super::quota::KeyPart;
 use crate::model::{Level, RouteId, ScopeId, UpstreamName};
-use crate::policy::{Authenticator, AuthenticatorKind, Pattern, Requirement, Route, configured_host};
+use crate::policy::{Authenticator, AuthenticatorKind, Pattern, Quota, QuotaKey, Requirement, Route, configured_host};
 use crate::registry::{Permission, ResourceKind, ScopeCatalogue};
 
 #[derive(Clone, Debug, Deserialize)]
@@ -27,8 +28,24 @@ pub(super) struct RouteSection {
     table: Option<ResourceKey>,
     view: Option<ResourceKey>,
     bot_param: Option<String>,
+    pub quota: Option<QuotaChoice>,
     #[serde(default)]
     keep_credential: bool,
+}
+
+/// A quota's name, or a quota that counts this route's calls by another key.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(untagged, expecting = "expected a quota's name, or { name = \"…\", key = [\"…\"] }")]
+pub(super) enum QuotaChoice {
+    Named(String),
+    Keyed(KeyedQuota),
+}
+
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct KeyedQuota {
+    name: String,
+    key: Vec<KeyPart>,
 }
 
 #[derive(Clone, Debug, Deserialize)]
@@ -67,6 +84,7 @@ pub(super) struct Names<'a> {
     /// For routes that name none, if there is one that is meant.
     pub upstream: Option<&'a UpstreamName>,
     pub scopes: &'a ScopeCatalogue,
+    pub quotas: &'a BTreeMap<String, Arc<Quota>>,
 }
 
 /// The key, what is wrong with it, and what would be right.
@@ -90,6 +108,7 @@ impl RouteSection {
                 return fault("path", format!("{} has no parameter {{{name}}}", pattern.as_str()));
             }
         }
+        let quota = self.quota(names, authenticator, &patterns)?;
         Ok(Route {
             id: self.id.clone(),
             title: self.title.clone(),
@@ -105,6 +124,7 @@ impl RouteSection {
             requirement: self.requirement(authenticator, names.scopes)?,
             authenticator: Arc::clone(authenticator),
             bot_param: self.bot_param.clone(),
+            quota,
             keep_credential: self.keep_credential,
         })
     }
@@ -150,6 +170,44 @@ impl RouteSection {
                 }
             },
         }
+    }
+
+    fn quota(
+        &self,
+        names: &Names<'_>,
+        authenticator: &Authenticator,
+        patterns: &[Pattern],
+    ) -> Result<Option<Arc<Quota>>, Fault> {
+        let (name, key) = match &self.quota {
+            None => return Ok(None),
+            Some(QuotaChoice::Named(name)) => (name, None),
+            Some(QuotaChoice::Keyed(KeyedQuota { name, key })) => (name, Some(key)),
+        };
+        let Some(named) = names.quotas.get(name) else {
+            return Err(unknown("quota", name, names.quotas.keys().map(String::as_str)));
+        };
+        let quota = match key {
+            None => Arc::clone(named),
+            Some(key) => {
+                let key = key.iter().map(|part| part.0.clone()).collect();
+                Arc::new(Quota { key, ..Quota::clone(named) })
+            }
+        };
+        let is_anonymous = matches!(authenticator.kind, AuthenticatorKind::Anonymous);
+        for part in &quota.key {
+            let lacks = |pattern: &&Pattern| matches!(part, QuotaKey::Param(name) if pattern.param(name).is_none());
+            let why = match part {
+                part if part.needs_app() && is_anonymous => "an anonymous caller has none".to_owned(),
+                QuotaKey::Bot if self.bot_param.is_none() => "the route has no bot_param".to_owned(),
+                _ => match patterns.iter().find(lacks) {
+                    Some(pattern) => format!("{} has no such parameter", pattern.as_str()),
+                    None => continue,
+                },
+            };
+            let help = format!("count by something else here: quota = {{ name = {name:?}, key = [\"route\"] }}");
+            return Err(("quota", format!("quota {name} counts by {part}, and {why}"), Some(help)));
+        }
+        Ok(Some(quota))
     }
 
     fn requirement(&self, authenticator: &Authenticator, scopes: &ScopeCatalogue) -> Result<Requirement, Fault> {

@@ -1,13 +1,14 @@
 //! `[store]`, `[replay]` and `[telemetry]`.
 
+use std::fmt;
 use std::net::SocketAddr;
 use std::path::{Component, Path, PathBuf};
 
-use serde::Deserialize;
+use serde::de::{Deserialize, Deserializer, Error, Unexpected, Visitor};
 
 use crate::replay::Durability;
 
-#[derive(Debug, Deserialize)]
+#[derive(Debug, serde::Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub(super) struct StoreSection {
     url: String,
@@ -34,7 +35,7 @@ impl StoreSection {
     }
 }
 
-#[derive(Debug, Deserialize)]
+#[derive(Debug, serde::Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub(super) struct ReplaySection {
     url: String,
@@ -42,7 +43,7 @@ pub(super) struct ReplaySection {
     max_entries: usize,
 }
 
-#[derive(Clone, Copy, Debug, Deserialize)]
+#[derive(Clone, Copy, Debug, serde::Deserialize)]
 #[serde(rename_all = "lowercase")]
 enum DurabilityName {
     Process,
@@ -117,16 +118,51 @@ fn same_file<'p>(a: &'p str, b: &'p str) -> bool {
     parts(a).eq(parts(b))
 }
 
-#[derive(Debug, Deserialize)]
+#[derive(Debug, serde::Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub(super) struct TelemetrySection {
     listen: SocketAddr,
-    access_log: bool,
+    access_log: AccessLogTarget,
+}
+
+/// Where the access log goes: `true`, `false`, or a path.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum AccessLogTarget {
+    Nowhere,
+    Stdout,
+    File(PathBuf),
+}
+
+impl<'de> Deserialize<'de> for AccessLogTarget {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Target;
+
+        impl Visitor<'_> for Target {
+            type Value = AccessLogTarget;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("true for standard output, false for none, or the path of a file")
+            }
+
+            fn visit_bool<E>(self, is_on: bool) -> Result<AccessLogTarget, E> {
+                Ok(if is_on { AccessLogTarget::Stdout } else { AccessLogTarget::Nowhere })
+            }
+
+            fn visit_str<E: Error>(self, path: &str) -> Result<AccessLogTarget, E> {
+                if path.is_empty() {
+                    return Err(E::invalid_value(Unexpected::Str(path), &self));
+                }
+                Ok(AccessLogTarget::File(path.into()))
+            }
+        }
+
+        deserializer.deserialize_any(Target)
+    }
 }
 
 impl Default for TelemetrySection {
     fn default() -> Self {
-        Self { listen: SocketAddr::from(([127, 0, 0, 1], 8082)), access_log: true }
+        Self { listen: SocketAddr::from(([127, 0, 0, 1], 8082)), access_log: AccessLogTarget::Stdout }
     }
 }
 
@@ -134,12 +170,12 @@ impl Default for TelemetrySection {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct TelemetrySettings {
     pub listen: SocketAddr,
-    /// Whether each call is written to standard output, a JSON line each.
-    pub access_log: bool,
+    /// Where each call is written, a JSON line each.
+    pub access_log: AccessLogTarget,
 }
 
 impl TelemetrySection {
     pub fn resolve(&self) -> TelemetrySettings {
-        TelemetrySettings { listen: self.listen, access_log: self.access_log }
+        TelemetrySettings { listen: self.listen, access_log: self.access_log.clone() }
     }
 }

@@ -3,10 +3,11 @@
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
+use super::ledger::Doubt;
 use super::{Ask, Blocking, Gate, Matched, Refused, WaitingStep};
 use crate::clock::Timestamp;
 use crate::model::{Reason, Refusal};
-use crate::policy::{AuthenticatorKind, State, credential};
+use crate::policy::{AuthenticatorKind, Case, State, credential};
 use crate::registry::UsageBook;
 use crate::verify::{Glance, TokenRules, Unverified, Verified, Verifier};
 
@@ -95,6 +96,8 @@ impl<B> WaitingStep<Matched<B>> for Authenticate {
             Some(Ok(verified)) => {
                 _ = call.ledger.app.set(Arc::clone(verified.app()));
                 call.ledger.is_verified.store(true, Ordering::Relaxed);
+                call.ledger.is_single_use.store(verified.single_use().is_some(), Ordering::Relaxed);
+                _ = call.ledger.proof.set(Arc::clone(verified.proof()));
                 if let Some(used) = verified.app().key_use(verified.key(), call.now) {
                     self.usage.note(used);
                 }
@@ -104,8 +107,15 @@ impl<B> WaitingStep<Matched<B>> for Authenticate {
                 if let Some(app) = unverified.claimed {
                     _ = call.ledger.app.set(app);
                 }
-                call.ledger.keep(matched.request().headers());
-                Err(matched.place().refused(unverified.refusal))
+                let (headers, place) = (matched.request().headers(), matched.place());
+                if Case::is_open(unverified.refusal.reason)
+                    && let AuthenticatorKind::Jwt(jwt) = &place.route.authenticator.kind
+                {
+                    let (state, credential) = (Arc::clone(&place.state), headers.get(&jwt.header).cloned());
+                    _ = call.ledger.doubt.set(Doubt { state, credential });
+                }
+                call.ledger.keep(headers);
+                Err(place.refused(unverified.refusal))
             }
         }
     }

@@ -8,14 +8,16 @@ use arc_swap::ArcSwap;
 use aws_lc_rs::error::Unspecified;
 use http::{Method, Uri};
 
-use super::Blocking;
+use super::ledger::Doubt;
+use super::{Blocking, Quotas};
 use crate::clock::{Clock, Timestamp};
-use crate::model::Reason;
+use crate::model::{BotId, Reason, Refusal, UpstreamName};
 use crate::net::Peer;
-use crate::policy::{Live, Route};
+use crate::policy::{AuthenticatorKind, Case, Live, Route, Unsolved, token_in};
 use crate::registry::{App, UsageBook};
 use crate::replay::{InProcess, ReplayMemory};
-use crate::verify::Verifier;
+use crate::secret::Secret;
+use crate::verify::{Proof, Verifier};
 
 /// The parts that every stack of a process shares. Cheap to clone.
 #[derive(Clone)]
@@ -24,6 +26,7 @@ pub struct Gate {
     pub verifier: Arc<Verifier>,
     /// Where encrypted tokens are decrypted.
     pub blocking: Arc<Blocking>,
+    pub quotas: Arc<Quotas>,
     /// Which tokens of single use were used. Whoever makes the gate sweeps it.
     pub replay: Arc<dyn ReplayMemory>,
     /// Last uses, for whoever writes them.
@@ -66,6 +69,7 @@ impl Gate {
             live,
             verifier: Arc::new(Verifier::new(settings.cache_bytes)),
             blocking: Arc::new(Blocking::for_this_machine()),
+            quotas: Arc::new(Quotas::new(clock.clone())),
             replay: Arc::new(InProcess::new(settings.replay_entries, clock.clone())?),
             usage: Arc::default(),
             log,
@@ -141,14 +145,25 @@ pub struct Entry<'a> {
     pub at: Timestamp,
     pub request_id: &'a str,
     pub peer: Option<Peer>,
+    /// The one that the call was judged by.
     pub method: &'a Method,
+    /// The one that was sent, where it was overridden.
+    pub overridden: Option<&'a Method>,
     pub uri: &'a Uri,
     pub host: Option<&'a str>,
-    pub route: Option<&'a Route>,
+    pub route: Option<&'a Arc<Route>>,
     /// The app that the token named, proved or not.
     pub app: Option<&'a App>,
     /// Whether the token was good.
     pub is_verified: bool,
+    /// What the token's signature proved, if the token was good.
+    pub proof: Option<&'a Proof>,
+    /// The jti of a token that is good for one call.
+    pub single_use: Option<&'a str>,
+    /// The bot that the path names, once the app was known.
+    pub bot: Option<&'a BotId>,
+    /// Where the call was sent, if it was.
+    pub upstream: Option<&'a UpstreamName>,
     /// None where the caller left before there was one.
     pub status: Option<u16>,
     /// The true reason of a refusal.
@@ -161,4 +176,33 @@ pub struct Entry<'a> {
     pub bytes_out: u64,
     /// The headers of a refused request, for a log that explains; they hold the credential.
     pub headers: Option<&'a http::HeaderMap>,
+    pub(super) doubt: Option<&'a Doubt>,
+}
+
+impl Entry<'_> {
+    /// Whether something is left to find out, as [`Entry::case`] may give it.
+    pub fn is_open(&self) -> bool {
+        self.doubt.is_some()
+    }
+
+    /// What is left to find out about a refused call, to be looked into when it is over and by nobody who is on a
+    /// request's way. It is copied out of the call, with the token: ask no more often than it is worth.
+    pub fn case(&self) -> Option<Case> {
+        let owned = |text: &str| text.to_owned().into();
+        let (expected, found) = (self.expected.map(owned), self.found.map(owned));
+        let (refusal, doubt) = (Refusal { reason: self.reason?, expected, found }, self.doubt?);
+        let call = match (&doubt.credential, self.route) {
+            (Some(value), Some(route)) => {
+                let AuthenticatorKind::Jwt(jwt) = &route.authenticator.kind else { return None };
+                let token = token_in(value.as_bytes(), jwt).ok()?;
+                Unsolved::Token { route: Arc::clone(route), token: Secret::new(token) }
+            }
+            (Some(_), None) => return None,
+            (None, _) => {
+                let host = self.host.unwrap_or_default().to_owned();
+                Unsolved::Path { host, method: self.method.clone(), path: self.uri.path().to_owned() }
+            }
+        };
+        Some(Case { refusal, state: Arc::clone(&doubt.state), call })
+    }
 }

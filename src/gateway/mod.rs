@@ -7,7 +7,8 @@
 //! matched       host, method, path -> route and account      Bounded       -> Matched
 //! authenticate  the credential, then verify                  Matched       -> Authenticated
 //! authorize     account, bot, scope, table                   Authenticated -> Authorized
-//! admit         first use of the jti: the last check         Authorized    -> Admitted
+//! quota         calls left, per app and route class          Authorized    -> Metered
+//! admit         first use of the jti: the last check         Metered       -> Admitted
 //! outbound      hygiene and identity                         Admitted      -> Outbound
 //! forward       the upstream, or whatever is put there       Outbound      -> response
 //! ```
@@ -29,6 +30,7 @@
 //!     .layer(StepLayer::new(Match::new(&gate)))
 //!     .layer(WaitLayer::new(Authenticate::new(&gate)))
 //!     .layer(StepLayer::new(Authorize::new(&gate)))
+//!     .layer(StepLayer::new(Meter::new(&gate)))
 //!     .layer(WaitLayer::new(Admit::new(&gate)))
 //!     .layer(StepLayer::new(Clean))
 //!     .service(leaf)
@@ -49,6 +51,7 @@
 //!     .layer(LimitsLayer::new(&gate))
 //!     .layer(StepLayer::new(Match::new(&gate)))
 //!     .layer(WaitLayer::new(Authenticate::new(&gate)))
+//!     .layer(StepLayer::new(Meter::new(&gate)))
 //!     .layer(WaitLayer::new(Admit::new(&gate)))
 //!     .layer(StepLayer::new(Clean))
 //!     .service(leaf)
@@ -71,6 +74,50 @@
 //!     .layer(WaitLayer::new(Authenticate::new(&gate)))
 //!     .layer(WaitLayer::new(Admit::new(&gate)))
 //!     .layer(StepLayer::new(Authorize::new(&gate)))
+//!     .layer(StepLayer::new(Meter::new(&gate)))
+//!     .layer(StepLayer::new(Clean))
+//!     .service(leaf)
+//! # }
+//! ```
+//!
+//! And so are one that counts no calls against their quotas,
+//!
+//! ```compile_fail
+//! # use scopegate::gateway::*;
+//! # fn stack<B, L>(gate: Gate, leaf: L) -> impl tower::Service<http::Request<B>>
+//! # where B: http_body::Body<Data = bytes::Bytes>, B::Error: std::fmt::Display,
+//! #       L: tower::Service<Outbound<B>, Response = http::Response<http_body_util::Empty<bytes::Bytes>>, Error = Refused>,
+//! # {
+//! tower::ServiceBuilder::new()
+//!     .layer(RecordLayer::new(&gate))
+//!     .layer(RefuseLayer::new(&gate))
+//!     .layer(LimitsLayer::new(&gate))
+//!     .layer(StepLayer::new(Match::new(&gate)))
+//!     .layer(WaitLayer::new(Authenticate::new(&gate)))
+//!     .layer(StepLayer::new(Authorize::new(&gate)))
+//!     .layer(StepLayer::new(Admit::new(&gate)))
+//!     .layer(StepLayer::new(Clean))
+//!     .service(leaf)
+//! # }
+//! ```
+//!
+//! and one that counts them before it knows whether they may be made:
+//!
+//! ```compile_fail
+//! # use scopegate::gateway::*;
+//! # fn stack<B, L>(gate: Gate, leaf: L) -> impl tower::Service<http::Request<B>>
+//! # where B: http_body::Body<Data = bytes::Bytes>, B::Error: std::fmt::Display,
+//! #       L: tower::Service<Outbound<B>, Response = http::Response<http_body_util::Empty<bytes::Bytes>>, Error = Refused>,
+//! # {
+//! tower::ServiceBuilder::new()
+//!     .layer(RecordLayer::new(&gate))
+//!     .layer(RefuseLayer::new(&gate))
+//!     .layer(LimitsLayer::new(&gate))
+//!     .layer(StepLayer::new(Match::new(&gate)))
+//!     .layer(WaitLayer::new(Authenticate::new(&gate)))
+//!     .layer(StepLayer::new(Meter::new(&gate)))
+//!     .layer(StepLayer::new(Authorize::new(&gate)))
+//!     .layer(StepLayer::new(Admit::new(&gate)))
 //!     .layer(StepLayer::new(Clean))
 //!     .service(leaf)
 //! # }
@@ -92,12 +139,14 @@ mod limits;
 mod matched;
 mod meters;
 mod outbound;
+mod quota;
 mod record;
 mod refuse;
 mod step;
 mod wait;
 
 pub use admit::{Admit, Admitted};
+pub use answer::told;
 pub use authenticate::{Authenticate, Authenticated, Caller};
 pub use authorize::{Authorize, Authorized};
 pub use blocking::{Blocking, Owner};
@@ -108,6 +157,7 @@ pub use gate::{AccessLog, Entry, Gate, GateSettings, Limits, Outcome};
 pub use limits::{Bounded, LimitsLayer};
 pub use matched::{Match, Matched};
 pub use outbound::{Clean, Outbound};
+pub use quota::{Meter, Metered, Quotas};
 pub use record::{RecordLayer, Recorded};
 pub use refuse::{Answered, RefuseLayer, Refused};
 pub use step::{Step, StepLayer};
@@ -120,8 +170,13 @@ use step::Stepped;
 use wait::Waited;
 
 /// The whole stack over its leaf.
-pub type Stack<L> =
-    Record<Refuse<Limited<Stepped<Match, Waited<Authenticate, Stepped<Authorize, Waited<Admit, Stepped<Clean, L>>>>>>>>;
+pub type Stack<L> = Record<
+    Refuse<
+        Limited<
+            Stepped<Match, Waited<Authenticate, Stepped<Authorize, Stepped<Meter, Waited<Admit, Stepped<Clean, L>>>>>>,
+        >,
+    >,
+>;
 
 /// Builds the stack over a leaf that answers outbound requests.
 pub fn stack<L>(gate: &Gate, leaf: L) -> Stack<L> {
@@ -137,6 +192,7 @@ fn recorded_stack<L>(record: RecordLayer, gate: &Gate, leaf: L) -> Stack<L> {
         .layer(StepLayer::new(Match::new(gate)))
         .layer(WaitLayer::new(Authenticate::new(gate)))
         .layer(StepLayer::new(Authorize::new(gate)))
+        .layer(StepLayer::new(Meter::new(gate)))
         .layer(WaitLayer::new(Admit::new(gate)))
         .layer(StepLayer::new(Clean))
         .service(leaf)

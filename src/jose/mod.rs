@@ -28,5 +28,5 @@ pub(crate) use key::VERIFICATIONS;
 pub use key::{KeyMaterial, PreparedKey};
 pub use object::read_object;
 pub(crate) use registered::looks_like_a_duration;
-pub use registered::{read_registered, read_time};
+pub use registered::{kind_of, read_registered, read_time};
 pub use sign::{SigningError, SigningKey, sign};

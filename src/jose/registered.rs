@@ -37,7 +37,7 @@ pub fn read_time(raw: &str) -> Result<Timestamp, String> {
     let number: f64 = if raw.starts_with(|c: char| c == '-' || c.is_ascii_digit()) {
         raw.parse().map_err(|_| "no number".to_owned())?
     } else {
-        return Err(format!("a JSON {}", kind(raw)));
+        return Err(format!("a JSON {}", kind_of(raw)));
     };
     if number.abs() > LIKELY_MILLISECONDS {
         return Err(format!("{raw}, which looks like milliseconds: divide by 1000"));
@@ -60,7 +60,7 @@ pub(crate) fn looks_like_a_duration(time: Timestamp) -> bool {
 
 fn text(claims: &Claims, name: &'static str) -> Result<Option<Box<str>>, Refusal> {
     let Some(raw) = claims.get(name) else { return Ok(None) };
-    serde_json::from_str(raw).map(Some).map_err(|_| wrong(name, "a string").found(format!("a JSON {}", kind(raw))))
+    serde_json::from_str(raw).map(Some).map_err(|_| wrong(name, "a string").found(format!("a JSON {}", kind_of(raw))))
 }
 
 /// Free text that decides nothing; some issuers write a bare number.
@@ -75,14 +75,16 @@ fn audience(claims: &Claims) -> Result<Audience, Refusal> {
     let Some(raw) = claims.get("aud") else { return Ok(Audience::default()) };
     let read =
         if raw.starts_with('[') { serde_json::from_str(raw) } else { serde_json::from_str(raw).map(|one| vec![one]) };
-    read.map(Audience).map_err(|_| wrong("aud", "a string or a list of strings").found(format!("a JSON {}", kind(raw))))
+    read.map(Audience)
+        .map_err(|_| wrong("aud", "a string or a list of strings").found(format!("a JSON {}", kind_of(raw))))
 }
 
 fn wrong(name: &'static str, expected: impl Into<String>) -> Refusal {
     Refusal::new(Reason::TokenClaimInvalid).expected(format!("{name}: {}", expected.into()))
 }
 
-fn kind(raw: &str) -> &'static str {
+/// What a raw JSON value is, in a word.
+pub fn kind_of(raw: &str) -> &'static str {
     match raw.as_bytes().first() {
         Some(b'"') => "string",
         Some(b'{') => "object",

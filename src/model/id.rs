@@ -12,8 +12,8 @@ pub enum InvalidId {
     Empty,
     TooLong,
     NotPrintable,
-    /// A space, a quote or a backslash in a scope.
-    NotScope,
+    /// A space, a quote or a backslash in what stands in lists and in quotes.
+    NotWord,
 }
 
 impl fmt::Display for InvalidId {
@@ -21,7 +21,7 @@ impl fmt::Display for InvalidId {
         match self {
             Self::Empty => f.write_str("an identifier may not be empty"),
             Self::TooLong => write!(f, "an identifier has at most {MAX_LEN} bytes"),
-            Self::NotScope => f.write_str("a scope has no space, quote or backslash in it"),
+            Self::NotWord => f.write_str("no space, quote or backslash may be in it"),
             Self::NotPrintable => f.write_str("an identifier is printable ASCII text without spaces at its ends"),
         }
     }
@@ -43,10 +43,10 @@ fn check(text: &str) -> Result<(), InvalidId> {
     }
 }
 
-/// RFC 6749 section 3.3: a list of scopes is joined by spaces and stands in quotes.
-fn check_scope(text: &str) -> Result<(), InvalidId> {
+/// For what stands in a list that is joined by spaces (RFC 6749 section 3.3), or in quotes (RFC 9651 section 3.3.3).
+fn check_word(text: &str) -> Result<(), InvalidId> {
     check(text)?;
-    if text.contains([' ', '"', '\\']) { Err(InvalidId::NotScope) } else { Ok(()) }
+    if text.contains([' ', '"', '\\']) { Err(InvalidId::NotWord) } else { Ok(()) }
 }
 
 macro_rules! ids {
@@ -107,13 +107,15 @@ ids! {
     /// A key's name (`kid`, RFC 7515 section 4.1.4).
     KeyId check
     /// A scope token (RFC 6749 section 3.3).
-    ScopeId check_scope
+    ScopeId check_word
     /// A configured route.
     RouteId check
     /// A configured authenticator.
     AuthenticatorName check
     /// A configured upstream.
     UpstreamName check
+    /// A configured quota, as it stands in header fields.
+    QuotaName check_word
 }
 
 impl ClientId {
@@ -174,7 +176,7 @@ mod tests {
     fn a_scope_can_stand_in_a_list_and_in_quotes() {
         assert!(ScopeId::new("logs:change_logs").is_ok());
         for bad in ["a b", "a\"b", "a\\b"] {
-            assert_eq!(ScopeId::new(bad), Err(InvalidId::NotScope), "{bad:?}");
+            assert_eq!(ScopeId::new(bad), Err(InvalidId::NotWord), "{bad:?}");
         }
     }
 }

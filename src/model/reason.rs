@@ -80,7 +80,7 @@ reasons! {
         "Use one of the methods in the Allow header."
     RequestInvalid "request.invalid" 400 Absent RequestInvalid
         "The request is not well formed."
-        "Send one Host, and a path in its plain form: no encoded slashes, dots or control characters, no empty or dot segments."
+        "Send one Host, and a path in its plain form: no encoded slashes, dots or control characters, no empty or dot segments. A method is overridden on a POST, once."
     RequestHeadersTooLarge "request.headers_too_large" 431 Absent RequestHeadersTooLarge
         "The request's header is too large."
         "Send fewer or shorter header fields, or raise proxy.limits.header_bytes."
@@ -192,6 +192,9 @@ reasons! {
     TableForbidden "table.forbidden" 403 InsufficientScope TableForbidden
         "The app lacks a permission on the table or view."
         "Grant the missing permission on this table or view to the app."
+    QuotaExceeded "quota.exceeded" 429 Absent QuotaExceeded
+        "The quota for calls of this kind is used up."
+        "Wait as long as Retry-After says and spread the calls, or raise the windows of the quota that the log names."
     ReplayFull "replay.full" 503 Absent ReplayFull
         "The memory of used tokens is full."
         "Raise replay.max_entries, or shorten the tokens' lifetimes."

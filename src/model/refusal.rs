@@ -1,6 +1,7 @@
 use std::borrow::Cow;
 
 use super::Reason;
+use crate::secret::may_be_secret;
 
 /// A call that does not go on: why, what was expected, and what was found instead.
 ///
@@ -27,6 +28,15 @@ impl Refusal {
     pub fn found(mut self, what: impl Into<Cow<'static, str>>) -> Self {
         self.found = Some(printable(what.into()));
         self
+    }
+}
+
+/// A text of the caller's, in quotes and at most 80 characters of it; or how long it is, where it may be a secret.
+pub fn quoted(text: &str) -> String {
+    if may_be_secret(text) {
+        format!("{} characters that may be a secret, and are not shown", text.chars().count())
+    } else {
+        format!("{:?}", text.chars().take(80).collect::<String>())
     }
 }
 

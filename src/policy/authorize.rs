@@ -1,5 +1,6 @@
 //! May this app do this here? Account and bot first, then the scope or the table.
 
+use super::place::is_unfilled;
 use super::{Params, Pattern, Requirement, Route};
 use crate::model::{AccountId, BotId, Level, Reason, Refusal, ScopeId};
 use crate::registry::{App, ResourceKind, Snapshot};
@@ -52,18 +53,22 @@ pub fn authorize(
 /// The bot in the path is one of the app's.
 fn bind(app: &App, named: &str, snapshot: &Snapshot) -> Result<BotId, Refusal> {
     let owner = snapshot.account_of_bot(named);
-    let shown: String = named.chars().take(80).collect();
+    let shown = || {
+        let unfilled = if is_unfilled(named) { ", which the documents have in place of an id" } else { "" };
+        format!("{:?}{unfilled}", named.chars().take(80).collect::<String>())
+    };
     match (app.level, owner) {
-        (Level::Account, None) => return Err(Refusal::new(Reason::BotUnknown).found(format!("{shown:?}"))),
+        (Level::Account, None) => return Err(Refusal::new(Reason::BotUnknown).found(shown())),
         (_, Some(owner)) if *owner != app.account => return Err(wrong_account("the bot", owner, app)),
         (Level::Account, Some(_)) => {}
         (Level::Bot, _) if app.bots.contains(named) => {}
         (Level::Bot, _) => {
             let bots = app.bots.iter().take(5).map(BotId::as_str).collect::<Vec<_>>().join(", ");
-            return Err(Refusal::new(Reason::AppWrongBot).expected(bots).found(format!("{shown:?}")));
+            let bots = if bots.is_empty() { "a bot of the app, which has none".to_owned() } else { bots };
+            return Err(Refusal::new(Reason::AppWrongBot).expected(bots).found(shown()));
         }
     }
-    BotId::new(named).map_err(|_| Refusal::new(Reason::BotUnknown).found(format!("{shown:?}")))
+    BotId::new(named).map_err(|_| Refusal::new(Reason::BotUnknown).found(shown()))
 }
 
 fn check_scope(app: &App, bot: Option<&BotId>, scope: Option<&ScopeId>, route: &Route) -> Result<(), Refusal> {

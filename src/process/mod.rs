@@ -190,6 +190,7 @@ async fn upkeep(metrics: PrometheusHandle, gate: Gate, open: Connections) {
         let (replay, now) = (Arc::clone(&gate.replay), gate.clock.now());
         // Among millions of entries it takes some milliseconds for each of them.
         _ = tokio::task::spawn_blocking(move || replay.sweep(now)).await;
+        gate.quotas.sweep(&gate.live);
         let state = gate.live.load();
         #[expect(clippy::cast_precision_loss, reason = "gauges are floating-point numbers")]
         let set = |name: &'static str, value: u64| metrics::gauge!(name).set(value as f64);
@@ -200,5 +201,6 @@ async fn upkeep(metrics: PrometheusHandle, gate: Gate, open: Connections) {
         set("scopegate_verified_tokens", gate.verifier.remembered());
         set("scopegate_decryptions_waiting", gate.blocking.waiting() as u64);
         set("scopegate_replay_entries", gate.replay.entries() as u64);
+        set("scopegate_quota_keys", gate.quotas.len() as u64);
     }
 }

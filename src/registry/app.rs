@@ -9,7 +9,7 @@ use super::{
     AppRecord, EncryptionKeyRecord, GrantTarget, KeyNumber, KeyState, Permissions, Resource, ResourceKind, Use,
 };
 use crate::clock::Timestamp;
-use crate::jose::{DecryptionKey, PreparedKey};
+use crate::jose::{DecryptionKey, KeyMaterial, PreparedKey};
 use crate::model::{
     AccountId, Algorithm, AlgorithmSet, AppNumber, AuthenticatorName, BotId, ClientId, KeyId, Level, ScopeId,
 };
@@ -51,6 +51,8 @@ pub struct RegisteredKey {
     pub number: KeyNumber,
     pub kid: Option<KeyId>,
     pub state: KeyState,
+    /// What it was made of, to find out what went wrong with a signature.
+    pub material: KeyMaterial,
     prepared: Vec<PreparedKey>,
     used: Mark,
 }
@@ -94,7 +96,8 @@ impl App {
             match usable.map(|a| key.material.prepare(a)).collect() {
                 Ok(prepared) => {
                     let (number, kid, state) = (key.number, key.kid.clone(), key.state);
-                    keys.push(RegisteredKey { number, kid, state, prepared, used: Mark::default() });
+                    let material = key.material.clone();
+                    keys.push(RegisteredKey { number, kid, state, material, prepared, used: Mark::default() });
                 }
                 Err(error) => fault = Some(format!("key {}: {error}", key.number.0)),
             }

@@ -3,11 +3,11 @@
 use std::collections::BTreeSet;
 use std::fmt;
 
-use super::{Account, AppSettings, Bot, GrantTarget, KeyNumber, KeyState, Permissions, Resource};
+use super::{Account, AppSettings, Bot, Difference, GrantTarget, KeyNumber, KeyState, Permissions, Resource};
 use crate::jose::{DecryptionMaterial, KeyMaterial};
-use crate::model::{AccountId, BotId, ClientId, KeyId, ScopeId};
+use crate::model::{AccountId, BotId, ClientId, KeyId, Level, ScopeId};
 
-/// A change; carrying it out twice is the same as once, except for a key that is added.
+/// A change; carrying it out twice is the same as once, except for a key that is added, and where it names what it has to meet.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Change {
     PutAccount(Account),
@@ -67,6 +67,27 @@ pub enum Change {
         scopes: BTreeSet<ScopeId>,
         publish: bool,
     },
+    /// Edits the draft, and on an account what is in force, too; so edits of several people add up.
+    AlterGrant {
+        app: ClientId,
+        target: GrantTarget,
+        by: Difference,
+        /// Where it is given, the draft has to be this still.
+        seen: Option<BTreeSet<ScopeId>>,
+    },
+    /// Puts the draft in force, which has to be this still.
+    PublishGrant {
+        app: ClientId,
+        target: GrantTarget,
+        draft: BTreeSet<ScopeId>,
+    },
+    /// Puts the set of an earlier version in force; the draft keeps its edits, on top of that set.
+    RestoreGrant {
+        app: ClientId,
+        target: GrantTarget,
+        version: i64,
+        scopes: BTreeSet<ScopeId>,
+    },
     DeleteGrant {
         app: ClientId,
         target: GrantTarget,
@@ -75,6 +96,13 @@ pub enum Change {
         app: ClientId,
         resource: Resource,
         permissions: Permissions,
+    },
+    /// Gives some permissions and takes others; a grant of none is deleted.
+    AlterTableGrant {
+        app: ClientId,
+        resource: Resource,
+        gained: Permissions,
+        lost: Permissions,
     },
     DeleteTableGrant {
         app: ClientId,
@@ -99,8 +127,14 @@ impl Change {
             Self::AddEncryptionKey { app, .. }
             | Self::SetEncryptionKeyState { app, .. }
             | Self::DeleteEncryptionKey { app, .. } => ("encryption_key", app.as_str()),
-            Self::PutGrant { app, .. } | Self::DeleteGrant { app, .. } => ("grant", app.as_str()),
-            Self::PutTableGrant { app, .. } | Self::DeleteTableGrant { app, .. } => ("table_grant", app.as_str()),
+            Self::PutGrant { app, .. }
+            | Self::AlterGrant { app, .. }
+            | Self::PublishGrant { app, .. }
+            | Self::RestoreGrant { app, .. }
+            | Self::DeleteGrant { app, .. } => ("grant", app.as_str()),
+            Self::PutTableGrant { app, .. }
+            | Self::AlterTableGrant { app, .. }
+            | Self::DeleteTableGrant { app, .. } => ("table_grant", app.as_str()),
         }
     }
 }
@@ -137,18 +171,38 @@ impl fmt::Display for Change {
             }
             Self::DeleteEncryptionKey { app, kid } => write!(f, "delete encryption key {kid} of app {app}"),
             Self::PutGrant { app, target, scopes, publish } => {
-                let scopes = scopes.iter().map(ScopeId::as_str).collect::<Vec<_>>().join(" ");
-                let scopes = if scopes.is_empty() { "none" } else { &scopes };
-                let draft = if *publish { "" } else { " (draft: not live until it is published)" };
-                write!(f, "set grant to app {app} on {target}: {scopes}{draft}")
+                let draft = if *publish { "" } else { WAITS };
+                write!(f, "set grant to app {app} on {target}: {}{draft}", list(scopes))
+            }
+            Self::AlterGrant { app, target, by, .. } => {
+                let draft = if target.level() == Level::Account { "" } else { WAITS };
+                write!(f, "change grant to app {app} on {target}: {by}{draft}")
+            }
+            Self::PublishGrant { app, target, draft } => {
+                write!(f, "publish grant to app {app} on {target}: {}", list(draft))
+            }
+            Self::RestoreGrant { app, target, version, scopes } => {
+                write!(f, "publish version {version} of the grant to app {app} on {target} again: {}", list(scopes))
             }
             Self::DeleteGrant { app, target } => write!(f, "delete grant to app {app} on {target}"),
             Self::PutTableGrant { app, resource, permissions } => {
                 write!(f, "set grant to app {app} on {resource}: {permissions}")
             }
+            Self::AlterTableGrant { app, resource, gained, lost } => {
+                let signed = gained.iter().map(|p| ('+', p)).chain(lost.iter().map(|p| ('-', p)));
+                let signed: Vec<_> = signed.map(|(sign, p)| format!("{sign}{}", p.as_str())).collect();
+                write!(f, "change grant to app {app} on {resource}: {}", signed.join(" "))
+            }
             Self::DeleteTableGrant { app, resource } => write!(f, "delete grant to app {app} on {resource}"),
         }
     }
+}
+
+const WAITS: &str = " (draft: not live until it is published)";
+
+fn list(scopes: &BTreeSet<ScopeId>) -> String {
+    let ids: Vec<_> = scopes.iter().map(ScopeId::as_str).collect();
+    if ids.is_empty() { "none".into() } else { ids.join(" ") }
 }
 
 struct KeyName<'a> {

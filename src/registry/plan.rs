@@ -8,11 +8,10 @@ use std::fmt;
 
 use self::keys::KeyMatches;
 use super::{
-    Account, AppRecord, AppSettings, Bot, Change, GrantTarget, KeyState, Permissions, Registry, Resource,
-    ScopeCatalogue,
+    Account, AppRecord, AppSettings, Bot, Change, GrantRules, GrantTarget, KeyState, Permissions, Registry, Resource,
 };
 use crate::jose::{DecryptionMaterial, KeyMaterial};
-use crate::model::{AccountId, AlgorithmSet, AuthenticatorName, BotId, ClientId, KeyId, Level, ScopeId};
+use crate::model::{AccountId, BotId, ClientId, KeyId, Level, ScopeId};
 
 /// The account that always exists.
 pub const DEFAULT_ACCOUNT: &str = "default";
@@ -55,28 +54,10 @@ pub struct DesiredEncryptionKey {
 pub struct DesiredGrant {
     pub app: ClientId,
     pub target: GrantTarget,
+    /// In force.
     pub scopes: BTreeSet<ScopeId>,
-}
-
-/// What apps and their grants have to obey: the declared scopes, what each authenticator takes, and which algorithms an
-/// app may have that is granted any scope.
-#[derive(Clone, Debug, Default)]
-pub struct GrantRules {
-    pub catalogue: ScopeCatalogue,
-    /// By authenticator; one that is not listed allows all.
-    pub grantable: BTreeMap<AuthenticatorName, AlgorithmSet>,
-    /// The authenticators that take tokens. Where there are none, apps may name any and sign with anything.
-    pub authenticators: BTreeMap<AuthenticatorName, TakenTokens>,
-}
-
-/// The tokens that an authenticator takes, as far as it depends on the app.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct TakenTokens {
-    pub algorithms: AlgorithmSet,
-    /// Whether it takes tokens that have no `exp`, if the app does.
-    pub without_exp: bool,
-    /// Whether a token may come encrypted.
-    pub encrypted: bool,
+    /// What waits for publishing; none where it is what is in force.
+    pub draft: Option<BTreeSet<ScopeId>>,
 }
 
 #[derive(Clone, Copy, Debug, Default)]
@@ -262,57 +243,37 @@ impl<'a> Planner<'a> {
                 self.error("grant", i, message);
                 continue;
             }
-            let stored =
-                self.stored.apps.get(&grant.app).and_then(|a| a.grants.iter().find(|g| g.target == grant.target));
-            let publish = !self.options.draft || grant.target.level() == Level::Account;
-            let is_so = stored.is_some_and(|g| g.draft == grant.scopes && (!publish || g.published == grant.scopes));
-            if !is_so {
-                let (app, target) = (grant.app.clone(), grant.target.clone());
-                self.changes.push(Change::PutGrant { app, target, scopes: grant.scopes.clone(), publish });
-            }
+            self.put_grant(grant);
         }
+    }
+
+    fn put_grant(&mut self, grant: &DesiredGrant) {
+        let stored = self.stored.apps.get(&grant.app).and_then(|a| a.grants.iter().find(|g| g.target == grant.target));
+        let (scopes, draft) = (&grant.scopes, grant.draft.as_ref().unwrap_or(&grant.scopes));
+        let is_drafted = stored.is_some_and(|g| g.draft == *draft);
+        let is_in_force = stored.map_or(scopes.is_empty(), |g| g.published == *scopes);
+        let may_publish = !self.options.draft || grant.target.level() == Level::Account;
+        let (publish, redraft) = match (may_publish, draft == scopes) {
+            (true, true) => (!is_drafted || !is_in_force, false),
+            // To publish sets the draft, too.
+            (true, false) => (!is_in_force, !is_in_force || !is_drafted),
+            (false, _) => (false, !is_drafted),
+        };
+        let put = |scopes: &BTreeSet<ScopeId>, publish| {
+            let (app, target) = (grant.app.clone(), grant.target.clone());
+            Change::PutGrant { app, target, scopes: scopes.clone(), publish }
+        };
+        self.changes.extend(publish.then(|| put(scopes, true)));
+        self.changes.extend(redraft.then(|| put(draft, false)));
     }
 
     fn check_grant(&self, grant: &DesiredGrant) -> Result<(), String> {
         let Some(app) = self.settings_of(&grant.app) else { return Err(format!("app {} does not exist", grant.app)) };
-        match (&grant.target, app.level) {
-            (GrantTarget::Bot(bot), Level::Bot) if !app.bots.contains(bot) => {
-                return Err(format!("app {} is not an app of bot {bot}", app.client_id));
-            }
-            (GrantTarget::Account(account), Level::Account) if *account != app.account => {
-                return Err(format!("app {} belongs to account {}, not to {account}", app.client_id, app.account));
-            }
-            (target, level) if target.level() != level => {
-                return Err(format!("app {} is of level {level}; grant to it with {level} = \"…\"", app.client_id));
-            }
-            _ => {}
+        if let (Some(_), GrantTarget::Account(account)) = (&grant.draft, &grant.target) {
+            return Err(format!("a grant on account {account} is in force at once: it has no draft"));
         }
-        let level = app.level;
-        for scope in &grant.scopes {
-            if self.rules.catalogue.get(scope.as_str(), level).is_none() {
-                let other = if level == Level::Bot { Level::Account } else { Level::Bot };
-                let hint = match self.rules.catalogue.get(scope.as_str(), other) {
-                    Some(_) => format!("; it exists at level {other}"),
-                    None => String::new(),
-                };
-                return Err(format!("no scope {scope} is declared at level {level}{hint}"));
-            }
-        }
-        if grant.scopes.is_empty() { Ok(()) } else { self.check_grantable(app) }
-    }
-
-    fn check_grantable(&self, app: &AppSettings) -> Result<(), String> {
-        for (authenticator, allowed) in &self.rules.grantable {
-            let used = app.authenticators.is_empty() || app.authenticators.contains(authenticator);
-            if let Some(algorithm) = app.algorithms.iter().find(|a| used && !allowed.contains(**a)) {
-                return Err(format!(
-                    "app {} signs with {algorithm}, and only apps that sign with {allowed} can be granted scopes of \
-                     authenticator {authenticator}; change the app's algorithms or authenticators",
-                    app.client_id
-                ));
-            }
-        }
-        Ok(())
+        let wanted: BTreeSet<_> = grant.scopes.iter().chain(grant.draft.iter().flatten()).cloned().collect();
+        self.rules.check(app, &grant.target, &wanted).map_err(|error| error.to_string())
     }
 
     fn table_grants(&mut self) {

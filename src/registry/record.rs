@@ -122,6 +122,10 @@ pub struct Grant {
     pub target: GrantTarget,
     pub draft: BTreeSet<ScopeId>,
     pub published: BTreeSet<ScopeId>,
+    /// How often what is in force has changed: the newest [`super::GrantVersion`], 0 where there is none.
+    pub version: i64,
+    /// When draft or published last changed.
+    pub updated_at: Timestamp,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -135,6 +139,13 @@ impl GrantTarget {
         match self {
             Self::Bot(_) => Level::Bot,
             Self::Account(_) => Level::Account,
+        }
+    }
+
+    pub fn bot(&self) -> Option<&BotId> {
+        match self {
+            Self::Bot(bot) => Some(bot),
+            Self::Account(_) => None,
         }
     }
 }
@@ -207,9 +218,20 @@ pub struct Permissions(u8);
 
 impl Permissions {
     pub const NONE: Self = Self(0);
+    pub const ALL: Self = Self(Permission::Read as u8 | Permission::Write as u8 | Permission::Delete as u8);
 
     pub fn includes(self, needed: Self) -> bool {
         self.0 & needed.0 == needed.0
+    }
+
+    #[must_use]
+    pub fn with(self, more: Self) -> Self {
+        Self(self.0 | more.0)
+    }
+
+    #[must_use]
+    pub fn without(self, less: Self) -> Self {
+        Self(self.0 & !less.0)
     }
 
     pub fn iter(self) -> impl Iterator<Item = Permission> {

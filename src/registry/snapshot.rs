@@ -88,6 +88,10 @@ impl Snapshot {
         Some((app, app.encryption_keys().iter().find(|k| k.kid.as_str() == kid)?))
     }
 
+    pub fn accounts(&self) -> impl Iterator<Item = &Account> {
+        self.accounts.values()
+    }
+
     pub fn account_of_bot(&self, bot: &str) -> Option<&AccountId> {
         self.bots.get(bot)
     }

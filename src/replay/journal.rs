@@ -63,16 +63,14 @@ pub trait Journal: Send + 'static {
     /// When the newest entry was made, by the wall clock of then; none where the journal is empty.
     fn last(&mut self) -> impl Future<Output = Result<Option<Timestamp>, JournalError>> + Send;
 
-    /// The entries that follow this one, some thousands at once, in an order that stays the same; empty at the end.
-    fn read(
-        &mut self,
-        after: Option<&JournalEntry>,
-    ) -> impl Future<Output = Result<Vec<JournalEntry>, JournalError>> + Send;
+    /// The next of the entries that were there when the journal was opened, some thousands at once; empty at the end.
+    fn read(&mut self) -> impl Future<Output = Result<Vec<JournalEntry>, JournalError>> + Send;
 
-    /// Takes all of them, or none, before it says so. An entry that is there already is no error.
+    /// Takes all of them, or none, before it says so.
     fn append(&mut self, entries: &[JournalEntry]) -> impl Future<Output = Result<(), JournalError>> + Send;
 
-    /// Removes some of the entries that ended at `until` or before; whether there may be more of them.
+    /// Removes some of the entries that ended at `until` or before, those of the last minute perhaps not yet; whether
+    /// there is more to remove.
     fn forget(&mut self, until: Timestamp) -> impl Future<Output = Result<bool, JournalError>> + Send;
 
     /// Leaves the journal as one that was not broken off.

@@ -53,12 +53,14 @@ impl Journalled {
         let now = clock.now();
         let index = Arc::new(Index::new(max_entries, clock));
         if let Some(last) = journal.last().await? {
-            let mut chunk = journal.read(None).await?;
-            while let Some(newest) = chunk.last() {
-                for entry in &chunk {
+            loop {
+                let entries = journal.read().await?;
+                if entries.is_empty() {
+                    break;
+                }
+                for entry in &entries {
                     index.restore(entry, last, now);
                 }
-                chunk = journal.read(Some(newest)).await?;
             }
         }
         let (uses, requests) = mpsc::channel(QUEUE);

@@ -6,6 +6,7 @@
 mod audit;
 mod commit;
 mod error;
+mod history;
 mod journal;
 mod load;
 mod master_key;

@@ -14,8 +14,8 @@ use crate::clock::Timestamp;
 use crate::jose::{DecryptionMaterial, KeyMaterial};
 use crate::model::{Algorithm, ClientId, Family, InvalidId, KeyId, Level};
 use crate::registry::{
-    AppSettings, EncryptionKeyRecord, Grant, GrantTarget, KeyNumber, KeyRecord, KeyState, Permission, Resource,
-    ResourceKind, StoreError, TableGrant,
+    AppSettings, EncryptionKeyRecord, Grant, GrantTarget, GrantVersion, KeyNumber, KeyRecord, KeyState, Permission,
+    Resource, ResourceKind, StoreError, TableGrant,
 };
 
 /// The columns of an [`AppRow`].
@@ -201,14 +201,27 @@ fn family(kind: &str) -> Option<Family> {
 }
 
 /// The columns of a [`GrantRow`].
-pub const GRANT_COLUMNS: &str = "app, target_kind, target_id, draft, published";
-pub type GrantRow = (i64, String, String, String, String);
+pub const GRANT_COLUMNS: &str = "app, target_kind, target_id, draft, published, version, updated_at";
+pub type GrantRow = (i64, String, String, String, String, i64, i64);
 
-pub fn grant((app, kind, target, draft, published): GrantRow) -> Result<(i64, Grant), StoreError> {
-    let damaged = || unreadable(&format!("the grant of app number {app} on {kind} {target}"));
+pub fn grant((app, kind, id, draft, published, version, updated_at): GrantRow) -> Result<(i64, Grant), StoreError> {
+    let damaged = || unreadable(&format!("the grant of app number {app} on {kind} {id}"));
+    let target = target(&kind, &id)?;
     let draft = list(&draft).ok_or_else(damaged)?;
     let published = list(&published).ok_or_else(damaged)?;
-    Ok((app, Grant { target: self::target(&kind, &target)?, draft, published }))
+    Ok((app, Grant { target, draft, published, version, updated_at: Timestamp::from_millis(updated_at) }))
+}
+
+/// The columns of a [`VersionRow`].
+pub const VERSION_COLUMNS: &str = "client_id, target_kind, target_id, version, at, actor, why, scopes";
+pub type VersionRow = (String, String, String, i64, i64, String, Option<String>, String);
+
+pub fn grant_version(
+    (app, kind, target_id, version, at, actor, why, scopes): VersionRow,
+) -> Result<GrantVersion, StoreError> {
+    let damaged = || unreadable(&format!("version {version} of the grant of app {app} on {kind} {target_id}"));
+    let (target, at) = (target(&kind, &target_id)?, Timestamp::from_millis(at));
+    Ok(GrantVersion { app: id(&app)?, target, version, at, actor, why, scopes: list(&scopes).ok_or_else(damaged)? })
 }
 
 /// A grant's target from its two columns.

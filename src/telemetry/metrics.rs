@@ -37,6 +37,7 @@ pub fn install_metrics() -> Result<PrometheusHandle, MetricsError> {
     let counters = [
         ("scopegate_requests_total", "Calls that are over, by route and class of status."),
         ("scopegate_refusals_total", "Calls that were refused or failed, by true reason."),
+        ("scopegate_quota_refusals_total", "Calls that were one too many, by quota."),
         ("scopegate_incomplete_total", "Calls whose answer was not handed over whole, by how they ended."),
         ("scopegate_connections_refused_total", "Connections closed at once, since there were too many."),
         (
@@ -72,6 +73,7 @@ pub fn install_metrics() -> Result<PrometheusHandle, MetricsError> {
         ("scopegate_apps", "Apps in the registry."),
         ("scopegate_verified_tokens", "Tokens in the cache of verified tokens, about."),
         ("scopegate_replay_entries", "Used tokens that are remembered."),
+        ("scopegate_quota_keys", "Keys that quotas count by, each once for each window."),
     ];
     for (name, text) in gauges {
         metrics::describe_gauge!(name, text);

@@ -6,7 +6,7 @@ use std::time::Duration;
 use super::{SingleUsePolicy, TokenRules};
 use crate::clock::Timestamp;
 use crate::jose::{self, Compact, Encrypted, Part, TokenError};
-use crate::model::{Algorithm, Claims, Reason, Refusal, RegisteredClaims};
+use crate::model::{Algorithm, AlgorithmSet, Claims, KeyId, Reason, Refusal, RegisteredClaims, quoted};
 use crate::registry::{App, KeyChoice, RegisteredKey, Snapshot};
 
 /// The first check of all, before a byte of the token is looked at.
@@ -72,13 +72,13 @@ pub fn find_app<'s>(claims: &Claims, rules: &TokenRules, snapshot: &'s Snapshot)
         });
     };
     let Ok(client_id) = serde_json::from_str::<std::borrow::Cow<'_, str>>(raw) else {
-        return Err(Refusal::new(Reason::TokenClaimInvalid).expected(format!("{name}: a string")));
+        let refusal = Refusal::new(Reason::TokenClaimInvalid).expected(format!("{name}: a string"));
+        return Err(refusal.found(format!("a JSON {}", jose::kind_of(raw))));
     };
     let Some(app) = snapshot.app(&client_id) else {
-        let shown: String = client_id.chars().take(80).collect();
         let bot = if snapshot.account_of_bot(&client_id).is_some() { ", which is a bot's id" } else { "" };
         let refusal = Refusal::new(Reason::AppUnknown).expected(format!("{name}: the client id of an app"));
-        return Err(refusal.found(format!("{shown:?}{bot}")));
+        return Err(refusal.found(format!("{}{bot}", quoted(&client_id))));
     };
     if !app.enabled {
         return Err(Refusal::new(Reason::AppDisabled).found(app.fault.clone().unwrap_or_else(|| "disabled".into())));
@@ -118,12 +118,16 @@ pub fn prove<'a>(
         KeyChoice::NoKey => return Err(Reason::AppNoKey.into()),
         KeyChoice::UnknownKid => {
             let kid: String = compact.header.key_id.iter().flat_map(|k| k.chars()).take(80).collect();
-            return Err(Refusal::new(Reason::KeyUnknown).found(format!("kid {kid:?}")));
+            let kids: Vec<_> = app.keys().iter().filter_map(|k| k.kid.as_ref()).take(5).map(KeyId::as_str).collect();
+            let refusal =
+                Refusal::new(Reason::KeyUnknown).expected(format!("one of the app's keys: {}", kids.join(", ")));
+            return Err(refusal.found(format!("kid {kid:?}")));
         }
         KeyChoice::WrongAlgorithm => {
-            let refusal =
-                Refusal::new(Reason::TokenAlgorithmNotAllowed).expected("the algorithm of one of the app's keys");
-            return Err(refusal.found(algorithm.as_str()));
+            let usable = app.algorithms.iter().filter(|a| app.keys().iter().any(|k| k.prepared_for(*a).is_some()));
+            let usable: AlgorithmSet = usable.collect();
+            let refusal = Refusal::new(Reason::TokenAlgorithmNotAllowed);
+            return Err(refusal.expected(format!("one of the app's keys: {usable}")).found(algorithm.as_str()));
         }
     };
     let signed_with = |key: &&RegisteredKey| {
@@ -174,7 +178,9 @@ pub fn check_times(claims: &RegisteredClaims, app: &App, rules: &TokenRules, now
     };
     let at = |time: Timestamp| format!("{time} ({now} now)");
     match claims.expires {
-        None if rules.require_exp || app.require_exp || limit.is_some() => return Err(Reason::TokenExpRequired.into()),
+        None if rules.require_exp || app.require_exp || limit.is_some() => {
+            return Err(Refusal::new(Reason::TokenExpRequired).expected("exp").found("no exp"));
+        }
         Some(exp) if now >= exp.after(rules.leeway.exp) => {
             let mut found = at(exp);
             if jose::looks_like_a_duration(exp) {
@@ -182,7 +188,7 @@ pub fn check_times(claims: &RegisteredClaims, app: &App, rules: &TokenRules, now
             }
             return Err(Refusal::new(Reason::TokenExpired).expected("exp ahead of now").found(found));
         }
-        Some(exp) => check_lifetime(exp, limit, rules, now)?,
+        Some(exp) => check_lifetime(exp, limit, "", rules, now)?,
         None => {}
     }
     if let Some(nbf) = claims.not_before.filter(|nbf| *nbf > now.after(rules.leeway.nbf)) {
@@ -194,11 +200,18 @@ pub fn check_times(claims: &RegisteredClaims, app: &App, rules: &TokenRules, now
     Ok(())
 }
 
-fn check_lifetime(exp: Timestamp, limit: Option<Duration>, rules: &TokenRules, now: Timestamp) -> Result<(), Refusal> {
+fn check_lifetime(
+    exp: Timestamp,
+    limit: Option<Duration>,
+    because: &str,
+    rules: &TokenRules,
+    now: Timestamp,
+) -> Result<(), Refusal> {
     match limit {
         Some(limit) if exp > now.after(limit).after(rules.leeway.exp) => {
             let refusal = Refusal::new(Reason::TokenLifetimeTooLong);
-            Err(refusal.expected(format!("exp at most {limit:?} ahead")).found(format!("{:?} ahead", now.until(exp))))
+            let expected = format!("exp at most {limit:?} ahead{because}");
+            Err(refusal.expected(expected).found(format!("{:?} ahead", now.until(exp))))
         }
         _ => Ok(()),
     }
@@ -239,13 +252,15 @@ pub fn single_use(
     now: Timestamp,
 ) -> Result<Option<SingleUse>, Refusal> {
     let jti = match &claims.token_id {
-        None if app.enforce_jti => return Err(Reason::TokenJtiRequired.into()),
+        None if app.enforce_jti => {
+            return Err(Refusal::new(Reason::TokenJtiRequired).expected("a jti, new for every call").found("no jti"));
+        }
         Some(jti) if app.enforce_jti || rules.single_use == SingleUsePolicy::Present => jti,
         _ => return Ok(None),
     };
     let Some(exp) = claims.expires else {
-        return Err(Refusal::new(Reason::TokenExpRequired).expected("exp beside a jti of single use"));
+        return Err(Refusal::new(Reason::TokenExpRequired).expected("exp beside a jti of single use").found("no exp"));
     };
-    check_lifetime(exp, rules.single_use_lifetime, rules, now)?;
+    check_lifetime(exp, rules.single_use_lifetime, ", since the token has a jti", rules, now)?;
     Ok(Some(SingleUse { jti: jti.clone(), until: exp.after(rules.leeway.exp) }))
 }

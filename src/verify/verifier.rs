@@ -54,6 +54,11 @@ impl Verified {
         self.proof.key
     }
 
+    /// What the signature proved.
+    pub fn proof(&self) -> &Arc<Proof> {
+        &self.proof
+    }
+
     pub fn claims(&self) -> &RegisteredClaims {
         &self.proof.claims
     }

@@ -1,6 +1,7 @@
 //! Random changes: a reader who follows them knows what one who loads everything knows.
 
 use std::cell::Cell;
+use std::collections::BTreeSet;
 
 use proptest::collection::vec;
 use proptest::prelude::any;
@@ -8,12 +9,12 @@ use proptest::test_runner::{Config, TestRunner};
 
 use super::deltas::refresh;
 use super::sample::{
-    account_id, actor, add_encryption_key, add_key, bot_id, client_id, on_bot, put_account, put_app, put_bot,
-    put_grant, put_table_grant, secret, settings, view,
+    account_id, actor, add_encryption_key, add_key, alter_grant, bot_id, client_id, on_bot, put_account, put_app,
+    put_bot, put_grant, put_table_grant, scopes, secret, settings, view,
 };
 use super::{Fixture, commit, load};
 use crate::clock::Timestamp;
-use crate::model::KeyId;
+use crate::model::{KeyId, ScopeId};
 use crate::registry::{
     Change, GrantTarget, KeyNumber, KeyState, Permission, Registry, Repository, Snapshot, StoreError, Version,
 };
@@ -109,7 +110,14 @@ fn change([kind, which, other, bits]: Dice, now: &Registry) -> Change {
             }
             _ => Change::DeleteKey { app: id, key, kid: None },
         },
-        13 if flag => match bits % 8 {
+        13 => match bits / 4 % 5 {
+            0 => put_grant(app, target, scopes, true),
+            1 => put_grant(app, target, scopes, false),
+            2 => alter_grant(app, target, scopes, &["s1", "s2"][..usize::from(which % 3)]),
+            3 => Change::PublishGrant { app: id, draft: draft(now, app, &target), target },
+            _ => Change::RestoreGrant { app: id, target, version: 1, scopes: self::scopes(scopes) },
+        },
+        14 if which % 2 == 0 => match bits % 8 {
             0 | 2 => add_encryption_key(app, kid, usize::from(bits / 8 % 3)),
             4 => Change::DeleteEncryptionKey { app: id, kid: KeyId::new(kid).unwrap() },
             _ => {
@@ -117,11 +125,15 @@ fn change([kind, which, other, bits]: Dice, now: &Registry) -> Change {
                 Change::SetEncryptionKeyState { app: id, kid: KeyId::new(kid).unwrap(), state }
             }
         },
-        13 => put_grant(app, target, scopes, bits % 8 < 4),
         14 if flag => Change::DeleteGrant { app: id, target },
         14 => Change::DeleteTableGrant { app: id, resource: view(account) },
         _ => put_table_grant(app, view(account), &[Permission::Read, Permission::Write][..usize::from(bits % 3)]),
     }
+}
+
+fn draft(now: &Registry, app: &str, target: &GrantTarget) -> BTreeSet<ScopeId> {
+    let grant = now.apps.get(app).and_then(|a| a.grants.iter().find(|g| g.target == *target));
+    grant.map(|g| g.draft.clone()).unwrap_or_default()
 }
 
 /// All that requests can see of a snapshot.

@@ -2,7 +2,7 @@
 
 use super::sample::{
     account_id, add_encryption_key, add_key, bot_id, change_app, client_id, everything, on_bot, put_account, put_app,
-    put_bot, put_grant, put_table_grant, scopes, secret, settings, view,
+    put_bot, put_grant, put_table_grant, secret, settings, view,
 };
 use super::{Fixture, actor, commit, conflict, load};
 use crate::model::KeyId;
@@ -142,14 +142,4 @@ pub async fn what_was_made_from_an_older_version_is_not_committed(place: &impl F
     assert_eq!(one.version().await.unwrap(), next);
     one.commit_at(next, &rename("second"), &actor()).await.unwrap();
     assert_eq!(load(&other).await.apps["c"].settings.name, "second");
-}
-
-pub async fn a_draft_leaves_what_is_published_in_force(place: &impl Fixture) {
-    let store = place.open().await;
-    commit(&store, &[put_bot("b", "default"), put_app(settings("c", "default", &["b"]))]).await;
-    commit(&store, &[put_grant("c", on_bot("b"), &["one"], true), put_grant("c", on_bot("b"), &["two"], false)]).await;
-    let grant = load(&store).await.apps["c"].grants[0].clone();
-    assert_eq!((grant.draft, grant.published), (scopes(&["two"]), scopes(&["one"])));
-    commit(&store, &[put_grant("c", on_bot("b"), &["two"], true)]).await;
-    assert_eq!(load(&store).await.apps["c"].grants[0].published, scopes(&["two"]));
 }

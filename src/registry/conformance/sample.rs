@@ -8,7 +8,7 @@ use crate::clock::Timestamp;
 use crate::jose::{DecryptionMaterial, EncryptionKind, KeyMaterial};
 use crate::model::{AccountId, Algorithm, AuthenticatorName, BotId, ClientId, KeyId, Level, ScopeId};
 use crate::registry::{
-    Account, Actor, AppSettings, Bot, Change, GrantTarget, KeyState, Permission, Resource, ResourceKind,
+    Account, Actor, AppSettings, Bot, Change, Difference, GrantTarget, KeyState, Permission, Resource, ResourceKind,
 };
 use crate::secret::Secret;
 
@@ -134,6 +134,11 @@ pub fn on_bot(id: &str) -> GrantTarget {
 
 pub fn put_grant(app: &str, target: GrantTarget, ids: &[&str], publish: bool) -> Change {
     Change::PutGrant { app: client_id(app), target, scopes: scopes(ids), publish }
+}
+
+pub fn alter_grant(app: &str, target: GrantTarget, gained: &[&str], lost: &[&str]) -> Change {
+    let by = Difference { gained: scopes(gained), lost: scopes(lost) };
+    Change::AlterGrant { app: client_id(app), target, by, seen: None }
 }
 
 pub fn view(name: &str) -> Resource {

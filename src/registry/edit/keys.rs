@@ -128,8 +128,8 @@ impl Editor<'_> {
         if record.settings.enabled && !force && after < before && before > self.now {
             let end = if after > self.now { format!("from {after} on") } else { "from now on".to_owned() };
             return refuse(format!(
-                "{} is the last key that app {app} can sign with, so all its calls would be refused {end}. Add another \
-                 first (`scopegate key rotate {app}`), or say --force",
+                "{} is the last key of app {app} that lasts: without it all its calls are refused {end}. Add another first \
+                 (`scopegate key rotate {app}`), or say --force",
                 named(key)
             ));
         }

@@ -30,7 +30,13 @@ fn registry() -> Registry {
         settings("c", "acme", &["b1", "b2"]),
         vec![key(1, Some("one"), secret("one"), KeyState::Active)],
     );
-    let grant = |bot| Grant { target: on_bot(bot), draft: scopes(&["s"]), published: scopes(&["s"]) };
+    let grant = |bot| Grant {
+        target: on_bot(bot),
+        draft: scopes(&["s"]),
+        published: scopes(&["s"]),
+        version: 1,
+        updated_at: NOW,
+    };
     registry.apps.get_mut("c").unwrap().grants = vec![grant("b1"), grant("b2")];
     registry
 }

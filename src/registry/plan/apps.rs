@@ -16,7 +16,10 @@ impl GrantRules {
         app_allows && self.usable_with(app).any(|(_, taken)| taken.without_exp)
     }
 
-    fn usable_with(&self, app: &AppSettings) -> impl Iterator<Item = (&AuthenticatorName, &super::TakenTokens)> {
+    fn usable_with(
+        &self,
+        app: &AppSettings,
+    ) -> impl Iterator<Item = (&AuthenticatorName, &crate::registry::TakenTokens)> {
         self.authenticators
             .iter()
             .filter(|(name, _)| app.authenticators.is_empty() || app.authenticators.contains(*name))
@@ -107,7 +110,7 @@ impl Planner<'_> {
             GrantTarget::Account(account) => app.level == Level::Account && *account == app.account,
         };
         let kept = stored.iter().any(|g| is_kept(&g.target) && !(g.draft.is_empty() && g.published.is_empty()));
-        if kept { self.check_grantable(app) } else { Ok(()) }
+        if kept { self.rules.check_algorithms(app).map_err(|error| error.to_string()) } else { Ok(()) }
     }
 
     /// An app that has keys takes another algorithm only with a key that comes for it; letting one go is free.

@@ -151,3 +151,96 @@ fn key_changes(key: &DesiredKey, stored: Option<&KeyRecord>) -> Result<Vec<Chang
     let set = (wanted != stored.state).then_some(Change::SetKeyState { app, key: number, state: wanted });
     Ok(replace.into_iter().chain(set).collect())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::{DesiredApp, Plan, PlanOptions};
+    use super::*;
+    use crate::model::{AppNumber, KeyId};
+    use crate::registry::GrantRules;
+    use crate::registry::conformance::{client_id, materials, secret, settings};
+
+    const PRUNE: PlanOptions = PlanOptions { prune: true, draft: false };
+
+    /// App `c` with these keys, numbered from 1.
+    fn stored(keys: &[(Option<&str>, &str, KeyState)]) -> Registry {
+        let key = |(number, (name, text, state)): (i64, &(Option<&str>, &str, KeyState))| KeyRecord {
+            number: KeyNumber(number),
+            kid: kid(*name),
+            material: secret(text),
+            state: *state,
+        };
+        let keys = (1..).zip(keys).map(key).collect();
+        let (number, settings) = (AppNumber(1), settings("c", "default", &[]));
+        let (grants, table_grants) = (Vec::new(), Vec::new());
+        let record = AppRecord {
+            number,
+            settings,
+            keys,
+            encryption_keys: Vec::new(),
+            grants,
+            table_grants,
+            credential_version: 1,
+        };
+        Registry { apps: BTreeMap::from([(client_id("c"), record)]), ..Registry::default() }
+    }
+
+    fn kid(name: Option<&str>) -> Option<KeyId> {
+        name.map(|name| KeyId::new(name).unwrap())
+    }
+
+    fn wanted(name: Option<&str>, text: Option<&str>, state: Option<KeyState>) -> DesiredKey {
+        DesiredKey { app: client_id("c"), kid: kid(name), material: text.map(secret), state }
+    }
+
+    fn plan(stored: &Registry, keys: Vec<DesiredKey>, options: PlanOptions) -> Result<Vec<String>, String> {
+        let apps = vec![DesiredApp(settings("c", "default", &[]))];
+        let desired = Desired { apps, keys, ..Desired::default() };
+        match Plan::new(stored, &desired, &GrantRules::default(), options) {
+            Ok(plan) => Ok(plan.0.iter().map(ToString::to_string).collect()),
+            Err(errors) => Err(errors[0].message.clone()),
+        }
+    }
+
+    #[test]
+    fn secrets_without_name_that_a_file_leaves_out_are_met_in_their_order() {
+        let registry = stored(&[(None, "a", KeyState::Active), (None, "b", KeyState::Retired)]);
+        let left_out = |state| wanted(None, None, state);
+        assert_eq!(plan(&registry, vec![left_out(None), left_out(Some(KeyState::Retired))], PRUNE), Ok(vec![]));
+        let second = plan(&registry, vec![left_out(None), left_out(Some(KeyState::Active))], PRUNE).unwrap();
+        assert_eq!(second, ["change key number 2 of app c: active"]);
+        // Which of the two one entry means is not clear, so none is deleted.
+        assert_eq!(plan(&registry, vec![left_out(None)], PRUNE), Ok(vec![]));
+        let third = plan(&registry, vec![left_out(None), left_out(None), left_out(None)], PRUNE).unwrap_err();
+        assert!(third.contains("no such key is stored"), "{third}");
+        // What the file does name is not met a second time.
+        let named = vec![wanted(None, Some("a"), None), left_out(Some(KeyState::Active))];
+        assert_eq!(plan(&registry, named, PRUNE).unwrap(), ["change key number 2 of app c: active"]);
+        assert_eq!(
+            plan(&registry, vec![wanted(None, Some("a"), None)], PRUNE).unwrap(),
+            ["delete key number 2 of app c"]
+        );
+    }
+
+    #[test]
+    fn a_state_stays_unless_the_file_has_one_or_other_material() {
+        let registry = stored(&[(Some("k"), "a", KeyState::Retired)]);
+        let keys = |text, state| plan(&registry, vec![wanted(Some("k"), text, state)], PlanOptions::default()).unwrap();
+        assert!(keys(None, None).is_empty() && keys(Some("a"), None).is_empty());
+        assert_eq!(keys(None, Some(KeyState::Active)), ["change key number 1 of app c: active"]);
+        assert_eq!(keys(Some("b"), None), ["change key k of app c", "change key number 1 of app c: active"]);
+        assert_eq!(keys(Some("b"), Some(KeyState::Retired)), ["change key k of app c"]);
+    }
+
+    #[test]
+    fn a_retired_key_may_be_of_a_kind_that_the_app_has_left() {
+        let registry = stored(&[]);
+        let public = |state| DesiredKey { material: materials().pop(), ..wanted(Some("old"), None, state) };
+        let unfit = plan(&registry, vec![public(None)], PRUNE).unwrap_err();
+        assert!(unfit.contains("can't be used with the app's algorithms HS256"), "{unfit}");
+        assert_eq!(
+            plan(&registry, vec![public(Some(KeyState::Retired))], PRUNE).unwrap(),
+            ["add key old of app c: retired"]
+        );
+    }
+}

@@ -13,6 +13,7 @@ pub struct Double {
     state: Arc<Mutex<State>>,
     /// A permit lets one `append` go on.
     gate: Arc<Semaphore>,
+    read: usize,
 }
 
 #[derive(Default)]
@@ -27,7 +28,7 @@ pub struct State {
 impl Double {
     pub fn new() -> Self {
         let gate = Arc::new(Semaphore::new(Semaphore::MAX_PERMITS));
-        Self { key: Secret::new([7; 32]), state: Arc::default(), gate }
+        Self { key: Secret::new([7; 32]), state: Arc::default(), gate, read: 0 }
     }
 
     /// Every `append` waits until it is let on.
@@ -57,9 +58,10 @@ impl Journal for Double {
         Ok(self.state(|state| state.entries.iter().map(|e| e.at).max()))
     }
 
-    async fn read(&mut self, after: Option<&JournalEntry>) -> Result<Vec<JournalEntry>, JournalError> {
-        let from = |state: &State| after.map_or(0, |a| state.entries.iter().position(|e| e == a).unwrap() + 1);
-        Ok(self.state(|state| state.entries[from(state)..].iter().take(7).copied().collect()))
+    async fn read(&mut self) -> Result<Vec<JournalEntry>, JournalError> {
+        let entries: Vec<_> = self.state(|state| state.entries[self.read..].iter().take(7).copied().collect());
+        self.read += entries.len();
+        Ok(entries)
     }
 
     async fn append(&mut self, entries: &[JournalEntry]) -> Result<(), JournalError> {

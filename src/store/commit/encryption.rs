@@ -40,7 +40,7 @@ impl Writer<'_> {
             .bind(&thumbprint)
             .bind(state)
             .bind(retire_at)
-            .bind(self.now.millis());
+            .bind(self.actor.at.millis());
         let taken = || format!("there is an encryption key {kid} already, of this app or another");
         let rows = query.fetch_all(&mut *self.connection).await.map_err(|e| or_taken(e, taken))?;
         let number = returned(rows)?;

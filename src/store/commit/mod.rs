@@ -14,7 +14,6 @@ use super::error::failed;
 use super::load;
 use super::seal::Sealer;
 use super::sqlite::Connection;
-use crate::clock::Timestamp;
 use crate::model::ClientId;
 use crate::registry::{Actor, Change, StoreError, Version};
 
@@ -28,7 +27,7 @@ pub async fn carry_out(
     // The write lock is held, so versions can be counted here. The newest row of the log is never deleted.
     let Version(version) = load::version(connection).await?;
     let (numbers, accounts) = (HashMap::new(), HashMap::new());
-    let mut writer = Writer { connection, sealer, version, now: actor.at, numbers, accounts };
+    let mut writer = Writer { connection, sealer, actor, version, numbers, accounts };
     let mut trail = Trail::new(actor);
     for change in changes {
         writer.version += 1;
@@ -46,9 +45,9 @@ pub async fn carry_out(
 struct Writer<'a> {
     connection: &'a mut Connection,
     sealer: &'a Sealer,
+    actor: &'a Actor,
     /// Of the change that is being carried out.
     version: i64,
-    now: Timestamp,
     /// Of the apps that this commit has met.
     numbers: HashMap<ClientId, i64>,
     /// Of the same apps: whose they are.
@@ -95,9 +94,15 @@ impl Writer<'_> {
             Change::SetEncryptionKeyState { app, kid, state } => self.set_encryption_key_state(app, kid, *state).await,
             Change::DeleteEncryptionKey { app, kid } => self.delete_encryption_key(app, kid).await,
             Change::PutGrant { app, target, scopes, publish } => self.put_grant(app, target, scopes, *publish).await,
+            Change::AlterGrant { app, target, by, seen } => self.alter_grant(app, target, by, seen.as_ref()).await,
+            Change::PublishGrant { app, target, draft } => self.publish_grant(app, target, draft).await,
+            Change::RestoreGrant { app, target, scopes, .. } => self.restore_grant(app, target, scopes).await,
             Change::DeleteGrant { app, target } => self.delete_grant(app, target).await,
             Change::PutTableGrant { app, resource, permissions } => {
                 self.put_table_grant(app, resource, *permissions).await
+            }
+            Change::AlterTableGrant { app, resource, gained, lost } => {
+                self.alter_table_grant(app, resource, *gained, *lost).await
             }
             Change::DeleteTableGrant { app, resource } => self.delete_table_grant(app, resource).await,
         }

@@ -32,6 +32,8 @@ pub struct ReplayJournal {
     path: PathBuf,
     pub(super) connection: SqliteConnection,
     hash_key: Secret,
+    /// The id up to which it was read.
+    read: i64,
 }
 
 impl ReplayJournal {
@@ -43,7 +45,7 @@ impl ReplayJournal {
         make_file(path).map_err(|(path, source)| JournalFault::File { path, source })?;
         let mut connection = connect(path, durability).await.map_err(|e| JournalFault::of(path, e))?;
         let hash_key = prepare(&mut connection, path).await?;
-        Ok(Self { path: path.into(), connection, hash_key })
+        Ok(Self { path: path.into(), connection, hash_key, read: 0 })
     }
 
     fn failed(&self) -> impl FnOnce(sqlx::Error) -> JournalError + use<> {
@@ -103,7 +105,7 @@ async fn prepare(connection: &mut SqliteConnection, path: &Path) -> Result<Secre
     Ok(key)
 }
 
-type Row = (i64, Vec<u8>, i64, i64);
+type Row = (i64, Vec<u8>, i64, i64, i64);
 
 impl Journal for ReplayJournal {
     fn hash_key(&self) -> &Secret {
@@ -116,37 +118,32 @@ impl Journal for ReplayJournal {
         Ok(last.map(Timestamp::from_millis))
     }
 
-    async fn read(&mut self, after: Option<&JournalEntry>) -> Result<Vec<JournalEntry>, JournalError> {
-        let (until, hash) = after.map_or((i64::MIN, [].as_slice()), |e| (e.until.millis(), e.hash.0.as_slice()));
-        let query = "SELECT until, hash, app, at FROM used WHERE (until, hash) > (?, ?) ORDER BY until, hash LIMIT ?";
-        let query = sqlx::query_as::<_, Row>(query).bind(until).bind(hash).bind(READ_CHUNK);
+    async fn read(&mut self) -> Result<Vec<JournalEntry>, JournalError> {
+        let query = "SELECT id, hash, app, at, until FROM used WHERE id > ? ORDER BY id LIMIT ?";
+        let query = sqlx::query_as::<_, Row>(query).bind(self.read).bind(READ_CHUNK);
         let rows = query.fetch_all(&mut self.connection).await.map_err(self.failed())?;
+        self.read = rows.last().map_or(self.read, |row| row.0);
         let entries: Option<Vec<_>> = rows.into_iter().map(entry).collect();
         entries.ok_or_else(|| JournalFault::Damaged { path: self.path.clone(), what: "a hash is cut".into() }.into())
     }
 
     /// One statement, so one commit; one text of SQL for any number of entries.
     async fn append(&mut self, entries: &[JournalEntry]) -> Result<(), JournalError> {
-        let row = |e: &JournalEntry| json!([e.until.millis(), hex(e.hash), e.app.0, e.at.millis()]);
+        let row = |e: &JournalEntry| json!([hex(e.hash), e.app.0, e.at.millis(), e.until.millis()]);
         let rows: serde_json::Value = entries.iter().map(row).collect();
-        let insert = "INSERT INTO used (until, hash, app, at) \
-                      SELECT value ->> 0, unhex(value ->> 1), value ->> 2, value ->> 3 FROM json_each(?) \
-                      WHERE TRUE ON CONFLICT DO NOTHING";
+        let insert = "INSERT INTO used (hash, app, at, until) \
+                      SELECT unhex(value ->> 0), value ->> 1, value ->> 2, value ->> 3 FROM json_each(?)";
         let done = sqlx::query(insert).bind(rows.to_string()).execute(&mut self.connection).await;
         done.map(drop).map_err(self.failed())
     }
 
+    /// By whole minutes, which is what the index knows.
     async fn forget(&mut self, until: Timestamp) -> Result<bool, JournalError> {
-        let last = "SELECT until, hash FROM used WHERE until <= ? ORDER BY until, hash LIMIT 1 OFFSET ?";
-        let last = sqlx::query_as::<_, (i64, Vec<u8>)>(last).bind(until.millis()).bind(FORGET_CHUNK - 1);
-        let last = last.fetch_optional(&mut self.connection).await.map_err(self.failed())?;
-        let is_more = last.is_some();
-        let delete = match last {
-            Some((until, hash)) => sqlx::query("DELETE FROM used WHERE (until, hash) <= (?, ?)").bind(until).bind(hash),
-            None => sqlx::query("DELETE FROM used WHERE until <= ?").bind(until.millis()),
-        };
-        delete.execute(&mut self.connection).await.map_err(self.failed())?;
-        Ok(is_more)
+        let delete = "DELETE FROM used WHERE id IN \
+                      (SELECT id FROM used WHERE until / 60000 < ? / 60000 LIMIT ?)";
+        let delete = sqlx::query(delete).bind(until.millis()).bind(FORGET_CHUNK);
+        let done = delete.execute(&mut self.connection).await.map_err(self.failed())?;
+        Ok(i64::try_from(done.rows_affected()).is_ok_and(|rows| rows >= FORGET_CHUNK))
     }
 
     async fn close(self) -> Result<(), JournalError> {
@@ -155,7 +152,7 @@ impl Journal for ReplayJournal {
     }
 }
 
-fn entry((until, hash, app, at): Row) -> Option<JournalEntry> {
+fn entry((_, hash, app, at, until): Row) -> Option<JournalEntry> {
     let (until, at) = (Timestamp::from_millis(until), Timestamp::from_millis(at));
     Some(JournalEntry { hash: UseHash(hash.try_into().ok()?), app: AppNumber(app), until, at })
 }

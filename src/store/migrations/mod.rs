@@ -7,6 +7,7 @@ const SQLITE: &[(i64, &str, &str)] = &[
     (2, "reload", include_str!("sqlite/0002_reload.sql")),
     (3, "encryption_keys", include_str!("sqlite/0003_encryption_keys.sql")),
     (4, "audit", include_str!("sqlite/0004_audit.sql")),
+    (5, "grant history", include_str!("sqlite/0005_grant_history.sql")),
     (6, "scope_use", include_str!("sqlite/0006_scope_use.sql")),
 ];
 
@@ -16,6 +17,12 @@ const REPLAY: &[(i64, &str, &str)] = &[(1, "used", include_str!("replay/0001_use
 /// All that SQLite needs, in order.
 pub fn sqlite() -> Migrator {
     migrator(SQLITE)
+}
+
+/// What a release had whose last file was this one.
+#[cfg(test)]
+pub fn sqlite_up_to(last: i64) -> Migrator {
+    migrator(&SQLITE[..SQLITE.partition_point(|(version, ..)| *version <= last)])
 }
 
 /// All that the journal needs, in order.

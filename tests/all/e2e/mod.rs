@@ -9,3 +9,4 @@ mod kore;
 mod operation;
 mod protocol;
 mod registry;
+mod scopes;

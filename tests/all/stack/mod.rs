@@ -7,6 +7,8 @@ mod forward;
 mod hygiene;
 mod limits;
 mod methods;
+mod overrides;
+mod quota;
 mod reasons;
 mod rotation;
 mod secrecy;

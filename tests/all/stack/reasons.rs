@@ -97,8 +97,9 @@ fn check_common(reply: &Reply, at: &str) {
 }
 
 /// Those that need more than a request, and the tests that have them.
-const ELSEWHERE_TESTED: [(Reason, &str); 8] = [
+const ELSEWHERE_TESTED: [(Reason, &str); 9] = [
     (Reason::ReplayUnavailable, "single_use"),
+    (Reason::QuotaExceeded, "quota"),
     (Reason::RequestTimeout, "forward"),
     (Reason::UpstreamUnreachable, "forward"),
     (Reason::UpstreamTimeout, "forward"),

@@ -9,8 +9,8 @@ use bytes::Bytes;
 use http::{HeaderMap, Request};
 use http_body_util::BodyExt as _;
 use scopegate::clock::{Clock, ManualClock};
-use scopegate::gateway::{Blocking, Embedded, Gate, Limits, ScopegateLayer, Stack};
-use scopegate::policy::{Live, State};
+use scopegate::gateway::{Blocking, Embedded, Gate, Limits, Quotas, ScopegateLayer, Stack};
+use scopegate::policy::{Live, Route, RouteTable, State};
 use scopegate::registry::{Registry, ScopeCatalogue, Snapshot, Version};
 use scopegate::replay::{InProcess, ReplayMemory};
 use scopegate::verify::Verifier;
@@ -71,6 +71,7 @@ impl Gateway {
             live: Arc::new(Live::new(state(registry::registry()))),
             verifier: Arc::new(Verifier::new(1 << 20)),
             blocking: Arc::new(Blocking::new(1)),
+            quotas: Arc::new(Quotas::new(clock.clone())),
             replay: memory(clock.clone()),
             usage: Arc::default(),
             log: Arc::clone(&log) as _,
@@ -103,6 +104,19 @@ impl Gateway {
             routes: Arc::clone(&now.routes),
             scopes: Arc::clone(&now.scopes),
             registry: registry.clone(),
+        });
+    }
+
+    /// Puts other routes in force.
+    pub fn route(&self, routes: Vec<Route>) {
+        self.route_by(&Arc::new(RouteTable::new(routes.into_iter().map(Arc::new).collect()).unwrap()));
+    }
+
+    pub fn route_by(&self, routes: &Arc<RouteTable>) {
+        self.gate.live.update(|now| State {
+            routes: Arc::clone(routes),
+            scopes: Arc::clone(&now.scopes),
+            registry: now.registry.clone(),
         });
     }
 

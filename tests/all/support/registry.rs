@@ -127,7 +127,7 @@ pub fn app(number: i64, client_id: &str, owner: &str, level: Level) -> AppRecord
 
 pub fn grant(target: GrantTarget, draft: &[&str], published: &[&str]) -> Grant {
     let scopes = |ids: &[&str]| ids.iter().map(|id| ScopeId::new(id).unwrap()).collect();
-    Grant { target, draft: scopes(draft), published: scopes(published) }
+    Grant { draft: scopes(draft), published: scopes(published), ..Grant::new(target) }
 }
 
 pub fn key(number: i64, kid: Option<&str>, material: KeyMaterial) -> KeyRecord {

@@ -107,6 +107,7 @@ pub fn route(
         authenticator: Arc::clone(authenticator),
         requirement,
         bot_param: path.contains("{botId}").then(|| "botId".to_owned()),
+        quota: None,
         keep_credential: false,
     }
 }
@@ -126,6 +127,7 @@ pub fn anonymous() -> Arc<Authenticator> {
         name: AuthenticatorName::new("open").unwrap(),
         kind: AuthenticatorKind::Anonymous,
         method_first: false,
+        method_override: false,
         error_format: ErrorFormat::Problem,
     })
 }
@@ -143,6 +145,7 @@ pub fn authenticator(format: Format, name: &str, adjust: impl FnOnce(&mut TokenS
         name: AuthenticatorName::new(name).unwrap(),
         kind: AuthenticatorKind::Jwt(Box::new(jwt)),
         method_first: format == Format::Kore,
+        method_override: format == Format::Kore,
         error_format,
     })
 }

@@ -6,11 +6,12 @@ CREATE TABLE hash_key (
     secret BLOB NOT NULL
 );
 
--- In the order in which entries end: new ones come at one end, what is over goes at the other.
+-- In the order of their use, so that a commit writes to the end of the table, and of few places of the index.
 CREATE TABLE used (
-    until BIGINT NOT NULL,
+    id INTEGER PRIMARY KEY,
     hash BLOB NOT NULL,
     app BIGINT NOT NULL,
     at BIGINT NOT NULL,
-    PRIMARY KEY (until, hash)
-) WITHOUT ROWID;
+    until BIGINT NOT NULL
+);
+CREATE INDEX used_minute ON used (until / 60000);

@@ -9,7 +9,7 @@ use std::process::{ExitStatus, Output};
 use serde_json::Value;
 use tempfile::TempDir;
 
-use super::{Call, Child, Registry, Reply, eventually, fed, scopegate, within};
+use super::{Call, Child, Registry, Reply, eventually, scopegate, scopegate_reading, within};
 
 /// Ports that are free, a store in the folder, and one worker.
 const LISTENERS: &str = r#"
@@ -37,9 +37,15 @@ impl Setup {
         Self::whole(&format!("{top}\n{LISTENERS}\n{sections}"))
     }
 
-    /// The kore profile in front of an upstream.
+    /// The kore profile in front of an upstream, without its quotas: tests call more often than they let through.
     pub fn kore(upstream: &str, sections: &str) -> Self {
-        Self::new("profiles = [\"kore\"]", &format!("[upstream.bots]\nurls = [{upstream:?}]\n{sections}"))
+        Self::kore_with("quotas = false", upstream, sections)
+    }
+
+    /// The kore profile, used as these lines say.
+    pub fn kore_with(profile: &str, upstream: &str, sections: &str) -> Self {
+        let sections = format!("[profile.kore]\n{profile}\n[upstream.bots]\nurls = [{upstream:?}]\n{sections}");
+        Self::new("profiles = [\"kore\"]", &sections)
     }
 
     /// Routes of the test's own behind a bearer token in front of an upstream.
@@ -90,7 +96,7 @@ impl Setup {
 
     /// Runs a command on a text that it may read.
     pub fn feed(&self, arguments: &[&str], input: &str) -> Output {
-        fed(self.path(), &[arguments, &["-c", "scopegate.toml"]].concat(), input)
+        scopegate_reading(self.path(), &[arguments, &["-c", "scopegate.toml"]].concat(), input.as_bytes())
     }
 
     /// Runs a command that has to be refused; returns why.
@@ -99,6 +105,11 @@ impl Setup {
         let (out, err) = texts(&output);
         assert_eq!((output.status.code(), out.as_str()), (Some(1), ""), "{arguments:?}: {err}");
         err
+    }
+
+    /// Runs a command whose last argument is a text of any kind.
+    pub fn run_before(&self, arguments: &[&str]) -> Output {
+        scopegate(self.path(), &[&arguments[..2], &["-c", "scopegate.toml"], &arguments[2..]].concat(), &[])
     }
 
     /// Runs a command that has to succeed; returns its output.

@@ -5,9 +5,13 @@ mod apps;
 mod catalogue;
 mod encryption;
 mod gates;
+mod mistakes;
+mod overrides;
+mod quotas;
 mod single_use;
 mod tables;
 mod tokens;
+mod tools;
 mod world;
 
 pub use self::tokens::rsa;
