@@ -55,16 +55,10 @@ fn list<T: ToString>(all: impl IntoIterator<Item = T>) -> String {
 
 /// What everybody can read of an encrypted token; none where the token is no such one.
 pub(super) fn describe(token: &str, limit: usize) -> Option<Result<String, Failure>> {
-    if token.matches('.').count() != 4 {
-        return None;
-    }
-    Some(read_protected(token.as_bytes(), limit).map_err(|error| Failure::new(format!("no token: {error}"))).and_then(
-        |header| {
-            let header: Value = serde_json::from_str(header.as_json())?;
-            let header = serde_json::to_string_pretty(&header)?;
-            Ok(format!(
-                "header {header}\nthe rest is encrypted; `scopegate jwt explain` opens it with the app's own key"
-            ))
-        },
-    ))
+    (token.matches('.').count() == 4).then(|| {
+        let header = read_protected(token.as_bytes(), limit);
+        let header = header.map_err(|error| Failure::new(format!("no token: {error}")))?;
+        let header: Value = serde_json::from_str(header.as_json())?;
+        Ok(format!("header {header:#}\nthe rest is encrypted"))
+    })
 }

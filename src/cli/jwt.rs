@@ -114,7 +114,7 @@ impl Decode {
         let token = self.token.read()?;
         if let Some(described) = encrypt::describe(&token, MAX_TOKEN) {
             println!("{}", described?);
-            return Ok(ExitCode::SUCCESS);
+            return self.gateway.judge(&token).await;
         }
         let compact =
             Compact::parse(token.as_bytes(), MAX_TOKEN).map_err(|error| Failure::new(format!("no token: {error}")))?;

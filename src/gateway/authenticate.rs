@@ -108,8 +108,8 @@ impl<B> WaitingStep<Matched<B>> for Authenticate {
                     _ = call.ledger.app.set(app);
                 }
                 let (headers, place) = (matched.request().headers(), matched.place());
-                if let AuthenticatorKind::Jwt(jwt) = &place.route.authenticator.kind
-                    && Case::is_open(unverified.refusal.reason)
+                if Case::is_open(unverified.refusal.reason)
+                    && let AuthenticatorKind::Jwt(jwt) = &place.route.authenticator.kind
                 {
                     let (state, credential) = (Arc::clone(&place.state), headers.get(&jwt.header).cloned());
                     _ = call.ledger.doubt.set(Doubt { state, credential });

@@ -259,6 +259,9 @@ fn walk_encrypted<'s>(
     let compact = verify::inner(&opened.text, &jwt.rules);
     let compact = compact.map_err(|refusal| story.failed(ENCRYPTION, &refusal)).ok()?;
     story.passed(ENCRYPTION, format!("opened with key {} of app {}", opened.key.kid, opened.app.client_id));
+    if let KeyState::Retiring(until) = opened.key.state {
+        story.warnings.push(format!("The token is encrypted to key {}, which is good until {until}.", opened.key.kid));
+    }
     walk_signed(story, &compact, Some(&opened), jwt, registry, now)
 }
 
