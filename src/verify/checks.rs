@@ -80,6 +80,12 @@ pub fn find_app<'s>(claims: &Claims, rules: &TokenRules, snapshot: &'s Snapshot)
     Ok(app)
 }
 
+/// The app that the token names, good for anything or not: for the log, nothing may be built on it.
+pub fn named_app<'s>(claims: &Claims, rules: &TokenRules, snapshot: &'s Snapshot) -> Option<&'s Arc<App>> {
+    let (_, client_id) = claimed_app(claims, rules).ok()?;
+    snapshot.app(&client_id)
+}
+
 /// The first app claim that is present, and its text.
 fn claimed_app<'r>(claims: &Claims, rules: &'r TokenRules) -> Result<(&'r str, Box<str>), Refusal> {
     let mut first = None;

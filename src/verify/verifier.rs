@@ -229,7 +229,8 @@ impl Judgement<'_> {
         });
         let app = app.map_err(|refusal| {
             spend_as_much(&compact, rules);
-            unclaimed(hide(refusal))
+            let claimed = checks::named_app(&compact.claims, rules, snapshot).cloned();
+            Unverified { refusal: hide(refusal), claimed }
         })?;
         let claimed = |refusal| Unverified { refusal, claimed: Some(Arc::clone(app)) };
         let (algorithm, key) = checks::prove(&compact, app, rules, now).map_err(|refusal| {

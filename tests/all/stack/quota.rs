@@ -61,7 +61,7 @@ fn kore() -> Gateway {
         [[route]]
         id = "hook"
         methods = ["POST"]
-        path = "/chatbot/hooks/{botId}"
+        path = "/channels/{botId}"
         authenticator = "kore"
         scope = "any"
         bot_param = "botId"
@@ -114,7 +114,7 @@ fn classes() -> Vec<Class> {
     let logs = ["/api/public/bot/st-1/changelogs", "/api/public/bot/st-2/changelogs"];
     let query = ["/api/public/tables/orders/query", "/api/public/tables/customers/query"];
     let status = ["/api/public/bot/import/status/1", "/api/public/bot/import/status/2"];
-    let hooks = ["/chatbot/hooks/st-1", "/chatbot/hooks/st-2"];
+    let hooks = ["/channels/st-1", "/channels/st-2"];
     let acme = |method, path| Call("cs-all", "u", method, path);
     let other = |method, path| Call("cs-all-other", "u", method, path);
     vec![

@@ -300,7 +300,7 @@ fn explain_opens_an_encrypted_token_and_tells_what_a_plain_one_lacks() {
     unknown["kid"] = "k-of-nobody".into();
     let (_, text) = explain(&encrypted_to(&unknown, "RSA-OAEP", "A256GCM", &app.token()));
     assert!(text.contains("token.jwe_invalid") && text.contains("kid \"k-of-nobody\", which no app has"), "{text}");
-    assert!(text.contains("the caller is told token.invalid"), "{text}");
+    assert!(text.contains("the caller is told Invalid SDK credentials"), "{text}");
     // The vendor's own sample signs with the name of a content encryption.
     let mut sample = Token::of(&app.client_id);
     sample.header = json!({ "typ": "JWT", "alg": "A256GCM", "kid": jwk["kid"] });

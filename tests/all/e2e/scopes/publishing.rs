@@ -4,7 +4,7 @@ use super::{
     BOT, CHAT, LOGS, SECOND_BOT, admin, assert_no_scope, both, chat_of, ci, ends, ids, logs_of, mappings, refused,
     says, scope, setup, soon, start,
 };
-use crate::e2e::harness::{App, Call, eventually};
+use crate::e2e::harness::{Call, Setup, eventually};
 
 #[test]
 fn f132_a_scope_takes_effect_when_it_is_published() {
@@ -154,13 +154,16 @@ fn the_history_tells_what_changed_and_an_earlier_version_comes_back() {
 
 #[test]
 fn a_draft_that_breaks_a_rule_by_now_is_not_published() {
-    let setup = setup(&[ci(&[]), both(&[])]);
-    scope(&setup, &["grant", "--app", "ci", LOGS]);
+    let own = "[[scope]]\nid = \"own:read\"\ntitle = \"Our own\"\nlevels = [\"bot\"]\n";
+    let setup = Setup::kore("http://127.0.0.1:9", own);
+    setup.apply(&super::registry(&[ci(&[]), both(&[])]));
+    scope(&setup, &["grant", "--app", "ci", "own:read"]);
     scope(&setup, &["grant", "--app", "both", "--bot", BOT, LOGS]);
-    let sdk = App { scopes: Vec::new(), ..ci(&[]) }.algorithms(&["HS512"]);
-    setup.apply(&super::registry(&[sdk]));
-    says(&ends(&setup, 2, &["diff"]), &["can't be published: app ci signs with HS512"]);
-    says(&refused(&setup, &["publish", "--all"]), &["nothing was published", "app ci signs with HS512"]);
+    // Nobody declares the scope any more.
+    setup.edit("own:read", "own:other");
+    let undeclared = "no scope own:read is declared at level bot";
+    says(&ends(&setup, 2, &["diff"]), &["can't be published", undeclared]);
+    says(&refused(&setup, &["publish", "--all"]), &["nothing was published", undeclared]);
     assert!(mappings(&setup, &[]).iter().all(|mapping| ids(mapping, "scopes").is_empty()));
     scope(&setup, &["publish", "--app", "both"]);
 }
