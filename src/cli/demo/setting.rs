@@ -140,6 +140,12 @@ scope = "any"
         signed(app, &json!({ "appId": app.client_id, "sub": "demo", "exp": self.now.after(DAY).secs() }))
     }
 
+    /// A token for one call, good for half an hour.
+    pub fn single_use(&self, app: &DemoApp) -> Result<String, Failure> {
+        let exp = self.now.after(Duration::from_secs(1800)).secs();
+        signed(app, &json!({ "appId": app.client_id, "sub": "demo", "jti": "demo-1", "exp": exp }))
+    }
+
     /// A token that was good until a minute ago.
     pub fn expired(&self, app: &DemoApp) -> Result<String, Failure> {
         let exp = self.now.before(Duration::from_secs(60)).secs();
