@@ -6,7 +6,10 @@ use std::future::{Future as _, Ready, ready};
 use std::hint::black_box;
 use std::pin::pin;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::task::{Context, Poll, Waker};
+use std::thread::JoinHandle;
+use std::time::Duration;
 
 use bytes::Bytes;
 use criterion::{BatchSize, Criterion, criterion_group, criterion_main};
@@ -14,15 +17,22 @@ use http::{Method, Request, Response};
 use http_body::Body as _;
 use http_body_util::Empty;
 use jsonwebtoken::Algorithm;
-use scopegate::gateway::{AccessLog, Entry, Gate, Outbound, Refused, stack};
+use scopegate::clock::{Clock, Timestamp};
+use scopegate::gateway::{AccessLog, Entry, Gate, Outbound, Quotas, Refused, stack};
 use scopegate::jose::Compact;
-use scopegate::policy::{Found, Requirement, Route, RouteTable, authorize};
+use scopegate::model::{AppNumber, QuotaName};
+use scopegate::policy::{Found, Quota, QuotaKey, QuotaWindow, Requirement, Route, RouteTable, authorize};
 use scopegate::registry::{Snapshot, Version};
+use scopegate::replay::{
+    Answer, Durability, FirstUse, InProcess, Journal as _, JournalEntry, Journalled, ReplayMemory, UseHash,
+};
+use scopegate::store::ReplayJournal;
 use scopegate::verify::{TokenRules, Verifier};
 use tower::Service;
 
-use support::registry::{ACCOUNT, BOT, registry};
-use support::routes::{anonymous, route, token_settings};
+use support::encryption::{header, seal};
+use support::registry::{ACCOUNT, BOT, ENCRYPTED, registry};
+use support::routes::{anonymous, authenticator, route, token_settings};
 use support::{Format, Gateway, Token, now};
 
 #[path = "../tests/all/support/mod.rs"]
@@ -57,6 +67,22 @@ fn verify(c: &mut Criterion) {
     }
     time("cached", &Verifier::new(CACHE), Algorithm::HS256);
     time("cached", &Verifier::new(CACHE), Algorithm::RS256);
+}
+
+/// A nested token, opened and proved; and one that was seen before.
+fn decrypt(c: &mut Criterion) {
+    let rules = TokenRules::new(token_settings("bench"));
+    let snapshot = Snapshot::new(Version(1), registry());
+    let inner = Token::of(ENCRYPTED).make();
+    for (algorithm, kid) in [("RSA-OAEP", "k-rsa"), ("RSA-OAEP-256", "k-rsa"), ("ECDH-ES", "k-p256")] {
+        let token = seal(&header(algorithm, "A256GCM", kid), &inner);
+        for (name, cache) in [("uncached", 0), ("cached", CACHE)] {
+            let verifier = Verifier::new(cache);
+            let verify = || verifier.verify(black_box(token.as_bytes()), &rules, &snapshot, now());
+            assert_eq!(verify().unwrap().app().client_id.as_str(), ENCRYPTED);
+            c.bench_function(&format!("decrypt/{name}/{algorithm}"), |b| b.iter(verify));
+        }
+    }
 }
 
 /// The routes of the kore profile, all of them open.
@@ -160,5 +186,146 @@ fn whole(c: &mut Criterion) {
     time("refused/malformed", CACHE, "hello", 401);
 }
 
-criterion_group!(benches, parse, verify, routes, authorization, whole);
+/// A use of its own for each call.
+fn use_up(memory: &dyn ReplayMemory) -> Answer {
+    static COUNT: AtomicU64 = AtomicU64::new(0);
+    let jti = format!("0b9f6f0e-8a57-4d2f-{:016x}", COUNT.fetch_add(1, Ordering::Relaxed));
+    let now = Clock::System.now();
+    let until = Timestamp::from_secs(now.secs() + 300);
+    memory.first_use(AppNumber(1), black_box(&jti), until, now)
+}
+
+const FOR_ALL: usize = usize::MAX;
+
+fn first_use(c: &mut Criterion) {
+    let memory = InProcess::new(FOR_ALL, Clock::System).unwrap();
+    c.bench_function("first_use/memory", |b| {
+        b.iter(|| assert!(matches!(use_up(&memory), Answer::Now(FirstUse::Recorded))));
+    });
+    drop(memory);
+    let worker = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    for (name, durability) in [("process", Durability::Process), ("power", Durability::Power)] {
+        let journal = KeptJournal::new(durability);
+        for at_once in [1, 64] {
+            c.bench_function(&format!("first_use/journal/{name}/{at_once} at once"), |b| {
+                b.iter(|| {
+                    let answers: Vec<_> = (0..at_once).map(|_| use_up(&journal.memory)).collect();
+                    for answer in answers {
+                        assert_eq!(worker.block_on(answer.wait()), FirstUse::Recorded);
+                    }
+                });
+            });
+        }
+        journal.stop();
+    }
+}
+
+/// A journal in a temporary folder, whose keeper has a thread of its own, as that of a gateway has.
+struct KeptJournal {
+    memory: Journalled,
+    stop: tokio::sync::oneshot::Sender<()>,
+    thread: JoinHandle<()>,
+    _folder: tempfile::TempDir,
+}
+
+impl KeptJournal {
+    fn new(durability: Durability) -> Self {
+        let folder = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).unwrap();
+        let path = folder.path().join("replay.db");
+        let control = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        let journal = control.block_on(ReplayJournal::open(&path, durability)).unwrap();
+        let (memory, keeper) = control.block_on(Journalled::open(journal, FOR_ALL, Clock::System)).unwrap();
+        let (stop, stopped) = tokio::sync::oneshot::channel();
+        let thread = std::thread::spawn(move || control.block_on(keeper.run(async { _ = stopped.await })));
+        Self { memory, stop, thread, _folder: folder }
+    }
+
+    fn stop(self) {
+        self.stop.send(()).unwrap();
+        self.thread.join().unwrap();
+    }
+}
+
+/// What a million used tokens cost: in memory, to sweep, and to read at a start.
+fn a_million_uses(c: &mut Criterion) {
+    const MILLION: u32 = 1_000_000;
+    let memory = InProcess::new(FOR_ALL, Clock::System).unwrap();
+    let before = resident();
+    for _ in 0..MILLION {
+        use_up(&memory);
+    }
+    println!("first_use: {} bytes resident for each of a million entries", (resident() - before) / u64::from(MILLION));
+    c.bench_function("first_use/sweep/a million", |b| b.iter(|| assert_eq!(memory.sweep(Clock::System.now()), 0)));
+
+    let folder = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).unwrap();
+    let path = folder.path().join("replay.db");
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    let until = now().after(Duration::from_secs(300));
+    runtime.block_on(async {
+        let mut journal = ReplayJournal::open(&path, Durability::Process).await.unwrap();
+        for start in (0..MILLION).step_by(1000) {
+            let hash = |n: u32| UseHash((u128::from(n) << 96 | u128::from(n)).to_be_bytes());
+            let entry = |n| JournalEntry { hash: hash(n), app: AppNumber(1), until, at: now() };
+            journal.append(&(start..start + 1000).map(entry).collect::<Vec<_>>()).await.unwrap();
+        }
+        journal.close().await.unwrap();
+    });
+    let mut group = c.benchmark_group("first_use");
+    group.sample_size(10).bench_function("read the journal/a million", |b| {
+        b.iter(|| {
+            runtime.block_on(async {
+                let journal = ReplayJournal::open(&path, Durability::Process).await.unwrap();
+                let (memory, keeper) = Journalled::open(journal, FOR_ALL, Clock::manual(now()).0).await.unwrap();
+                assert_eq!(memory.entries(), 1_000_000);
+                keeper.run(async {}).await;
+            });
+        });
+    });
+}
+
+/// Bytes of memory that this process has, as Linux counts them.
+fn resident() -> u64 {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap();
+    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).unwrap();
+    line.trim().trim_end_matches(" kB").parse::<u64>().unwrap() * 1024
+}
+
+/// The whole stack with a quota that is never used up, over one key and over many: compare with `stack/cached/HS256`.
+fn quotas(c: &mut Criterion) {
+    let leaf: Leaf = |_| ready(Ok(Response::new(Empty::new())));
+    let window = |per| QuotaWindow::new(1_000_000, Duration::from_secs(per)).unwrap();
+    let cases = [
+        ("none", vec![], 1),
+        ("one window, 1 key", vec![window(1)], 1),
+        ("two windows, 1 key", vec![window(1), window(2)], 1),
+        ("two windows, 10,000 keys", vec![window(1), window(2)], 10_000),
+    ];
+    let token = Token::of(ACCOUNT).make();
+    for (name, windows, keys) in cases {
+        let gateway = Gateway::new();
+        let key = vec![QuotaKey::Account, QuotaKey::Param("x".into())];
+        let quota = Arc::new(Quota { name: QuotaName::new("q").unwrap(), windows, key });
+        let bearer = authenticator(Format::Problem, "problem", |_| {});
+        let quota = (!quota.windows.is_empty()).then_some(quota);
+        gateway
+            .route(vec![Route { quota, ..route("x", &[Method::GET], "/problem/{x}", &bearer, Requirement::AnyApp) }]);
+        // Calls come back while the rest of the gateway stands at the moment of its tokens.
+        let quotas = Arc::new(Quotas::new(Clock::System));
+        let gate = Gate { log: Arc::new(Silence), quotas, ..gateway.gate };
+        let mut service = stack(&gate, tower::service_fn(leaf));
+        let request = |n: usize| Format::Problem.request("GET", &format!("/{n}"), &token).body(Empty::new()).unwrap();
+        let requests: Vec<Request<Empty<Bytes>>> = (0..keys).map(request).collect();
+        assert_eq!(answer(&mut service, requests[0].clone()), 200, "{name}");
+        let mut n = 0;
+        let mut next = || {
+            n = (n + 7919) % keys;
+            requests[n].clone()
+        };
+        c.bench_function(&format!("quota/{name}"), |b| {
+            b.iter_batched(&mut next, |request| answer(&mut service, request), BatchSize::SmallInput);
+        });
+    }
+}
+
+criterion_group!(benches, parse, verify, decrypt, routes, authorization, whole, quotas, first_use, a_million_uses);
 criterion_main!(benches);

@@ -3,6 +3,7 @@
 //! Everything else takes a [`Timestamp`] as an argument, so that expiry, leeway and replay windows are exact in tests.
 
 use std::fmt;
+use std::str::FromStr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
@@ -71,6 +72,32 @@ impl fmt::Display for Timestamp {
             second % 60,
             self.0.rem_euclid(1000)
         )
+    }
+}
+
+/// A text that names no moment.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct NoTimestamp(String);
+
+impl fmt::Display for NoTimestamp {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:?} is no time: write 2026-11-22T12:00:00Z or seconds since 1970", self.0)
+    }
+}
+
+impl std::error::Error for NoTimestamp {}
+
+/// RFC 3339 in UTC, or seconds since 1970.
+impl FromStr for Timestamp {
+    type Err = NoTimestamp;
+
+    fn from_str(text: &str) -> Result<Self, NoTimestamp> {
+        if let Ok(seconds) = text.parse() {
+            return Ok(Self::from_secs(seconds));
+        }
+        let time = humantime::parse_rfc3339_weak(text).ok();
+        let since = time.and_then(|time| time.duration_since(UNIX_EPOCH).ok());
+        since.map(|since| Self::default().after(since)).ok_or_else(|| NoTimestamp(text.to_owned()))
     }
 }
 
@@ -164,6 +191,18 @@ mod tests {
         assert_eq!(Timestamp::from_millis(951_782_400_123).to_string(), "2000-02-29T00:00:00.123Z");
         assert_eq!(Timestamp::from_secs(1_795_348_801).to_string(), "2026-11-22T12:00:01.000Z");
         assert_eq!(Timestamp::from_millis(-1).to_string(), "1969-12-31T23:59:59.999Z");
+    }
+
+    #[test]
+    fn a_timestamp_is_read_as_it_is_printed() {
+        for millis in [0, 951_782_400_123, 1_795_348_801_000] {
+            let at = Timestamp::from_millis(millis);
+            assert_eq!(at.to_string().parse(), Ok(at));
+        }
+        assert_eq!("1795348801".parse(), Ok(Timestamp::from_secs(1_795_348_801)));
+        for no in ["", "tomorrow", "1969-12-31T23:59:59Z", "2026-13-01T00:00:00Z"] {
+            assert_eq!(no.parse::<Timestamp>(), Err(NoTimestamp(no.to_owned())));
+        }
     }
 
     #[test]

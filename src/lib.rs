@@ -15,10 +15,11 @@
 //! # The life of a request
 //!
 //! [`net`] accepts a connection and reads a request. The stack of [`gateway`] puts it on record, bounds it, finds its
-//! route, authenticates and authorizes its caller, admits it, cleans it and forwards it. Each step takes the type that
-//! the step before it makes, so that none can be left out. [`policy`] holds the route table and judges; [`verify`]
-//! says whether a token is good now; [`jose`] reads it; [`registry`] knows the apps, their keys and grants, as a
-//! snapshot that [`process`] keeps in step with the [`store`].
+//! route, authenticates and authorizes its caller, counts it against its quota, admits it, cleans it and forwards it.
+//! Each step takes the type that the step before it makes, so that none can be left out. [`policy`] holds the route
+//! table and judges; [`verify`] says whether a token is good now; [`jose`] reads it; [`registry`] knows the apps, their
+//! keys and grants, as a snapshot that [`process`] keeps in step with the [`store`]; [`replay`] knows which tokens of
+//! single use were used.
 //!
 //! # As a layer
 //!

@@ -31,8 +31,14 @@ const EDGES: [(&str, &[&str], &[&str]); 2] = [
 ];
 
 /// Crates that one module alone names.
-const OWNED: [(&str, &str); 5] =
-    [("jsonwebtoken", "jose"), ("sqlx", "store"), ("figment", "config"), ("toml", "config"), ("toml_edit", "config")];
+const OWNED: [(&str, &str); 6] = [
+    ("jsonwebtoken", "jose"),
+    ("sqlx", "store"),
+    ("governor", "gateway"),
+    ("figment", "config"),
+    ("toml", "config"),
+    ("toml_edit", "config"),
+];
 
 const CATCH_ALLS: [&str; 8] = ["util", "utils", "common", "helper", "helpers", "misc", "prelude", "shared"];
 

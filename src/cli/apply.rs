@@ -4,6 +4,8 @@ use std::process::ExitCode;
 use clap::Args;
 
 use super::Failure;
+use super::edit::counted;
+use super::encryption::missing_keys;
 use super::open::{ConfigArgument, actor, make_store};
 use crate::config::{ConfigError, RegistryFile};
 use crate::registry::{Change, GrantRules, Plan, PlanOptions, Repository as _};
@@ -39,6 +41,7 @@ impl Apply {
         let file = RegistryFile::load(&self.file)?;
         let store = make_store(&config).await?;
         let options = PlanOptions { prune: self.prune, draft: self.draft };
+        let read = store.version().await?;
         let plan = plan(&store, &file, &config.grants, options).await?;
         for change in &plan.0 {
             println!("{change}");
@@ -46,13 +49,14 @@ impl Apply {
         if plan.0.is_empty() {
             println!("nothing to change");
         } else if self.dry_run {
-            println!("{}; nothing was changed (dry run)", changes(plan.0.len()));
+            println!("{}; nothing was changed (dry run)", counted(plan.0.len()));
             return Ok(ExitCode::from(2));
         } else {
-            let version = store.commit(&plan.0, &actor(self.why)).await?;
-            println!("{} applied; the registry is at version {}", changes(plan.0.len()), version.0);
+            let version = store.commit_at(read, &plan.0, &actor(self.why)).await?;
+            println!("{} applied; the registry is at version {}", counted(plan.0.len()), version.0);
             if plan.0.iter().any(|c| matches!(c, Change::PutGrant { publish: false, .. })) {
-                println!("drafts are not live: apply the file without --draft to publish them");
+                let way = if self.draft { "apply the file without --draft" } else { "run `scopegate scope publish`" };
+                println!("drafts are not live: {way} to publish them");
             }
         }
         store.close().await;
@@ -60,11 +64,7 @@ impl Apply {
     }
 }
 
-fn changes(count: usize) -> String {
-    if count == 1 { "1 change".into() } else { format!("{count} changes") }
-}
-
-/// What has to change, or every error of the file at its line.
+/// What has to change, with new key pairs for apps that have to encrypt; or every error of the file at its line.
 pub(super) async fn plan(
     store: &Store,
     file: &RegistryFile,
@@ -72,8 +72,10 @@ pub(super) async fn plan(
     options: PlanOptions,
 ) -> Result<Plan, Failure> {
     let (_, stored) = store.load().await?;
-    Plan::new(&stored, file.desired(), rules, options).map_err(|errors| {
+    let mut plan = Plan::new(&stored, file.desired(), rules, options).map_err(|errors| {
         let errors = ConfigError(errors.iter().map(|error| file.locate(error)).collect());
         Failure::new(format!("the registry file can't be applied\n{errors}"))
-    })
+    })?;
+    plan.0.extend(missing_keys(&stored, &plan.0)?);
+    Ok(plan)
 }

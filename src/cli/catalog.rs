@@ -1,3 +1,8 @@
+mod curl;
+pub(super) mod export;
+mod openapi;
+mod postman;
+
 use std::process::ExitCode;
 
 use clap::{Args, Subcommand};
@@ -16,6 +21,7 @@ use crate::registry::ScopeDefinition;
 pub(super) enum Catalog {
     List(List),
     Scopes(Scopes),
+    Export(export::Export),
 }
 
 /// List the APIs: method, path, scope, levels
@@ -49,6 +55,7 @@ impl Catalog {
         match self {
             Self::List(list) => list.run(),
             Self::Scopes(scopes) => scopes.run(),
+            Self::Export(export) => export.run(),
         }
     }
 }
@@ -63,6 +70,7 @@ struct Api<'a> {
     paths: Vec<&'a str>,
     hosts: &'a [String],
     authenticator: &'a str,
+    quota: Option<&'a str>,
     /// Of the apps that can call it: bot, account, table.
     levels: Vec<&'static str>,
     bot_scope: Option<&'a str>,
@@ -77,7 +85,7 @@ impl<'a> Api<'a> {
             _ => (None, None),
         };
         let levels = match &route.requirement {
-            Requirement::Resource { .. } => vec!["table"],
+            Requirement::AnyResource | Requirement::Resource { .. } => vec!["table"],
             _ => route.levels().into_iter().map(Level::as_str).collect(),
         };
         Self {
@@ -88,6 +96,7 @@ impl<'a> Api<'a> {
             paths: route.patterns.iter().map(|p| p.as_str()).collect(),
             hosts: &route.hosts,
             authenticator: route.authenticator.name.as_str(),
+            quota: route.quota.as_ref().map(|q| q.name.as_str()),
             levels,
             bot_scope: bot_scope.map(|s| s.as_str()),
             account_scope: account_scope.map(|s| s.as_str()),

@@ -30,7 +30,10 @@ impl Check {
         let rows: Vec<_> = routes.iter().flat_map(|route| rows(route)).collect();
         print!(
             "{}",
-            table(["METHODS", "PATH", "BOT SCOPE", "ACCOUNT SCOPE", "AUTHENTICATOR", "UPSTREAM", "ROUTE"], &rows)
+            table(
+                ["METHODS", "PATH", "BOT SCOPE", "ACCOUNT SCOPE", "AUTHENTICATOR", "UPSTREAM", "QUOTA", "ROUTE"],
+                &rows
+            )
         );
         println!(
             "\n{} is good: {} routes, {} scopes",
@@ -42,7 +45,7 @@ impl Check {
     }
 }
 
-fn rows(route: &Route) -> impl Iterator<Item = [String; 7]> {
+fn rows(route: &Route) -> impl Iterator<Item = [String; 8]> {
     let (bot, account) = requirement(route);
     route.patterns.iter().map(move |pattern| {
         let hosts = if route.hosts.is_empty() { String::new() } else { route.hosts.join(",") };
@@ -53,6 +56,7 @@ fn rows(route: &Route) -> impl Iterator<Item = [String; 7]> {
             account.clone(),
             route.authenticator.name.to_string(),
             route.upstream.to_string(),
+            route.quota.as_ref().map_or_else(|| "-".into(), |q| q.name.to_string()),
             route.id.to_string(),
         ]
     })
@@ -71,6 +75,7 @@ pub(super) fn requirement(route: &Route) -> (String, String) {
                 |scope: &Option<crate::model::ScopeId>| scope.as_ref().map_or_else(|| "-".into(), ToString::to_string);
             (text(bot), text(account))
         }
+        Requirement::AnyResource => ("(any table app)".into(), "(any table app)".into()),
         Requirement::Resource { kind, permissions, .. } => {
             let needed = format!("{}: {permissions}", kind.as_str());
             (needed.clone(), needed)

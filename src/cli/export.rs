@@ -1,18 +1,21 @@
 use std::process::ExitCode;
 
 use clap::{Args, ValueEnum};
+use serde_json::json;
 
 use super::Failure;
-use super::open::{ConfigArgument, open_store};
+use super::open::{ConfigArgument, actor, open_store};
 use crate::config::{self, Secrets};
 use crate::registry::Repository as _;
+use crate::store::Note;
 
 /// Print the registry as a file for `apply`
 #[derive(Debug, Args)]
 pub(super) struct Export {
     #[command(flatten)]
     config: ConfigArgument,
-    /// What becomes of shared secrets; one that is left out keeps its stored value when the file is applied
+    /// What becomes of shared secrets; one that is left out keeps its stored value when the file is applied. `plain` stands
+    /// in the audit
     #[arg(long, value_enum, default_value_t = SecretsArgument::Omit)]
     secrets: SecretsArgument,
 }
@@ -32,9 +35,10 @@ impl Export {
             SecretsArgument::Omit => Secrets::Omit,
             SecretsArgument::Plain => Secrets::Plain,
         };
-        let drafts = registry.apps.values().flat_map(|app| &app.grants).filter(|g| g.draft != g.published).count();
-        if drafts > 0 {
-            eprintln!("scopegate: {drafts} grants have drafts, which are not in the file; applying it drops them");
+        if secrets == Secrets::Plain {
+            let after = json!({ "shown": true });
+            let note = Note { kind: "registry", subject: "all", account: None, action: "reveal", after: &after };
+            store.note(note, &actor(None)).await?;
         }
         print!("{}", config::export(&registry, secrets));
         store.close().await;

@@ -1,3 +1,6 @@
+mod curl;
+mod verdict;
+
 use std::process::ExitCode;
 use std::time::Duration;
 
@@ -6,9 +9,11 @@ use http::{HeaderMap, HeaderName, HeaderValue, Method};
 use serde_json::{Map, Value};
 
 use super::Failure;
+use super::encrypt::{self, EncryptTo};
 use super::open::{ConfigArgument, now, open_store};
 use super::token::{KeyArgument, TokenArgument};
 use crate::clock::Timestamp;
+use crate::gateway::told;
 use crate::jose::{Compact, read_time, sign};
 use crate::model::Algorithm;
 use crate::policy::{
@@ -19,7 +24,7 @@ use crate::registry::{Repository as _, Snapshot};
 /// Make tokens, read them, and find out why one is refused
 #[derive(Debug, Subcommand)]
 pub(super) enum Jwt {
-    Mint(Mint),
+    Mint(Box<Mint>),
     Decode(Decode),
     Explain(Box<Explain>),
 }
@@ -28,7 +33,7 @@ impl Jwt {
     pub async fn run(self) -> Result<ExitCode, Failure> {
         match self {
             Self::Mint(mint) => mint.run(),
-            Self::Decode(decode) => decode.run(),
+            Self::Decode(decode) => decode.run().await,
             Self::Explain(explain) => explain.run().await,
         }
     }
@@ -60,11 +65,18 @@ pub(super) struct Mint {
     /// Another claim, also instead of exp or iat: the value is JSON, or text if it is none
     #[arg(long = "claim", value_name = "NAME=VALUE")]
     claims: Vec<String>,
+    /// Print the token and nothing else, also no warnings
+    #[arg(long)]
+    quiet: bool,
+    #[command(flatten)]
+    curl: curl::CurlArguments,
+    #[command(flatten)]
+    encrypt: EncryptTo,
 }
 
 impl Mint {
     fn run(self) -> Result<ExitCode, Failure> {
-        let key = self.key.read(self.alg)?;
+        let key = self.key.read(self.alg, self.quiet)?;
         let mut claims = Map::new();
         claims.insert(self.app_claim, self.client_id.into());
         if !self.no_times {
@@ -78,23 +90,34 @@ impl Mint {
                 .ok_or_else(|| Failure::new(format!("{claim:?} is no claim: write NAME=VALUE")))?;
             claims.insert(name.into(), serde_json::from_str(text).unwrap_or_else(|_| text.into()));
         }
-        println!("{}", sign(self.alg, self.kid.as_deref(), &Value::Object(claims).to_string(), &key)?);
+        let signed = sign(self.alg, self.kid.as_deref(), &Value::Object(claims).to_string(), &key)?;
+        let token = self.encrypt.wrap(signed)?;
+        println!("{}", self.curl.line(&token)?.unwrap_or(token));
         Ok(ExitCode::SUCCESS)
     }
 }
 
-/// Print what a token says, without checking its signature
+/// More than any gateway takes.
+const MAX_TOKEN: usize = 1 << 20;
+
+/// Print what a token says, and whether it is good for the gateway whose configuration is at hand
 #[derive(Debug, Args)]
 pub(super) struct Decode {
     #[command(flatten)]
     token: TokenArgument,
+    #[command(flatten)]
+    gateway: verdict::GatewayArgument,
 }
 
 impl Decode {
-    fn run(self) -> Result<ExitCode, Failure> {
+    async fn run(self) -> Result<ExitCode, Failure> {
         let token = self.token.read()?;
+        if let Some(described) = encrypt::describe(&token, MAX_TOKEN) {
+            println!("{}", described?);
+            return self.gateway.judge(&token).await;
+        }
         let compact =
-            Compact::parse(token.as_bytes(), 1 << 20).map_err(|error| Failure::new(format!("no token: {error}")))?;
+            Compact::parse(token.as_bytes(), MAX_TOKEN).map_err(|error| Failure::new(format!("no token: {error}")))?;
         let header = &compact.header;
         let optional =
             |name: &str, text: &Option<Box<str>>| text.as_ref().map(|t| (name.to_owned(), Value::from(&**t)));
@@ -110,8 +133,7 @@ impl Decode {
                 }
             }
         }
-        println!("the signature was not checked; `scopegate jwt explain` does that");
-        Ok(ExitCode::SUCCESS)
+        self.gateway.judge(&token).await
     }
 }
 
@@ -137,7 +159,7 @@ pub(super) struct Explain {
     #[arg(long, value_name = "NAME")]
     header: Option<HeaderName>,
     /// When: RFC 3339, or seconds since 1970; now if absent
-    #[arg(long, value_name = "TIME", value_parser = moment)]
+    #[arg(long, value_name = "TIME")]
     at: Option<Timestamp>,
     /// Print JSON
     #[arg(long)]
@@ -202,21 +224,15 @@ pub(super) fn render(story: &Explanation) -> String {
     match story.reason {
         None => text.push_str("\nthe call goes on\n"),
         Some(reason) => {
-            text.push_str(&format!("\nrefused: {reason}; the caller is told {}\n", reason.public()));
+            let (_, words) = told(reason, story.error_format);
+            text.push_str(&format!("\nrefused: {reason}; the caller is told {words}\n"));
             for hint in &story.hints {
                 text.push_str(&format!("  {hint}\n"));
             }
         }
     }
-    text
-}
-
-fn moment(text: &str) -> Result<Timestamp, String> {
-    if let Ok(seconds) = text.parse() {
-        return Ok(Timestamp::from_secs(seconds));
+    for warning in &story.warnings {
+        text.push_str(&format!("warning: {warning}\n"));
     }
-    let time = humantime::parse_rfc3339_weak(text)
-        .map_err(|_| format!("{text:?} is no time: write 2026-11-22T12:00:00Z or seconds since 1970"))?;
-    let since = time.duration_since(std::time::UNIX_EPOCH).map_err(|_| "before 1970".to_owned())?;
-    Ok(Timestamp::default().after(since))
+    text
 }

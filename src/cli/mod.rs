@@ -1,18 +1,30 @@
 //! The command line: a file a command.
 
+mod account;
+mod app;
 mod apply;
+mod audit;
+mod bot;
 mod catalog;
 mod check;
 mod demo;
+mod edit;
+mod encrypt;
+mod encryption;
 mod export;
 mod failure;
 mod jwt;
+mod key;
 mod live;
+mod material;
 mod open;
 mod reload;
+mod scope;
 mod serve;
 mod table;
 mod token;
+mod view;
+mod why;
 
 use std::process::ExitCode;
 
@@ -40,9 +52,23 @@ enum Command {
     Apply(apply::Apply),
     Export(export::Export),
     #[command(subcommand)]
+    Account(account::Account),
+    #[command(subcommand)]
+    Bot(bot::Bot),
+    #[command(subcommand)]
+    App(app::App),
+    #[command(subcommand)]
+    Key(key::Key),
+    #[command(subcommand)]
+    Encryption(encryption::Encryption),
+    Audit(audit::Audit),
+    #[command(subcommand)]
+    Scope(scope::Scope),
+    #[command(subcommand)]
     Jwt(jwt::Jwt),
     #[command(subcommand)]
     Catalog(catalog::Catalog),
+    Why(why::Why),
 }
 
 /// As in sysexits.h.
@@ -68,8 +94,16 @@ pub fn run() -> ExitCode {
         Command::Reload(command) => block_on(command.run()),
         Command::Apply(command) => block_on(command.run()),
         Command::Export(command) => block_on(command.run()),
+        Command::Account(command) => block_on(command.run()),
+        Command::Bot(command) => block_on(command.run()),
+        Command::App(command) => block_on(command.run()),
+        Command::Key(command) => block_on(command.run()),
+        Command::Encryption(command) => block_on(command.run()),
+        Command::Audit(command) => block_on(command.run()),
+        Command::Scope(command) => block_on(command.run()),
         Command::Jwt(command) => block_on(command.run()),
         Command::Catalog(command) => command.run(),
+        Command::Why(command) => block_on(command.run()),
     };
     match done {
         Ok(code) => code,

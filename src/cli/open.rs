@@ -13,11 +13,17 @@ use crate::store::{Store, StoreSettings};
 #[derive(Debug, Args)]
 pub(super) struct ConfigArgument {
     /// The configuration file
-    #[arg(id = "config", short = 'c', long, value_name = "FILE", default_value = "config/scopegate.toml")]
+    #[arg(id = "config", short = 'c', long, value_name = "FILE", default_value = DEFAULT)]
     pub path: PathBuf,
 }
 
+const DEFAULT: &str = "config/scopegate.toml";
+
 impl ConfigArgument {
+    pub fn is_default(&self) -> bool {
+        self.path.as_os_str() == DEFAULT
+    }
+
     pub fn load(&self) -> Result<Config, Failure> {
         config::load(&self.path).map_err(|error| Failure::new(format!("the configuration can't be used\n{error}")))
     }

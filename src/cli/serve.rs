@@ -8,13 +8,15 @@ use tokio::signal::unix::{SignalKind, signal};
 use super::Failure;
 use super::open::{ConfigArgument, make_store};
 use crate::clock::Clock;
+use crate::config::AccessLogTarget;
 use crate::gateway::AccessLog;
 use crate::process::{ConfigSource, Parts, Prepared};
 use crate::telemetry::{JsonLog, NoLog, install_logs, install_metrics};
 
 /// Run the gateway
 ///
-/// Standard output is the access log, one JSON object a call; standard error has operational events. SIGHUP reloads the
+/// Standard output is the access log, one JSON object a call, unless the configuration names a file; standard error has
+/// operational events. SIGHUP reloads the
 /// configuration; SIGTERM and SIGINT stop taking calls and let those in hand finish.
 #[derive(Debug, Args)]
 pub(super) struct Serve {
@@ -27,8 +29,7 @@ impl Serve {
         install_logs();
         let config = self.config.load()?;
         let store = make_store(&config).await?;
-        let log: Arc<dyn AccessLog> =
-            if config.telemetry.access_log { Arc::new(JsonLog::new(io::stdout())?) } else { Arc::new(NoLog) };
+        let log = access_log(&config.telemetry.access_log)?;
         let (routes, url) = (config.routes.routes().len(), config.store.url.clone());
         let source = ConfigSource::File(self.config.path);
         let parts = Parts { config, source, store: store.clone(), metrics: install_metrics()?, clock: Clock::System };
@@ -38,7 +39,9 @@ impl Serve {
         let (proxy, telemetry) = (running.proxy, running.telemetry);
         tracing::info!(%proxy, %telemetry, routes, apps, store = url, "taking calls");
         if apps == 0 {
-            tracing::warn!("the registry has no apps, so every token is refused: add some with `scopegate apply`");
+            tracing::warn!(
+                "the registry has no apps, so every token is refused: add some with `scopegate app create` or `scopegate apply`"
+            );
         }
         stop_signal().await?;
         tracing::info!("draining");
@@ -47,6 +50,16 @@ impl Serve {
         tracing::info!("stopped");
         Ok(ExitCode::SUCCESS)
     }
+}
+
+fn access_log(target: &AccessLogTarget) -> Result<Arc<dyn AccessLog>, Failure> {
+    Ok(match target {
+        AccessLogTarget::Nowhere => Arc::new(NoLog),
+        AccessLogTarget::Stdout => Arc::new(JsonLog::new(io::stdout())?),
+        AccessLogTarget::File(path) => Arc::new(JsonLog::to_file(path).map_err(|error| {
+            Failure::new(format!("telemetry.access_log: {} can't be written to: {error}", path.display()))
+        })?),
+    })
 }
 
 /// Waits for SIGTERM or SIGINT. A second one ends the process at once.

@@ -2,10 +2,12 @@
 
 use std::fmt::Write as _;
 
-/// Rows under a heading, each column as wide as its widest entry.
+/// Rows under a heading, each column as wide as its widest entry. No terminal obeys what stands in them.
 pub(super) fn table<const N: usize>(heading: [&str; N], rows: &[[String; N]]) -> String {
+    let rows: Vec<_> =
+        rows.iter().map(|row| row.each_ref().map(|cell| cell.replace(char::is_control, "\u{fffd}"))).collect();
     let mut widths = heading.map(str::len);
-    for row in rows {
+    for row in &rows {
         for (width, cell) in widths.iter_mut().zip(row) {
             *width = (*width).max(cell.chars().count());
         }
@@ -20,7 +22,7 @@ pub(super) fn table<const N: usize>(heading: [&str; N], rows: &[[String; N]]) ->
         text.push('\n');
     };
     line(heading);
-    for row in rows {
+    for row in &rows {
         line(row.each_ref().map(String::as_str));
     }
     text

@@ -8,6 +8,7 @@ use clap::Args;
 use super::Failure;
 use crate::jose::SigningKey;
 use crate::model::{Algorithm, Family};
+use crate::policy::is_placeholder;
 use crate::secret::Secret;
 
 /// The longest text that is read from standard input.
@@ -52,7 +53,8 @@ pub(super) struct KeyArgument {
 }
 
 impl KeyArgument {
-    pub fn read(&self, algorithm: Algorithm) -> Result<SigningKey, Failure> {
+    /// `is_quiet`: nobody wants to read of a secret that is short.
+    pub fn read(&self, algorithm: Algorithm, is_quiet: bool) -> Result<SigningKey, Failure> {
         let file = |path: &PathBuf| {
             std::fs::read_to_string(path).map_err(|error| Failure::new(format!("{}: {error}", path.display())))
         };
@@ -78,14 +80,20 @@ impl KeyArgument {
         if secret.is_empty() {
             return Err(Failure::new("the secret is empty"));
         }
-        if secret.len() < 32 {
-            eprintln!("scopegate: the secret has {} bytes; no registry takes one of fewer than 32", secret.len());
+        if is_placeholder(secret.expose()) {
+            return Err(Failure::new(
+                "this secret is the placeholder of a tool or an example, which everybody knows: give the app's own secret",
+            ));
+        }
+        if secret.len() < Secret::SHORTEST && !is_quiet {
+            let (length, least) = (secret.len(), Secret::SHORTEST);
+            eprintln!("scopegate: the secret has {length} bytes; no registry takes one of fewer than {least}");
         }
         Ok(SigningKey::from_secret(&secret))
     }
 }
 
-fn read_stdin() -> Result<String, Failure> {
+pub(super) fn read_stdin() -> Result<String, Failure> {
     let mut text = String::new();
     io::stdin().lock().take(MAX_INPUT).read_to_string(&mut text)?;
     Ok(text)

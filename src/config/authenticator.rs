@@ -1,13 +1,15 @@
 //! `[authenticator.NAME]`: how a kind of route is authenticated.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use http::HeaderName;
 use serde::Deserialize;
 
 use super::time::Span;
-use crate::model::{Algorithm, AlgorithmSet, AuthenticatorName};
+use crate::model::{Algorithm, AlgorithmSet, AuthenticatorName, ClaimNames};
 use crate::policy::{Authenticator, AuthenticatorKind, ErrorFormat, JwtAuthenticator};
+use crate::registry::TakenTokens;
 use crate::verify::{Leeway, SingleUsePolicy, TokenRules, TokenSettings};
 
 /// What clocks that NTP keeps differ by, amply.
@@ -24,6 +26,9 @@ pub(super) struct AuthenticatorSection {
     header: Option<String>,
     scheme: Option<String>,
     app_claims: Option<Vec<String>>,
+    subject_claims: Option<Vec<String>>,
+    jti_claims: Option<Vec<String>>,
+    boolean_claims: Option<Vec<String>>,
     algorithms: Option<Vec<Algorithm>>,
     grantable_algorithms: Option<Vec<Algorithm>>,
     token_types: Option<Vec<String>>,
@@ -35,7 +40,9 @@ pub(super) struct AuthenticatorSection {
     single_use: Option<SingleUseKey>,
     single_use_lifetime: Option<Span>,
     max_token_bytes: Option<usize>,
+    encrypted: Option<EncryptedKey>,
     method_first: Option<bool>,
+    method_override: Option<bool>,
     error_format: Option<ErrorFormatKey>,
 }
 
@@ -51,6 +58,13 @@ enum Kind {
 enum SingleUseKey {
     Enforced,
     Present,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+enum EncryptedKey {
+    Allowed,
+    Refused,
 }
 
 #[derive(Clone, Copy, Debug, Deserialize)]
@@ -84,6 +98,9 @@ impl AuthenticatorSection {
             header: self.header.or(base.header),
             scheme: self.scheme.or(base.scheme),
             app_claims: self.app_claims.or(base.app_claims),
+            subject_claims: self.subject_claims.or(base.subject_claims),
+            jti_claims: self.jti_claims.or(base.jti_claims),
+            boolean_claims: self.boolean_claims.or(base.boolean_claims),
             algorithms: self.algorithms.or(base.algorithms),
             grantable_algorithms: self.grantable_algorithms.or(base.grantable_algorithms),
             token_types: self.token_types.or(base.token_types),
@@ -95,7 +112,9 @@ impl AuthenticatorSection {
             single_use: self.single_use.or(base.single_use),
             single_use_lifetime: self.single_use_lifetime.or(base.single_use_lifetime),
             max_token_bytes: self.max_token_bytes.or(base.max_token_bytes),
+            encrypted: self.encrypted.or(base.encrypted),
             method_first: self.method_first.or(base.method_first),
+            method_override: self.method_override.or(base.method_override),
             error_format: self.error_format.or(base.error_format),
         }
     }
@@ -105,22 +124,56 @@ impl AuthenticatorSection {
         self.grantable_algorithms.as_deref().map(AlgorithmSet::of)
     }
 
+    /// What an app's tokens have to be like to be taken; none where no token is.
+    pub fn taken(&self) -> Option<TakenTokens> {
+        let algorithms = self.algorithms.as_deref().map(AlgorithmSet::of).unwrap_or_default();
+        let without_exp = self.require_exp == Some(false) && self.max_lifetime.is_none();
+        (self.kind == Some(Kind::Jwt)).then_some(TakenTokens {
+            algorithms,
+            without_exp,
+            encrypted: self.takes_encrypted(),
+        })
+    }
+
+    /// Whether encrypted tokens are taken: only where it is said, since each that is not known costs a decryption.
+    fn takes_encrypted(&self) -> bool {
+        self.encrypted == Some(EncryptedKey::Allowed)
+    }
+
+    /// How long after `exp` a token may still be taken here; zero where the section says nothing good about it.
+    pub fn exp_leeway(&self) -> Duration {
+        let is_jwt = self.kind == Some(Kind::Jwt);
+        self.leeway().ok().filter(|_| is_jwt).map_or(Duration::ZERO, |leeway| leeway.exp)
+    }
+
+    /// `longest_leeway` is the largest [`exp_leeway`](Self::exp_leeway) of all authenticators.
+    ///
     /// # Errors
     /// What is wrong, and with which key.
-    pub fn resolve(&self, name: &AuthenticatorName) -> Result<Authenticator, (&'static str, String)> {
+    pub fn resolve(
+        &self,
+        name: &AuthenticatorName,
+        longest_leeway: Duration,
+    ) -> Result<Authenticator, (&'static str, String)> {
         let kind = match self.kind {
             None => return Err(("kind", "kind is missing: write kind = \"jwt\" or kind = \"anonymous\"".into())),
             Some(Kind::Anonymous) => AuthenticatorKind::Anonymous,
-            Some(Kind::Jwt) => AuthenticatorKind::Jwt(Box::new(self.jwt(name)?)),
+            Some(Kind::Jwt) => AuthenticatorKind::Jwt(Box::new(self.jwt(name, longest_leeway)?)),
         };
         let error_format = match self.error_format {
             Some(ErrorFormatKey::Kore) => ErrorFormat::Kore,
             Some(ErrorFormatKey::Problem) | None => ErrorFormat::Problem,
         };
-        Ok(Authenticator { name: name.clone(), kind, method_first: self.method_first.unwrap_or(false), error_format })
+        let (method_first, method_override) =
+            (self.method_first.unwrap_or(false), self.method_override.unwrap_or(false));
+        Ok(Authenticator { name: name.clone(), kind, method_first, method_override, error_format })
     }
 
-    fn jwt(&self, name: &AuthenticatorName) -> Result<JwtAuthenticator, (&'static str, String)> {
+    fn jwt(
+        &self,
+        name: &AuthenticatorName,
+        longest_leeway: Duration,
+    ) -> Result<JwtAuthenticator, (&'static str, String)> {
         let header = self.header.as_deref().unwrap_or("authorization");
         let header = header.parse::<HeaderName>().map_err(|_| ("header", format!("{header:?} is no header name")))?;
         let scheme = self.scheme.clone().unwrap_or_else(|| "Bearer".into());
@@ -137,13 +190,13 @@ impl AuthenticatorSection {
                 "name the algorithms that are taken, for example algorithms = [\"HS256\"]".into(),
             ));
         }
-        let texts = |list: &Option<Vec<String>>, default: &[&str]| match list {
-            Some(list) => list.iter().map(|t| t.as_str().into()).collect::<Vec<Box<str>>>(),
-            None => default.iter().map(|t| (*t).into()).collect(),
-        };
-        let app_claims = texts(&self.app_claims, &["appId", "iss"]);
+        let app_claims = texts(self.app_claims.as_deref(), &["appId", "iss"]);
         if app_claims.is_empty() {
             return Err(("app_claims", "name at least one claim that holds the app's client id".into()));
+        }
+        let token_id = texts(self.jti_claims.as_deref(), &["jti"]);
+        if token_id.is_empty() {
+            return Err(("jti_claims", "name at least one claim that holds the token's id".into()));
         }
         let max_token_bytes = self.max_token_bytes.unwrap_or(8192);
         if !(256..=65_536).contains(&max_token_bytes) {
@@ -152,10 +205,15 @@ impl AuthenticatorSection {
         let settings = TokenSettings {
             authenticator: name.clone(),
             app_claims,
+            claim_names: ClaimNames {
+                subject: texts(self.subject_claims.as_deref(), &["sub"]),
+                token_id,
+                booleans: texts(self.boolean_claims.as_deref(), &[]),
+            },
             algorithms,
-            token_types: texts(&self.token_types, &["JWT"]),
-            audiences: texts(&self.audiences, &[]),
-            issuers: texts(&self.issuers, &[]),
+            token_types: texts(self.token_types.as_deref(), &["JWT"]),
+            audiences: texts(self.audiences.as_deref(), &[]),
+            issuers: texts(self.issuers.as_deref(), &[]),
             require_exp: self.require_exp.unwrap_or(true),
             leeway: self.leeway()?,
             max_lifetime: self.max_lifetime.map(|s| s.0),
@@ -164,7 +222,9 @@ impl AuthenticatorSection {
                 Some(SingleUseKey::Enforced) | None => SingleUsePolicy::Enforced,
             },
             single_use_lifetime: Some(self.single_use_lifetime.map_or(SINGLE_USE_LIFETIME, |s| s.0)),
+            single_use_memory: longest_leeway,
             max_token_bytes,
+            encrypted: self.takes_encrypted(),
         };
         Ok(JwtAuthenticator { header, scheme, rules: TokenRules::new(settings) })
     }
@@ -187,4 +247,38 @@ impl AuthenticatorSection {
         }
         Ok(leeway)
     }
+}
+
+fn texts(list: Option<&[String]>, default: &[&str]) -> Vec<Box<str>> {
+    match list {
+        Some(list) => list.iter().map(|text| text.as_str().into()).collect(),
+        None => default.iter().map(|text| (*text).into()).collect(),
+    }
+}
+
+/// Names two authenticators under which one token could have two different ids, and the claims that differ. Uses are
+/// remembered by id, so such a token would be good for one use at each of them.
+pub(super) fn two_ids_for_one_token<'a>(
+    authenticators: impl Iterator<Item = &'a Arc<Authenticator>>,
+) -> Option<(&'a AuthenticatorName, String)> {
+    let mut longest: Option<(&AuthenticatorName, &[Box<str>])> = None;
+    for authenticator in authenticators {
+        let AuthenticatorKind::Jwt(jwt) = &authenticator.kind else { continue };
+        let ours = &jwt.rules.claim_names.token_id[..];
+        let Some((other, theirs)) = longest else {
+            longest = Some((&authenticator.name, ours));
+            continue;
+        };
+        if let Some((a, b)) = ours.iter().zip(theirs).find(|(a, b)| a != b) {
+            let why = format!(
+                "a token with both {a:?} and {b:?} would be good for one use here and one more at authenticator \
+                 {other}; name the same claim first in both"
+            );
+            return Some((&authenticator.name, why));
+        }
+        if ours.len() > theirs.len() {
+            longest = Some((&authenticator.name, ours));
+        }
+    }
+    None
 }

@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+pub(super) use crate::model::nearest;
+
 /// One fault.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Diagnostic {
@@ -42,10 +44,3 @@ impl fmt::Display for ConfigError {
 }
 
 impl std::error::Error for ConfigError {}
-
-/// The known word that is nearest to a misspelt one, if one is near at all.
-pub(super) fn nearest<'k>(word: &str, known: impl IntoIterator<Item = &'k str>) -> Option<&'k str> {
-    let distance = |k: &str| strsim::damerau_levenshtein(word, k);
-    let near = known.into_iter().map(|k| (distance(k), k)).min()?;
-    (near.0 <= near.1.len().max(word.len()) / 2).then_some(near.1)
-}

@@ -1,11 +1,11 @@
-//! The registry as a file, such that `apply` of it changes nothing but drafts, for which the file has no word.
+//! The registry as a file, such that `apply` of it changes nothing.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use toml_edit::{Array, ArrayOfTables, DocumentMut, Item, Table, Value, value};
 
 use crate::jose::KeyMaterial;
-use crate::registry::{AppRecord, GrantTarget, KeyRecord, Permission, Registry};
+use crate::registry::{AppRecord, EncryptionKeyRecord, GrantTarget, KeyRecord, KeyState, Permission, Registry};
 
 /// What becomes of shared secrets.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -16,7 +16,8 @@ pub enum Secrets {
     Plain,
 }
 
-/// Writes the registry. Public keys are always in it, shared secrets only where they are asked for.
+/// Writes the registry. Public keys are always in it, shared secrets and the private halves of encryption keys only where
+/// they are asked for.
 pub fn export(registry: &Registry, secrets: Secrets) -> String {
     let mut document = DocumentMut::new();
     document.insert("version", value(1));
@@ -33,6 +34,10 @@ pub fn export(registry: &Registry, secrets: Secrets) -> String {
     put(&mut document, "app", registry.apps.values().map(app));
     let keys = registry.apps.values().flat_map(|app| app.keys.iter().map(move |k| key(app, k, secrets)));
     put(&mut document, "key", keys);
+    if secrets == Secrets::Plain {
+        let keys = registry.apps.values().flat_map(|app| app.encryption_keys.iter().map(move |key| (app, key)));
+        put(&mut document, "encryption_key", keys.filter_map(|(app, key)| encryption_key(app, key)));
+    }
     put(&mut document, "grant", registry.apps.values().flat_map(grants));
     put(&mut document, "table_grant", registry.apps.values().flat_map(table_grants));
     document.to_string()
@@ -94,7 +99,29 @@ fn key(app: &AppRecord, key: &KeyRecord, secrets: Secrets) -> Table {
             }
         }
     }
+    put_state(&mut entry, key.state);
     entry
+}
+
+fn encryption_key(app: &AppRecord, key: &EncryptionKeyRecord) -> Option<Table> {
+    let pem = key.material.to_pem();
+    let text = std::str::from_utf8(pem.expose()).ok()?;
+    let mut entry = table([
+        ("app", app.settings.client_id.as_str().into()),
+        ("kid", key.kid.as_str().into()),
+        ("private_key", text.into()),
+    ]);
+    put_state(&mut entry, key.state);
+    Some(entry)
+}
+
+fn put_state(entry: &mut Table, state: KeyState) {
+    if state != KeyState::Active {
+        entry.insert("state", value(state.as_str()));
+    }
+    if let KeyState::Retiring(until) = state {
+        entry.insert("retire_at", value(until.to_string()));
+    }
 }
 
 fn pem(spki: &[u8]) -> String {
@@ -109,11 +136,15 @@ fn grants(app: &AppRecord) -> impl Iterator<Item = Table> {
             GrantTarget::Bot(bot) => ("bot", bot.as_str()),
             GrantTarget::Account(account) => ("account", account.as_str()),
         };
-        table([
+        let mut entry = table([
             ("app", app.settings.client_id.as_str().into()),
             (kind, target.into()),
             ("scopes", list(grant.published.iter())),
-        ])
+        ]);
+        if grant.draft != grant.published {
+            entry.insert("draft", Item::Value(list(grant.draft.iter())));
+        }
+        entry
     })
 }
 

@@ -6,6 +6,8 @@ use serde::Deserialize;
 
 use super::authenticator::AuthenticatorSection;
 use super::proxy::ProxySection;
+use super::quota::QuotaSection;
+use super::registry::RegistrySection;
 use super::route::RouteSection;
 use super::scope::ScopeSection;
 use super::stores::{ReplaySection, StoreSection, TelemetrySection};
@@ -23,20 +25,30 @@ pub(super) struct MainFile {
     pub telemetry: TelemetrySection,
     pub store: StoreSection,
     pub replay: ReplaySection,
+    pub registry: RegistrySection,
     pub upstream: BTreeMap<String, UpstreamSection>,
     pub authenticator: BTreeMap<String, AuthenticatorSection>,
+    pub quota: BTreeMap<String, QuotaSection>,
     pub route: Vec<RouteSection>,
     pub scope: Vec<ScopeSection>,
 }
 
 /// How a profile is used.
-#[derive(Clone, Debug, Default, Deserialize)]
+#[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub(super) struct ProfileSection {
     /// Where its routes lead; needed where there are several upstreams.
     pub upstream: Option<String>,
     /// The hosts that its routes serve; any if absent.
     pub hosts: Vec<String>,
+    /// Whether its routes have the platform's quotas.
+    pub quotas: bool,
+}
+
+impl Default for ProfileSection {
+    fn default() -> Self {
+        Self { upstream: None, hosts: Vec::new(), quotas: true }
+    }
 }
 
 /// A profile, or an included file.
@@ -45,6 +57,7 @@ pub(super) struct ProfileSection {
 pub(super) struct PartFile {
     pub upstream: BTreeMap<String, UpstreamSection>,
     pub authenticator: BTreeMap<String, AuthenticatorSection>,
+    pub quota: BTreeMap<String, QuotaSection>,
     pub route: Vec<RouteSection>,
     pub scope: Vec<ScopeSection>,
 }

@@ -8,12 +8,13 @@ use serde::Deserialize;
 use super::source::Source;
 use super::time::Span;
 use super::{ConfigError, Diagnostic};
-use crate::jose::{KeyError, KeyMaterial};
+use crate::clock::NoTimestamp;
+use crate::jose::{DecryptionMaterial, KeyError, KeyMaterial};
 use crate::model::{AccountId, Algorithm, AuthenticatorName, BotId, ClientId, KeyId, Level, ScopeId};
 use crate::policy::configured_host;
 use crate::registry::{
-    Account, AppSettings, Bot, DEFAULT_ACCOUNT, Desired, DesiredApp, DesiredGrant, DesiredKey, GrantTarget, Permission,
-    PlanError, Resource, ResourceKind,
+    Account, AppSettings, Bot, DEFAULT_ACCOUNT, Desired, DesiredApp, DesiredEncryptionKey, DesiredGrant, DesiredKey,
+    GrantTarget, KeyState, Permission, PlanError, Resource, ResourceKind,
 };
 use crate::secret::Secret;
 
@@ -29,6 +30,8 @@ struct File {
     app: Vec<AppEntry>,
     #[serde(default)]
     key: Vec<KeyEntry>,
+    #[serde(default)]
+    encryption_key: Vec<EncryptionKeyEntry>,
     #[serde(default)]
     grant: Vec<GrantEntry>,
     #[serde(default)]
@@ -90,11 +93,41 @@ struct KeyEntry {
     jwk: Option<serde_json::Value>,
     /// Of a public key: the only one that it may be used with.
     algorithm: Option<Algorithm>,
+    state: Option<StateKey>,
+    /// RFC 3339.
+    retire_at: Option<String>,
+}
+
+#[derive(Clone, Copy, Deserialize)]
+#[serde(rename_all = "lowercase")]
+enum StateKey {
+    Active,
+    Retiring,
+    Retired,
 }
 
 impl std::fmt::Debug for KeyEntry {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(f, "KeyEntry({}, {:?})", self.app, self.kid)
+    }
+}
+
+/// As `export` writes it.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct EncryptionKeyEntry {
+    app: ClientId,
+    kid: KeyId,
+    private_key: Option<String>,
+    private_key_file: Option<PathBuf>,
+    state: Option<StateKey>,
+    /// RFC 3339.
+    retire_at: Option<String>,
+}
+
+impl std::fmt::Debug for EncryptionKeyEntry {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "EncryptionKeyEntry({}, {})", self.app, self.kid)
     }
 }
 
@@ -105,6 +138,7 @@ struct GrantEntry {
     bot: Option<BotId>,
     account: Option<AccountId>,
     scopes: BTreeSet<ScopeId>,
+    draft: Option<BTreeSet<ScopeId>>,
 }
 
 #[derive(Debug, Deserialize)]
@@ -163,6 +197,12 @@ impl RegistryFile {
             accounts: file.account.into_iter().enumerate().map(|(i, account)| reader.account(i, account)).collect(),
             bots: file.bot.into_iter().map(|b| Bot { id: b.id, account: account(b.account) }).collect(),
             keys: file.key.into_iter().enumerate().map(|(i, key)| reader.key(i, key)).collect(),
+            encryption_keys: file
+                .encryption_key
+                .into_iter()
+                .enumerate()
+                .filter_map(|(i, key)| reader.encryption_key(i, key))
+                .collect(),
             grants: file.grant.into_iter().enumerate().filter_map(|(i, grant)| reader.grant(i, grant)).collect(),
             table_grants: file
                 .table_grant
@@ -196,6 +236,23 @@ impl AppEntry {
     }
 }
 
+fn key_state(state: Option<StateKey>, retire_at: Option<&str>) -> Result<Option<KeyState>, (&'static str, String)> {
+    let state = match (state, retire_at) {
+        (None, None) => return Ok(None),
+        (Some(StateKey::Active), None) => Ok(KeyState::Active),
+        (Some(StateKey::Retired), None) => Ok(KeyState::Retired),
+        (Some(StateKey::Retiring), Some(at)) => {
+            at.parse().map(KeyState::Retiring).map_err(|e: NoTimestamp| e.to_string())
+        }
+        (Some(StateKey::Retiring), None) => Err("a key that is retiring needs retire_at, for example \
+                                                 retire_at = \"2026-11-22T12:00:00Z\""
+            .to_owned()),
+        (_, Some(_)) => Err("retire_at goes with state = \"retiring\"".to_owned()),
+    };
+    let place = if retire_at.is_some() { "retire_at" } else { "state" };
+    state.map(Some).map_err(|why| (place, why))
+}
+
 struct Reader<'a> {
     source: &'a Source,
     folder: &'a Path,
@@ -227,7 +284,11 @@ impl Reader<'_> {
             self.fault(&["key", &index.to_string(), key], format!("key of app {}: {why}", entry.app));
             None
         });
-        DesiredKey { app: entry.app, kid: entry.kid, material }
+        let state = key_state(entry.state, entry.retire_at.as_deref()).unwrap_or_else(|(key, why)| {
+            self.fault(&["key", &index.to_string(), key], format!("key of app {}: {why}", entry.app));
+            None
+        });
+        DesiredKey { app: entry.app, kid: entry.kid, material, state }
     }
 
     fn material(&self, entry: &KeyEntry) -> Result<Option<KeyMaterial>, (&'static str, String)> {
@@ -268,6 +329,31 @@ impl Reader<'_> {
         }
     }
 
+    fn encryption_key(&mut self, index: usize, entry: EncryptionKeyEntry) -> Option<DesiredEncryptionKey> {
+        let EncryptionKeyEntry { app, kid, private_key, private_key_file, state, retire_at } = entry;
+        let pem = match (private_key, private_key_file) {
+            (Some(text), None) => Ok(Secret::new(text)),
+            (None, Some(path)) => {
+                let path = self.folder.join(path);
+                let text = std::fs::read_to_string(&path).map(Secret::new);
+                text.map_err(|error| ("private_key_file", format!("{}: {error}", path.display())))
+            }
+            _ => {
+                Err(("kid", "give private_key or private_key_file; a key that stays as it is is not named".to_owned()))
+            }
+        };
+        let material =
+            pem.and_then(|pem| DecryptionMaterial::from_pem(&pem).map_err(|error| ("private_key", error.to_string())));
+        let read = material.and_then(|material| Ok((material, key_state(state, retire_at.as_deref())?)));
+        match read {
+            Ok((material, state)) => Some(DesiredEncryptionKey { app, kid, material, state }),
+            Err((key, why)) => {
+                self.fault(&["encryption_key", &index.to_string(), key], format!("encryption key of app {app}: {why}"));
+                None
+            }
+        }
+    }
+
     fn grant(&mut self, index: usize, entry: GrantEntry) -> Option<DesiredGrant> {
         let target = match (entry.bot, entry.account) {
             (Some(bot), None) => GrantTarget::Bot(bot),
@@ -280,7 +366,7 @@ impl Reader<'_> {
                 return None;
             }
         };
-        Some(DesiredGrant { app: entry.app, target, scopes: entry.scopes })
+        Some(DesiredGrant { app: entry.app, target, scopes: entry.scopes, draft: entry.draft })
     }
 
     fn table_grant(
@@ -299,6 +385,11 @@ impl Reader<'_> {
                 return None;
             }
         };
-        Some((entry.app, Resource { kind, name }, entry.permissions.into_iter().collect()))
+        let resource = Resource { kind, name };
+        if let Some(why) = resource.fault() {
+            self.fault(&["table_grant", &index.to_string(), kind.as_str()], format!("a table grant: {why}"));
+            return None;
+        }
+        Some((entry.app, resource, entry.permissions.into_iter().collect()))
     }
 }

@@ -4,18 +4,21 @@ use std::collections::{BTreeMap, HashMap};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use super::authenticator::AuthenticatorSection;
+use super::authenticator::{AuthenticatorSection, two_ids_for_one_token};
 use super::diagnostic::nearest;
 use super::file::{MainFile, PartFile, ProfileSection};
 use super::profile;
+use super::quota::QuotaSection;
 use super::route::{Names, RouteSection};
 use super::scope::ScopeSection;
 use super::source::Source;
 use super::upstream::UpstreamSection;
-use super::{ConfigError, Diagnostic, ProxySettings, ReplaySettings, StoreLocation, TelemetrySettings};
+use super::{
+    ConfigError, Diagnostic, ProxySettings, RegistrySettings, ReplaySettings, StoreLocation, TelemetrySettings,
+};
 use crate::gateway::forward::Upstream;
-use crate::model::{AuthenticatorName, UpstreamName};
-use crate::policy::{Route, RouteTable};
+use crate::model::{AuthenticatorName, QuotaName, UpstreamName};
+use crate::policy::{Authenticator, Quota, Route, RouteTable};
 use crate::registry::{GrantRules, ScopeCatalogue};
 
 /// A configuration in which every name leads somewhere.
@@ -25,6 +28,7 @@ pub struct Config {
     pub telemetry: TelemetrySettings,
     pub store: StoreLocation,
     pub replay: ReplaySettings,
+    pub registry: RegistrySettings,
     pub upstreams: HashMap<UpstreamName, Arc<Upstream>>,
     pub routes: Arc<RouteTable>,
     pub scopes: Arc<ScopeCatalogue>,
@@ -92,25 +96,31 @@ fn resolve(source: Source, folder: &Path, with_environment: bool) -> Result<Conf
         let place = ["include", &i.to_string()].map(str::to_owned);
         parts.include(&source, &place, folder, pattern);
     }
-    let MainFile { proxy, telemetry, store, replay, upstream, authenticator, route, scope, .. } = main;
-    parts.add(&source, PartFile { upstream, authenticator, route, scope });
+    let MainFile { proxy, telemetry, store, replay, registry, upstream, authenticator, quota, route, scope, .. } = main;
+    parts.add(&source, PartFile { upstream, authenticator, quota, route, scope });
 
     let upstreams = parts.upstreams();
     let scopes = Arc::new(parts.catalogue());
-    let grants = GrantRules { catalogue: (*scopes).clone(), grantable: parts.grantable() };
+    let grants = GrantRules {
+        catalogue: (*scopes).clone(),
+        grantable: parts.by_authenticator(AuthenticatorSection::grantable),
+        authenticators: parts.by_authenticator(AuthenticatorSection::taken),
+    };
     let routes = parts.routes(&upstreams, &scopes);
     let proxy = proxy
         .resolve()
         .map_err(|(key, why)| parts.report(&source, &["proxy", key], format!("proxy.{key}: {why}"), None));
+    let store = store.resolve();
     let replay = replay
-        .resolve()
+        .resolve(&store)
         .map_err(|(key, why)| parts.report(&source, &["replay", key], format!("replay.{key}: {why}"), None));
     match (proxy, replay, routes) {
         (Ok(proxy), Ok(replay), Some(routes)) if parts.faults.is_empty() => Ok(Config {
             proxy,
             telemetry: telemetry.resolve(),
-            store: store.resolve(),
+            store,
             replay,
+            registry: registry.resolve(),
             upstreams,
             routes: Arc::new(routes),
             scopes,
@@ -125,6 +135,7 @@ fn resolve(source: Source, folder: &Path, with_environment: bool) -> Result<Conf
 struct Parts {
     upstreams: BTreeMap<String, (Arc<Source>, UpstreamSection)>,
     authenticators: BTreeMap<String, (Arc<Source>, AuthenticatorSection)>,
+    quotas: BTreeMap<String, (Arc<Source>, QuotaSection)>,
     routes: Vec<Placed<RouteSection>>,
     scopes: Vec<Placed<ScopeSection>>,
     faults: Vec<Diagnostic>,
@@ -151,6 +162,7 @@ impl Parts {
                     if let Some(section) = section {
                         route.upstream = route.upstream.take().or_else(|| section.upstream.clone());
                         route.hosts.extend(section.hosts.iter().cloned());
+                        route.quota = route.quota.take().filter(|_| section.quotas);
                     }
                 }
                 self.put(&source, part, true);
@@ -184,7 +196,7 @@ impl Parts {
         self.put(source, part, false);
     }
 
-    /// Later parts may change an authenticator of a profile key by key, and replace a route of a profile by its id.
+    /// Later parts may change an authenticator or a quota of a profile key by key, and replace a route of a profile by its id.
     fn put(&mut self, source: &Arc<Source>, part: PartFile, is_profile: bool) {
         for (name, section) in part.upstream {
             self.upstreams.insert(name, (Arc::clone(source), section));
@@ -192,6 +204,10 @@ impl Parts {
         for (name, section) in part.authenticator {
             let base = self.authenticators.remove(&name).map(|(_, base)| base).unwrap_or_default();
             self.authenticators.insert(name, (Arc::clone(source), section.over(base)));
+        }
+        for (name, section) in part.quota {
+            let base = self.quotas.remove(&name).map(|(_, base)| base).unwrap_or_default();
+            self.quotas.insert(name, (Arc::clone(source), section.over(base)));
         }
         self.routes.retain(|known| !known.is_profile || part.route.iter().all(|r| r.id != known.entry.id));
         let place = |index, entry| Placed { source: Arc::clone(source), index, is_profile, entry };
@@ -230,11 +246,47 @@ impl Parts {
         ScopeCatalogue::new(definitions)
     }
 
-    fn grantable(&self) -> BTreeMap<AuthenticatorName, crate::model::AlgorithmSet> {
+    fn quotas(&mut self) -> BTreeMap<String, Arc<Quota>> {
+        let mut resolved = BTreeMap::new();
+        for (name, (source, section)) in std::mem::take(&mut self.quotas) {
+            match QuotaName::new(&name).map_err(|e| ("", e.to_string())).and_then(|n| section.resolve(&n)) {
+                Ok(quota) => _ = resolved.insert(name, Arc::new(quota)),
+                Err((key, why)) => {
+                    self.report(&source, &["quota", &name, key], dotted("quota", &name, key, &why), None);
+                }
+            }
+        }
+        resolved
+    }
+
+    fn by_authenticator<T>(&self, ask: impl Fn(&AuthenticatorSection) -> Option<T>) -> BTreeMap<AuthenticatorName, T> {
         let entry = |(name, (_, section)): (&String, &(_, AuthenticatorSection))| {
-            Some((AuthenticatorName::new(name).ok()?, section.grantable()?))
+            Some((AuthenticatorName::new(name).ok()?, ask(section)?))
         };
         self.authenticators.iter().filter_map(entry).collect()
+    }
+
+    fn resolved_authenticators(&mut self) -> BTreeMap<String, Arc<Authenticator>> {
+        let sections = std::mem::take(&mut self.authenticators);
+        let longest_leeway = sections.values().map(|(_, section)| section.exp_leeway()).max().unwrap_or_default();
+        let mut authenticators = BTreeMap::new();
+        for (name, (source, section)) in &sections {
+            let parsed = AuthenticatorName::new(name).map_err(|e| ("", e.to_string()));
+            match parsed.and_then(|n| section.resolve(&n, longest_leeway)) {
+                Ok(authenticator) => _ = authenticators.insert(name.clone(), Arc::new(authenticator)),
+                Err((key, why)) => {
+                    let message = dotted("authenticator", name, key, &why);
+                    self.report(source, &["authenticator", name, key], message, None);
+                }
+            }
+        }
+        if let Some((name, why)) = two_ids_for_one_token(authenticators.values())
+            && let Some((source, _)) = sections.get(name.as_str())
+        {
+            let message = format!("authenticator.{name}.jti_claims: {why}");
+            self.report(source, &["authenticator", name.as_str(), "jti_claims"], message, None);
+        }
+        authenticators
     }
 
     fn routes(
@@ -242,22 +294,12 @@ impl Parts {
         upstreams: &HashMap<UpstreamName, Arc<Upstream>>,
         scopes: &ScopeCatalogue,
     ) -> Option<RouteTable> {
-        let mut authenticators = BTreeMap::new();
-        for (name, (source, section)) in std::mem::take(&mut self.authenticators) {
-            let resolved =
-                AuthenticatorName::new(&name).map_err(|e| ("", e.to_string())).and_then(|n| section.resolve(&n));
-            match resolved {
-                Ok(authenticator) => _ = authenticators.insert(name, Arc::new(authenticator)),
-                Err((key, why)) => {
-                    let dot = if key.is_empty() { "" } else { "." };
-                    let message = format!("authenticator.{name}{dot}{key}: {why}");
-                    self.report(&source, &["authenticator", &name, key], message, None);
-                }
-            }
-        }
+        let authenticators = self.resolved_authenticators();
         let names: Vec<UpstreamName> = upstreams.keys().cloned().collect();
         let only = if let [only] = &names[..] { Some(only) } else { None };
-        let names = Names { authenticators: &authenticators, upstreams: &names, upstream: only, scopes };
+        let quotas = self.quotas();
+        let names =
+            Names { authenticators: &authenticators, upstreams: &names, upstream: only, scopes, quotas: &quotas };
         let placed = std::mem::take(&mut self.routes);
         let (mut routes, mut places) = (Vec::new(), Vec::new());
         let mut ids = HashMap::new();
@@ -302,6 +344,12 @@ impl Parts {
             })
             .ok()
     }
+}
+
+/// What is wrong with a key, or with the section's name where there is none.
+fn dotted(section: &str, name: &str, key: &str, why: &str) -> String {
+    let dot = if key.is_empty() { "" } else { "." };
+    format!("{section}.{name}{dot}{key}: {why}")
 }
 
 fn place(placed: &Placed<RouteSection>) -> String {

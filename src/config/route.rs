@@ -7,8 +7,9 @@ use http::Method;
 use serde::Deserialize;
 
 use super::diagnostic::nearest;
+use super::quota::KeyPart;
 use crate::model::{Level, RouteId, ScopeId, UpstreamName};
-use crate::policy::{Authenticator, AuthenticatorKind, Pattern, Requirement, Route, configured_host};
+use crate::policy::{Authenticator, AuthenticatorKind, Pattern, Quota, QuotaKey, Requirement, Route, configured_host};
 use crate::registry::{Permission, ResourceKind, ScopeCatalogue};
 
 #[derive(Clone, Debug, Deserialize)]
@@ -24,11 +25,27 @@ pub(super) struct RouteSection {
     pub upstream: Option<String>,
     authenticator: String,
     scope: Option<ScopeKey>,
-    table: Option<ResourceKey>,
+    table: Option<TableKey>,
     view: Option<ResourceKey>,
     bot_param: Option<String>,
+    pub quota: Option<QuotaChoice>,
     #[serde(default)]
     keep_credential: bool,
+}
+
+/// A quota's name, or a quota that counts this route's calls by another key.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(untagged, expecting = "expected a quota's name, or { name = \"…\", key = [\"…\"] }")]
+pub(super) enum QuotaChoice {
+    Named(String),
+    Keyed(KeyedQuota),
+}
+
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct KeyedQuota {
+    name: String,
+    key: Vec<KeyPart>,
 }
 
 #[derive(Clone, Debug, Deserialize)]
@@ -53,6 +70,29 @@ struct EachScope {
     account: Option<ScopeId>,
 }
 
+/// `"any"`, or the parameter that names the table.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(untagged, expecting = "expected { param = \"…\", permissions = [\"read\"] }, or \"any\"")]
+enum TableKey {
+    Any(Any),
+    Named(ResourceKey),
+}
+
+#[derive(Clone, Copy, Debug, Deserialize)]
+#[serde(rename_all = "lowercase")]
+enum Any {
+    Any,
+}
+
+impl TableKey {
+    fn named(&self) -> Option<&ResourceKey> {
+        match self {
+            Self::Any(Any::Any) => None,
+            Self::Named(key) => Some(key),
+        }
+    }
+}
+
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct ResourceKey {
@@ -67,6 +107,7 @@ pub(super) struct Names<'a> {
     /// For routes that name none, if there is one that is meant.
     pub upstream: Option<&'a UpstreamName>,
     pub scopes: &'a ScopeCatalogue,
+    pub quotas: &'a BTreeMap<String, Arc<Quota>>,
 }
 
 /// The key, what is wrong with it, and what would be right.
@@ -85,11 +126,18 @@ impl RouteSection {
             return Err(unknown("authenticator", &self.authenticator, known));
         };
         let patterns = self.patterns()?;
-        for name in self.bot_param.iter().chain(self.table.iter().chain(&self.view).map(|r| &r.param)) {
+        let resource = self.table.as_ref().and_then(TableKey::named).or(self.view.as_ref());
+        for name in self.bot_param.iter().chain(resource.map(|r| &r.param)) {
             if let Some(pattern) = patterns.iter().find(|p| p.param(name).is_none()) {
                 return fault("path", format!("{} has no parameter {{{name}}}", pattern.as_str()));
             }
+            let rest = format!("{{*{name}}}");
+            if let Some(pattern) = patterns.iter().find(|p| p.as_str().contains(&rest)) {
+                let why = format!("{}: a bot, table or view is one segment; write {{{name}}}", pattern.as_str());
+                return fault("path", why);
+            }
         }
+        let quota = self.quota(names, authenticator, &patterns)?;
         Ok(Route {
             id: self.id.clone(),
             title: self.title.clone(),
@@ -105,6 +153,7 @@ impl RouteSection {
             requirement: self.requirement(authenticator, names.scopes)?,
             authenticator: Arc::clone(authenticator),
             bot_param: self.bot_param.clone(),
+            quota,
             keep_credential: self.keep_credential,
         })
     }
@@ -152,6 +201,44 @@ impl RouteSection {
         }
     }
 
+    fn quota(
+        &self,
+        names: &Names<'_>,
+        authenticator: &Authenticator,
+        patterns: &[Pattern],
+    ) -> Result<Option<Arc<Quota>>, Fault> {
+        let (name, key) = match &self.quota {
+            None => return Ok(None),
+            Some(QuotaChoice::Named(name)) => (name, None),
+            Some(QuotaChoice::Keyed(KeyedQuota { name, key })) => (name, Some(key)),
+        };
+        let Some(named) = names.quotas.get(name) else {
+            return Err(unknown("quota", name, names.quotas.keys().map(String::as_str)));
+        };
+        let quota = match key {
+            None => Arc::clone(named),
+            Some(key) => {
+                let key = key.iter().map(|part| part.0.clone()).collect();
+                Arc::new(Quota { key, ..Quota::clone(named) })
+            }
+        };
+        let is_anonymous = matches!(authenticator.kind, AuthenticatorKind::Anonymous);
+        for part in &quota.key {
+            let lacks = |pattern: &&Pattern| matches!(part, QuotaKey::Param(name) if pattern.param(name).is_none());
+            let why = match part {
+                part if part.needs_app() && is_anonymous => "an anonymous caller has none".to_owned(),
+                QuotaKey::Bot if self.bot_param.is_none() => "the route has no bot_param".to_owned(),
+                _ => match patterns.iter().find(lacks) {
+                    Some(pattern) => format!("{} has no such parameter", pattern.as_str()),
+                    None => continue,
+                },
+            };
+            let help = format!("count by something else here: quota = {{ name = {name:?}, key = [\"route\"] }}");
+            return Err(("quota", format!("quota {name} counts by {part}, and {why}"), Some(help)));
+        }
+        Ok(Some(quota))
+    }
+
     fn requirement(&self, authenticator: &Authenticator, scopes: &ScopeCatalogue) -> Result<Requirement, Fault> {
         let is_anonymous = matches!(authenticator.kind, AuthenticatorKind::Anonymous);
         let requirement = match (&self.scope, &self.table, &self.view) {
@@ -167,7 +254,8 @@ impl RouteSection {
                 }
             }
             (Some(ScopeKey::Each(each)), None, None) => self.each(each, scopes)?,
-            (None, Some(table), None) => resource(ResourceKind::Table, table)?,
+            (None, Some(TableKey::Any(Any::Any)), None) => Requirement::AnyResource,
+            (None, Some(TableKey::Named(table)), None) => resource(ResourceKind::Table, table)?,
             (None, None, Some(view)) => resource(ResourceKind::View, view)?,
             (None, None, None) => {
                 let help =

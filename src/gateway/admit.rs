@@ -2,13 +2,13 @@
 
 use std::sync::Arc;
 
-use super::{Authorized, Caller, Gate, Refused, Step};
+use super::{Ask, Authorized, Caller, Gate, Metered, Refused, WaitingStep};
 use crate::model::Reason;
-use crate::replay::{FirstUse, ReplayMemory};
+use crate::replay::{Answer, FirstUse, ReplayMemory};
 
 #[derive(Clone)]
 pub struct Admit {
-    replay: Arc<ReplayMemory>,
+    replay: Arc<dyn ReplayMemory>,
 }
 
 impl Admit {
@@ -18,26 +18,37 @@ impl Admit {
 }
 
 /// A request that goes on.
-pub struct Admitted<B>(Authorized<B>);
+pub struct Admitted<B>(Metered<B>);
 
 impl<B> Admitted<B> {
     pub(super) fn into_inner(self) -> Authorized<B> {
-        self.0
+        self.0.into_inner()
     }
 }
 
-impl<B> Step<Authorized<B>> for Admit {
+impl<B> WaitingStep<Metered<B>> for Admit {
     type Out = Admitted<B>;
+    /// None for a token that may be used again.
+    type Answer = Option<FirstUse>;
 
-    fn take(&self, authorized: Authorized<B>) -> Result<Admitted<B>, Refused> {
-        let matched = authorized.authenticated().matched();
-        let Caller::App(verified) = authorized.authenticated().caller() else { return Ok(Admitted(authorized)) };
-        let Some(single) = verified.single_use() else { return Ok(Admitted(authorized)) };
-        let reason = match self.replay.first_use(verified.app().number, &single.jti, single.until, matched.call().now) {
-            FirstUse::Recorded => return Ok(Admitted(authorized)),
-            FirstUse::Replayed => Reason::TokenReplayed,
-            FirstUse::Full => Reason::ReplayFull,
+    fn ask(&self, metered: &Metered<B>) -> Ask<Option<FirstUse>> {
+        let authenticated = metered.authorized().authenticated();
+        let Caller::App(verified) = authenticated.caller() else { return Ask::Now(None) };
+        let Some(single) = verified.single_use() else { return Ask::Now(None) };
+        let now = authenticated.matched().call().now;
+        match self.replay.first_use(verified.app().number, &single.jti, single.until, now) {
+            Answer::Now(answer) => Ask::Now(Some(answer)),
+            Answer::Later(answer) => Ask::Later(Box::pin(async { Some(answer.await) })),
+        }
+    }
+
+    fn take(&self, metered: Metered<B>, answer: Option<FirstUse>) -> Result<Admitted<B>, Refused> {
+        let reason = match answer {
+            None | Some(FirstUse::Recorded) => return Ok(Admitted(metered)),
+            Some(FirstUse::Replayed) => Reason::TokenReplayed,
+            Some(FirstUse::Full) => Reason::ReplayFull,
+            Some(FirstUse::Unavailable) => Reason::ReplayUnavailable,
         };
-        Err(matched.place().refused(reason))
+        Err(metered.authorized().authenticated().matched().place().refused(reason))
     }
 }

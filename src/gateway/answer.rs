@@ -59,17 +59,38 @@ fn challenge(reason: Reason, route: Option<&Route>, scope: Option<&str>) -> Opti
     }
 }
 
-/// The platform's own words; they cover several causes each.
+/// What a caller reads of a refusal for this reason, in the words of the format: the status, and the message or code.
+pub fn told(reason: Reason, format: ErrorFormat) -> (u16, &'static str) {
+    let public = reason.public();
+    match format {
+        ErrorFormat::Problem => (public.status(), public.code()),
+        ErrorFormat::Kore => {
+            let (status, message, _) = kore_words(public);
+            (status, message)
+        }
+    }
+}
+
 fn kore(reason: Reason) -> Answer {
+    let (code, message, inner) = kore_words(reason);
+    let body = json!({ "errors": [{ "msg": message, "code": inner }] }).to_string();
+    Answer { status: status(code), content_type: "application/json", body, challenge: None }
+}
+
+/// The platform's own words, which cover several causes each: the status, the message and the code beside it.
+fn kore_words(reason: Reason) -> (u16, &'static str, u16) {
     const CREDENTIALS: (u16, &str, u16) = (401, "Invalid SDK credentials", 4002);
     const NOT_A_TOKEN: (u16, &str, u16) = (401, "Invalid JWT token", 4002);
     const SCOPE: (u16, &str, u16) = (401, "Permission denied. Scope is incorrect!", 4002);
-    let (code, message, inner) = match reason {
+    match reason {
         Reason::MethodNotAllowed => (405, "Method Not Allowed", 405),
         Reason::BotUnknown => (400, "Invalid StreamId", 400),
         Reason::ScopeInsufficient | Reason::AppWrongLevel | Reason::TableForbidden => SCOPE,
         Reason::TokenLifetimeTooLong => {
             (401, r#"error verifying the jwt: if "jti" claim "exp" must be <= 1 hour(s)"#, 401)
+        }
+        Reason::QuotaExceeded => {
+            (429, "Rate limit for this API has been reached. Please try again after some time.", 429)
         }
         Reason::TokenReplayed => (401, "error verifying the jwt: possibly a replay", 401),
         Reason::CredentialMalformed | Reason::CredentialAmbiguous | Reason::TokenMalformed | Reason::TokenTooLarge => {
@@ -92,6 +113,7 @@ fn kore(reason: Reason) -> Answer {
         | Reason::TokenRevoked
         | Reason::TokenSuperseded
         | Reason::TokenJweRequired
+        | Reason::TokenJweInvalid
         | Reason::KeyUnknown
         | Reason::KeyRetired
         | Reason::AppUnknown
@@ -106,14 +128,13 @@ fn kore(reason: Reason) -> Answer {
         | Reason::RequestBodyTooLarge
         | Reason::RequestTimeout
         | Reason::ReplayFull
+        | Reason::ReplayUnavailable
         | Reason::UpstreamUnreachable
         | Reason::UpstreamTimeout
         | Reason::UpstreamInvalid
         | Reason::GatewayOverloaded
         | Reason::GatewayInternal => (reason.status(), reason.title(), reason.status()),
-    };
-    let body = json!({ "errors": [{ "msg": message, "code": inner }] }).to_string();
-    Answer { status: status(code), content_type: "application/json", body, challenge: None }
+    }
 }
 
 /// The table of reasons holds valid codes alone.

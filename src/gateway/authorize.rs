@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use super::{Authenticated, Caller, Gate, Refused, Step};
+use crate::model::BotId;
 use crate::policy::{self, Authorization};
 use crate::registry::UsageBook;
 
@@ -28,6 +29,10 @@ impl<B> Authorized<B> {
         &self.authenticated
     }
 
+    pub(super) fn authorization(&self) -> Option<&Authorization> {
+        self.authorization.as_ref()
+    }
+
     pub(super) fn into_parts(self) -> (Authenticated<B>, Option<Authorization>) {
         (self.authenticated, self.authorization)
     }
@@ -48,10 +53,15 @@ impl<B> Step<Authenticated<B>> for Authorize {
                 let (route, pattern, params) = (&place.route, place.pattern(), &place.params);
                 let verdict =
                     policy::authorize(app, route, pattern, params, matched.path(), account, &place.state.registry);
+                let ledger = &matched.call().ledger;
                 let authorization = verdict.map_err(|refusal| {
-                    matched.call().ledger.keep(matched.request().headers());
+                    ledger.keep(matched.request().headers());
+                    let named = route.bot_param.as_deref().and_then(|name| pattern.param(name));
+                    let bot = named.and_then(|i| params.get(matched.path(), i)).and_then(|b| BotId::new(b).ok());
+                    _ = bot.map(|bot| ledger.bot.set(bot));
                     place.refused(refusal)
                 })?;
+                _ = authorization.bot.clone().map(|bot| ledger.bot.set(bot));
                 if let Some(scope) = route.requirement.scope_for(app.level)
                     && let Some(used) = app.scope_use(authorization.bot.as_ref(), scope, matched.call().now)
                 {

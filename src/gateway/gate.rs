@@ -8,20 +8,27 @@ use arc_swap::ArcSwap;
 use aws_lc_rs::error::Unspecified;
 use http::{Method, Uri};
 
+use super::ledger::Doubt;
+use super::{Blocking, Quotas};
 use crate::clock::{Clock, Timestamp};
-use crate::model::Reason;
+use crate::model::{BotId, Reason, Refusal, UpstreamName};
 use crate::net::Peer;
-use crate::policy::{Live, Route};
+use crate::policy::{AuthenticatorKind, Case, Live, Route, Unsolved, token_in};
 use crate::registry::{App, UsageBook};
-use crate::replay::ReplayMemory;
-use crate::verify::Verifier;
+use crate::replay::{InProcess, ReplayMemory};
+use crate::secret::Secret;
+use crate::verify::{Proof, Verifier};
 
 /// The parts that every stack of a process shares. Cheap to clone.
 #[derive(Clone)]
 pub struct Gate {
     pub live: Arc<Live>,
     pub verifier: Arc<Verifier>,
-    pub replay: Arc<ReplayMemory>,
+    pub quotas: Arc<Quotas>,
+    /// Where encrypted tokens are decrypted.
+    pub blocking: Arc<Blocking>,
+    /// Which tokens of single use were used. Whoever makes the gate sweeps it.
+    pub replay: Arc<dyn ReplayMemory>,
     /// Last uses, for whoever writes them.
     pub usage: Arc<UsageBook>,
     pub log: Arc<dyn AccessLog>,
@@ -37,7 +44,7 @@ pub struct GateSettings {
     pub limits: Limits,
     /// Memory for verified tokens, in bytes; 0 remembers none.
     pub cache_bytes: u64,
-    /// How many used tokens are remembered at most.
+    /// How many used tokens are remembered at most, by the memory that a new gate has.
     pub replay_entries: usize,
 }
 
@@ -48,6 +55,8 @@ impl Default for GateSettings {
 }
 
 impl Gate {
+    /// A gate that remembers used tokens in this process alone; put another memory into it for more.
+    ///
     /// # Errors
     /// When the system gives no random bytes.
     pub fn new(
@@ -59,7 +68,9 @@ impl Gate {
         Ok(Self {
             live,
             verifier: Arc::new(Verifier::new(settings.cache_bytes)),
-            replay: Arc::new(ReplayMemory::new(settings.replay_entries, clock.clone())?),
+            quotas: Arc::new(Quotas::new(clock.clone())),
+            blocking: Arc::new(Blocking::for_this_machine()),
+            replay: Arc::new(InProcess::new(settings.replay_entries, clock.clone())?),
             usage: Arc::default(),
             log,
             limits: Arc::new(ArcSwap::from_pointee(settings.limits)),
@@ -134,14 +145,25 @@ pub struct Entry<'a> {
     pub at: Timestamp,
     pub request_id: &'a str,
     pub peer: Option<Peer>,
+    /// The one that the call was judged by.
     pub method: &'a Method,
+    /// The one that was sent, where it was overridden.
+    pub overridden: Option<&'a Method>,
     pub uri: &'a Uri,
     pub host: Option<&'a str>,
-    pub route: Option<&'a Route>,
+    pub route: Option<&'a Arc<Route>>,
     /// The app that the token named, proved or not.
     pub app: Option<&'a App>,
     /// Whether the token was good.
     pub is_verified: bool,
+    /// What the token's signature proved, if the token was good.
+    pub proof: Option<&'a Proof>,
+    /// The jti of a token that is good for one call.
+    pub single_use: Option<&'a str>,
+    /// The bot that the path names, once the app was known.
+    pub bot: Option<&'a BotId>,
+    /// Where the call was sent, if it was.
+    pub upstream: Option<&'a UpstreamName>,
     /// None where the caller left before there was one.
     pub status: Option<u16>,
     /// The true reason of a refusal.
@@ -154,4 +176,33 @@ pub struct Entry<'a> {
     pub bytes_out: u64,
     /// The headers of a refused request, for a log that explains; they hold the credential.
     pub headers: Option<&'a http::HeaderMap>,
+    pub(super) doubt: Option<&'a Doubt>,
+}
+
+impl Entry<'_> {
+    /// Whether something is left to find out, as [`Entry::case`] may give it.
+    pub fn is_open(&self) -> bool {
+        self.doubt.is_some()
+    }
+
+    /// What is left to find out about a refused call, to be looked into when it is over and by nobody who is on a
+    /// request's way. It is copied out of the call, with the token: ask no more often than it is worth.
+    pub fn case(&self) -> Option<Case> {
+        let owned = |text: &str| text.to_owned().into();
+        let (expected, found) = (self.expected.map(owned), self.found.map(owned));
+        let (refusal, doubt) = (Refusal { reason: self.reason?, expected, found }, self.doubt?);
+        let call = match (&doubt.credential, self.route) {
+            (Some(value), Some(route)) => {
+                let AuthenticatorKind::Jwt(jwt) = &route.authenticator.kind else { return None };
+                let token = token_in(value.as_bytes(), jwt).ok()?;
+                Unsolved::Token { route: Arc::clone(route), token: Secret::new(token) }
+            }
+            (Some(_), None) => return None,
+            (None, _) => {
+                let host = self.host.unwrap_or_default().to_owned();
+                Unsolved::Path { host, method: self.method.clone(), path: self.uri.path().to_owned() }
+            }
+        };
+        Some(Case { refusal, state: Arc::clone(&doubt.state), call })
+    }
 }

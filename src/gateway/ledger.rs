@@ -1,26 +1,55 @@
 //! What the steps find out about a call, written once each, read by the record at its end.
 
+use std::fmt;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
 
-use http::HeaderMap;
+use http::{HeaderMap, HeaderValue, Method};
 
-use crate::model::{Reason, Refusal};
-use crate::policy::Route;
+use super::quota::Standing;
+use crate::model::{BotId, Reason, Refusal, UpstreamName};
+use crate::policy::{Route, State};
 use crate::registry::App;
+use crate::verify::Proof;
+
+/// By what a call was refused where more can be found out about it than is good to find out while somebody waits. It
+/// goes with the call.
+pub(super) struct Doubt {
+    pub state: Arc<State>,
+    /// The header with the token, where the token is what is in doubt; else it is the path.
+    pub credential: Option<HeaderValue>,
+}
+
+impl fmt::Debug for Doubt {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Doubt")
+    }
+}
 
 /// Survives the request: a dropped connection or a panic leaves what was written until then.
 #[derive(Debug, Default)]
 pub(super) struct Ledger {
     pub route: OnceLock<Arc<Route>>,
     pub host: OnceLock<Box<str>>,
+    /// The method that the call is judged by, where it overrides the one that was sent.
+    pub overriding: OnceLock<Method>,
     pub app: OnceLock<Arc<App>>,
+    /// How much of its quota is left, once the call was counted or found to be one too many.
+    pub standing: OnceLock<Standing>,
+    /// What the token's signature proved, once every check of the token is passed.
+    pub proof: OnceLock<Arc<Proof>>,
+    /// The bot that the call is about, once the caller is known.
+    pub bot: OnceLock<BotId>,
+    /// Where the call was sent.
+    pub upstream: OnceLock<UpstreamName>,
     pub refusal: OnceLock<Refusal>,
+    pub doubt: OnceLock<Doubt>,
     /// Why the request's body broke off, if the body itself was at fault.
     pub body_fault: OnceLock<Reason>,
     headers: OnceLock<Box<HeaderMap>>,
     keeps_headers: bool,
     pub is_verified: AtomicBool,
+    pub is_single_use: AtomicBool,
     /// Whether the request's body was sent to its end, or given up.
     pub body_is_over: AtomicBool,
     pub bytes_in: AtomicU64,

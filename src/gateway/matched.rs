@@ -6,9 +6,12 @@ use bytes::Bytes;
 use http::{HeaderMap, Method, Request, Version, header};
 use http_body::Body;
 
+use super::ledger::Doubt;
 use super::{Bounded, Call, Gate, Inbound, Refused, Step};
 use crate::model::{AccountId, Reason, Refusal};
-use crate::policy::{Found, Live, Params, Pattern, Route, State, canonical_host, judge, wrong_method};
+use crate::policy::{
+    Found, Live, METHOD_OVERRIDE, Params, Pattern, Route, Sought, State, canonical_host, judge, wrong_method,
+};
 
 /// Finds the route. The state is loaded here, once; the whole call is judged by it.
 #[derive(Clone)]
@@ -90,7 +93,7 @@ impl<B: Body<Data = Bytes>> Step<Bounded<B>> for Match {
     type Out = Matched<B>;
 
     fn take(&self, bounded: Bounded<B>) -> Result<Matched<B>, Refused> {
-        let (request, call) = bounded.into_parts();
+        let (mut request, call) = bounded.into_parts();
         let invalid = |why: &'static str| Refused::new(Refusal::new(Reason::RequestInvalid).found(why));
         let host = host_of(&request).map_err(invalid)?;
         if !host.is_empty() {
@@ -100,9 +103,15 @@ impl<B: Body<Data = Bytes>> Step<Bounded<B>> for Match {
             return Err(invalid("a method that no gateway takes"));
         }
         let state = self.live.load();
-        let judged = judge(request.uri().path()).map_err(invalid)?;
-        let (route, pattern, params, allow) = match state.routes.find(&host, request.method(), &judged) {
-            Found::Nothing => return Err(Refused::new(Reason::RouteUnknown)),
+        let doubtful = |refused: Refused| {
+            _ = call.ledger.doubt.set(Doubt { state: Arc::clone(&state), credential: None });
+            refused
+        };
+        let judged = judge(request.uri().path()).map_err(|why| doubtful(invalid(why)))?;
+        let sought = state.routes.seek(&host, request.method(), request.headers(), &judged);
+        let Sought { found, overriding } = sought.map_err(|misled| Refused::new(misled.refusal()).on(misled.route))?;
+        let (route, pattern, params, allow) = match found {
+            Found::Nothing => return Err(doubtful(Refused::new(Reason::RouteUnknown))),
             Found::Route { route, pattern, params } => (Arc::clone(route), pattern, params, None),
             Found::OtherMethods { route, pattern, params, allow } => (Arc::clone(route), pattern, params, Some(allow)),
         };
@@ -111,6 +120,12 @@ impl<B: Body<Data = Bytes>> Step<Bounded<B>> for Match {
             std::borrow::Cow::Borrowed(_) => None,
             std::borrow::Cow::Owned(decoded) => Some(decoded),
         };
+        if let Some(method) = overriding {
+            // From here on the request is what it means: this is the method that is judged, and the one that is sent.
+            _ = call.ledger.overriding.set(method.clone());
+            *request.method_mut() = method;
+            request.headers_mut().remove(METHOD_OVERRIDE);
+        }
         let host_account = state.registry.account_of_host(&host).cloned();
         let place = Place { state, route, pattern, params, decoded, host_account, allow };
         if place.route.authenticator.method_first {

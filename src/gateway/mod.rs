@@ -7,28 +7,31 @@
 //! matched       host, method, path -> route and account      Bounded       -> Matched
 //! authenticate  the credential, then verify                  Matched       -> Authenticated
 //! authorize     account, bot, scope, table                   Authenticated -> Authorized
-//! admit         first use of the jti: the last check         Authorized    -> Admitted
+//! quota         calls left, per app and route class          Authorized    -> Metered
+//! admit         first use of the jti: the last check         Metered       -> Admitted
 //! outbound      hygiene and identity                         Admitted      -> Outbound
 //! forward       the upstream, or whatever is put there       Outbound      -> response
 //! ```
 //!
 //! Each layer's inner service takes the next request type, and each type is made by its own step alone, so a stack with
-//! a step left out or swapped does not compile. This one does:
+//! a step left out or swapped does not compile. A step that may wait (`authenticate` and `admit`) comes in a layer of its own kind, and
+//! clones the rest of the stack for a request that waits. This stack compiles:
 //!
 //! ```
 //! # use scopegate::gateway::*;
 //! # fn stack<B, L>(gate: Gate, leaf: L) -> impl tower::Service<http::Request<B>>
 //! # where B: http_body::Body<Data = bytes::Bytes>, B::Error: std::fmt::Display,
-//! #       L: tower::Service<Outbound<B>, Response = http::Response<http_body_util::Empty<bytes::Bytes>>, Error = Refused>,
+//! #       L: tower::Service<Outbound<B>, Response = http::Response<http_body_util::Empty<bytes::Bytes>>, Error = Refused> + Clone,
 //! # {
 //! tower::ServiceBuilder::new()
 //!     .layer(RecordLayer::new(&gate))
 //!     .layer(RefuseLayer::new(&gate))
 //!     .layer(LimitsLayer::new(&gate))
 //!     .layer(StepLayer::new(Match::new(&gate)))
-//!     .layer(StepLayer::new(Authenticate::new(&gate)))
+//!     .layer(WaitLayer::new(Authenticate::new(&gate)))
 //!     .layer(StepLayer::new(Authorize::new(&gate)))
-//!     .layer(StepLayer::new(Admit::new(&gate)))
+//!     .layer(StepLayer::new(Meter::new(&gate)))
+//!     .layer(WaitLayer::new(Admit::new(&gate)))
 //!     .layer(StepLayer::new(Clean))
 //!     .service(leaf)
 //! # }
@@ -40,21 +43,44 @@
 //! # use scopegate::gateway::*;
 //! # fn stack<B, L>(gate: Gate, leaf: L) -> impl tower::Service<http::Request<B>>
 //! # where B: http_body::Body<Data = bytes::Bytes>, B::Error: std::fmt::Display,
-//! #       L: tower::Service<Outbound<B>, Response = http::Response<http_body_util::Empty<bytes::Bytes>>, Error = Refused>,
+//! #       L: tower::Service<Outbound<B>, Response = http::Response<http_body_util::Empty<bytes::Bytes>>, Error = Refused> + Clone,
 //! # {
 //! tower::ServiceBuilder::new()
 //!     .layer(RecordLayer::new(&gate))
 //!     .layer(RefuseLayer::new(&gate))
 //!     .layer(LimitsLayer::new(&gate))
 //!     .layer(StepLayer::new(Match::new(&gate)))
-//!     .layer(StepLayer::new(Authenticate::new(&gate)))
-//!     .layer(StepLayer::new(Admit::new(&gate)))
+//!     .layer(WaitLayer::new(Authenticate::new(&gate)))
+//!     .layer(StepLayer::new(Meter::new(&gate)))
+//!     .layer(WaitLayer::new(Admit::new(&gate)))
 //!     .layer(StepLayer::new(Clean))
 //!     .service(leaf)
 //! # }
 //! ```
 //!
 //! And so is one that admits, which uses up a jti, before it authorizes:
+//!
+//! ```compile_fail
+//! # use scopegate::gateway::*;
+//! # fn stack<B, L>(gate: Gate, leaf: L) -> impl tower::Service<http::Request<B>>
+//! # where B: http_body::Body<Data = bytes::Bytes>, B::Error: std::fmt::Display,
+//! #       L: tower::Service<Outbound<B>, Response = http::Response<http_body_util::Empty<bytes::Bytes>>, Error = Refused> + Clone,
+//! # {
+//! tower::ServiceBuilder::new()
+//!     .layer(RecordLayer::new(&gate))
+//!     .layer(RefuseLayer::new(&gate))
+//!     .layer(LimitsLayer::new(&gate))
+//!     .layer(StepLayer::new(Match::new(&gate)))
+//!     .layer(WaitLayer::new(Authenticate::new(&gate)))
+//!     .layer(WaitLayer::new(Admit::new(&gate)))
+//!     .layer(StepLayer::new(Authorize::new(&gate)))
+//!     .layer(StepLayer::new(Meter::new(&gate)))
+//!     .layer(StepLayer::new(Clean))
+//!     .service(leaf)
+//! # }
+//! ```
+//!
+//! And so are one that counts no calls against their quotas,
 //!
 //! ```compile_fail
 //! # use scopegate::gateway::*;
@@ -67,9 +93,31 @@
 //!     .layer(RefuseLayer::new(&gate))
 //!     .layer(LimitsLayer::new(&gate))
 //!     .layer(StepLayer::new(Match::new(&gate)))
-//!     .layer(StepLayer::new(Authenticate::new(&gate)))
-//!     .layer(StepLayer::new(Admit::new(&gate)))
+//!     .layer(WaitLayer::new(Authenticate::new(&gate)))
 //!     .layer(StepLayer::new(Authorize::new(&gate)))
+//!     .layer(StepLayer::new(Admit::new(&gate)))
+//!     .layer(StepLayer::new(Clean))
+//!     .service(leaf)
+//! # }
+//! ```
+//!
+//! and one that counts them before it knows whether they may be made:
+//!
+//! ```compile_fail
+//! # use scopegate::gateway::*;
+//! # fn stack<B, L>(gate: Gate, leaf: L) -> impl tower::Service<http::Request<B>>
+//! # where B: http_body::Body<Data = bytes::Bytes>, B::Error: std::fmt::Display,
+//! #       L: tower::Service<Outbound<B>, Response = http::Response<http_body_util::Empty<bytes::Bytes>>, Error = Refused>,
+//! # {
+//! tower::ServiceBuilder::new()
+//!     .layer(RecordLayer::new(&gate))
+//!     .layer(RefuseLayer::new(&gate))
+//!     .layer(LimitsLayer::new(&gate))
+//!     .layer(StepLayer::new(Match::new(&gate)))
+//!     .layer(WaitLayer::new(Authenticate::new(&gate)))
+//!     .layer(StepLayer::new(Meter::new(&gate)))
+//!     .layer(StepLayer::new(Authorize::new(&gate)))
+//!     .layer(StepLayer::new(Admit::new(&gate)))
 //!     .layer(StepLayer::new(Clean))
 //!     .service(leaf)
 //! # }
@@ -79,6 +127,7 @@ mod admit;
 mod answer;
 mod authenticate;
 mod authorize;
+mod blocking;
 mod body;
 mod call;
 mod embed;
@@ -90,13 +139,17 @@ mod limits;
 mod matched;
 mod meters;
 mod outbound;
+mod quota;
 mod record;
 mod refuse;
 mod step;
+mod wait;
 
 pub use admit::{Admit, Admitted};
+pub use answer::told;
 pub use authenticate::{Authenticate, Authenticated, Caller};
 pub use authorize::{Authorize, Authorized};
+pub use blocking::{Blocking, Owner};
 pub use body::{Inbound, InboundError};
 pub use call::{Call, Received, RequestId};
 pub use embed::{Embedded, ScopegateLayer};
@@ -104,18 +157,25 @@ pub use gate::{AccessLog, Entry, Gate, GateSettings, Limits, Outcome};
 pub use limits::{Bounded, LimitsLayer};
 pub use matched::{Match, Matched};
 pub use outbound::{Clean, Outbound};
+pub use quota::{Meter, Metered, Quotas};
 pub use record::{RecordLayer, Recorded};
 pub use refuse::{Answered, RefuseLayer, Refused};
 pub use step::{Step, StepLayer};
+pub use wait::{Ask, Later, WaitLayer, WaitingStep};
 
 use limits::Limited;
 use record::Record;
 use refuse::Refuse;
 use step::Stepped;
+use wait::Waited;
 
 /// The whole stack over its leaf.
 pub type Stack<L> = Record<
-    Refuse<Limited<Stepped<Match, Stepped<Authenticate, Stepped<Authorize, Stepped<Admit, Stepped<Clean, L>>>>>>>,
+    Refuse<
+        Limited<
+            Stepped<Match, Waited<Authenticate, Stepped<Authorize, Stepped<Meter, Waited<Admit, Stepped<Clean, L>>>>>>,
+        >,
+    >,
 >;
 
 /// Builds the stack over a leaf that answers outbound requests.
@@ -130,9 +190,10 @@ fn recorded_stack<L>(record: RecordLayer, gate: &Gate, leaf: L) -> Stack<L> {
         .layer(RefuseLayer::new(gate))
         .layer(LimitsLayer::new(gate))
         .layer(StepLayer::new(Match::new(gate)))
-        .layer(StepLayer::new(Authenticate::new(gate)))
+        .layer(WaitLayer::new(Authenticate::new(gate)))
         .layer(StepLayer::new(Authorize::new(gate)))
-        .layer(StepLayer::new(Admit::new(gate)))
+        .layer(StepLayer::new(Meter::new(gate)))
+        .layer(WaitLayer::new(Admit::new(gate)))
         .layer(StepLayer::new(Clean))
         .service(leaf)
 }

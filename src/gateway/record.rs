@@ -109,17 +109,24 @@ struct Pending {
 impl Drop for Pending {
     fn drop(&mut self) {
         let ledger = &self.call.ledger;
-        let refusal = ledger.refusal.get();
+        let (refusal, proof) = (ledger.refusal.get(), ledger.proof.get().map(|p| &**p));
+        let is_single_use = ledger.is_single_use.load(Ordering::Relaxed);
+        let overriding = ledger.overriding.get();
         let entry = Entry {
             at: self.call.now,
             request_id: self.call.id.as_str(),
             peer: self.call.peer,
-            method: &self.method,
+            method: overriding.unwrap_or(&self.method),
+            overridden: overriding.map(|_| &self.method),
             uri: &self.uri,
             host: ledger.host.get().map(|h| &**h),
-            route: ledger.route.get().map(|r| &**r),
+            route: ledger.route.get(),
             app: ledger.app.get().map(|a| &**a),
             is_verified: ledger.is_verified.load(Ordering::Relaxed),
+            proof,
+            single_use: proof.filter(|_| is_single_use).and_then(|p| p.claims.token_id.as_deref()),
+            bot: ledger.bot.get(),
+            upstream: ledger.upstream.get(),
             status: self.status,
             reason: refusal.map(|r| r.reason),
             expected: refusal.and_then(|r| r.expected.as_deref()),
@@ -129,6 +136,7 @@ impl Drop for Pending {
             bytes_in: ledger.bytes_in(),
             bytes_out: self.bytes_out,
             headers: ledger.headers(),
+            doubt: ledger.doubt.get(),
         };
         self.shared.meters.count(&entry);
         self.shared.log.write(&entry);

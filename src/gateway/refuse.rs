@@ -8,7 +8,7 @@ use std::task::{Context, Poll, ready};
 
 use arc_swap::ArcSwap;
 use bytes::Bytes;
-use http::{HeaderValue, Response, header};
+use http::{HeaderName, HeaderValue, Response, StatusCode, header};
 use http_body::{Body, Frame, SizeHint};
 use http_body_util::Full;
 use pin_project_lite::pin_project;
@@ -19,17 +19,22 @@ use super::{Call, Gate, Limits, Received};
 use crate::model::{Reason, Refusal};
 use crate::policy::{ErrorFormat, Route};
 
+const RATE_LIMIT_POLICY: HeaderName = HeaderName::from_static("ratelimit-policy");
+const RATE_LIMIT: HeaderName = HeaderName::from_static("ratelimit");
+
 /// A request that does not go on, and the route whose format the answer takes.
 #[derive(Debug)]
 pub struct Refused {
     refusal: Refusal,
     route: Option<Arc<Route>>,
     allow: Option<String>,
+    /// In seconds.
+    retry_after: Option<u64>,
 }
 
 impl Refused {
     pub fn new(refusal: impl Into<Refusal>) -> Self {
-        Self { refusal: refusal.into(), route: None, allow: None }
+        Self { refusal: refusal.into(), route: None, allow: None, retry_after: None }
     }
 
     #[must_use]
@@ -41,6 +46,12 @@ impl Refused {
     #[must_use]
     pub(super) fn allowing(mut self, methods: String) -> Self {
         self.allow = Some(methods);
+        self
+    }
+
+    #[must_use]
+    pub(super) fn retrying_after(mut self, seconds: u64) -> Self {
+        self.retry_after = Some(seconds);
         self
     }
 
@@ -112,7 +123,7 @@ where
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let this = self.project();
-        Poll::Ready(Ok(match ready!(this.future.poll(cx)) {
+        let mut response = match ready!(this.future.poll(cx)) {
             Ok(response) => response.map(|body| Answered::Upstream { body }),
             Err(refused) => {
                 let reason_header = this.limits.load().reason_header;
@@ -123,7 +134,13 @@ where
                 _ = this.call.ledger.refusal.set(refused.refusal);
                 response.map(|body| Answered::Own { body })
             }
-        }))
+        };
+        if let Some(standing) = this.call.ledger.standing.get() {
+            let headers = response.headers_mut();
+            headers.insert(RATE_LIMIT_POLICY, standing.policy.clone());
+            headers.insert(RATE_LIMIT, standing.left.clone());
+        }
+        Poll::Ready(Ok(response))
     }
 }
 
@@ -143,8 +160,9 @@ fn respond(refused: &Refused, call: &Call, reason_header: bool) -> Response<Full
     if let Some(allow) = refused.allow.as_ref().and_then(|a| HeaderValue::try_from(a.as_str()).ok()) {
         headers.insert(header::ALLOW, allow);
     }
-    if answer.status.as_u16() == 503 {
-        headers.insert(header::RETRY_AFTER, HeaderValue::from_static("1"));
+    let retry_after = refused.retry_after.or((answer.status == StatusCode::SERVICE_UNAVAILABLE).then_some(1));
+    if let Some(seconds) = retry_after {
+        headers.insert(header::RETRY_AFTER, seconds.into());
     }
     let is_vendor = route.is_some_and(|r| r.authenticator.error_format != ErrorFormat::Problem);
     if is_vendor && reason_header {

@@ -24,7 +24,11 @@ impl<'t> Compact<'t> {
         if token.len() > limit {
             return Err(TokenError::TooLarge { length: token.len(), limit });
         }
-        let [header_end, payload_end] = dots(token)?;
+        let [header_end, payload_end] = match dots(token)? {
+            (dots, 2) => dots,
+            (_, 4) => return Err(TokenError::Encrypted),
+            (_, count) => return Err(TokenError::Parts(count + 1)),
+        };
         let (header, payload) = (&token[..header_end], &token[header_end + 1..payload_end]);
         let signature = &token[payload_end + 1..];
         let header = Header::read(decode(Part::Header, header)?)?;
@@ -37,9 +41,9 @@ impl<'t> Compact<'t> {
     }
 }
 
-/// Where the two dots are.
-fn dots(token: &[u8]) -> Result<[usize; 2], TokenError> {
-    let mut dots = [0; 2];
+/// Where the first dots are, and how many there are in all.
+pub(super) fn dots<const N: usize>(token: &[u8]) -> Result<([usize; N], usize), TokenError> {
+    let mut dots = [0; N];
     let mut count = 0;
     for (at, byte) in token.iter().enumerate() {
         match byte {
@@ -53,14 +57,10 @@ fn dots(token: &[u8]) -> Result<[usize; 2], TokenError> {
             _ => return Err(TokenError::Character { at }),
         }
     }
-    match count {
-        2 => Ok(dots),
-        4 => Err(TokenError::Encrypted),
-        _ => Err(TokenError::Parts(count + 1)),
-    }
+    Ok((dots, count))
 }
 
-fn decode(part: Part, text: &[u8]) -> Result<Vec<u8>, TokenError> {
+pub(super) fn decode(part: Part, text: &[u8]) -> Result<Vec<u8>, TokenError> {
     URL_SAFE_NO_PAD.decode(text).map_err(|_| TokenError::Base64(part))
 }
 

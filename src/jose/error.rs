@@ -8,6 +8,12 @@ pub enum Part {
     Header,
     Payload,
     Signature,
+    EncryptedKey,
+    Iv,
+    Ciphertext,
+    Tag,
+    /// The caller's key within the header of an encrypted token.
+    EphemeralKey,
 }
 
 impl fmt::Display for Part {
@@ -16,6 +22,11 @@ impl fmt::Display for Part {
             Self::Header => "header",
             Self::Payload => "payload",
             Self::Signature => "signature",
+            Self::EncryptedKey => "encrypted key",
+            Self::Iv => "initialization vector",
+            Self::Ciphertext => "ciphertext",
+            Self::Tag => "authentication tag",
+            Self::EphemeralKey => "ephemeral key (epk)",
         })
     }
 }
@@ -45,8 +56,12 @@ pub enum TokenError {
     Unsigned,
     /// A header parameter of the wrong type.
     Parameter(&'static str),
-    /// A header parameter that changes what the signature means, and that we don't implement.
+    /// A header parameter that changes what the token means, and that we don't implement.
     Critical(&'static str),
+    /// An `alg` or `enc` that no token is encrypted with here: the parameter, its value, those that are taken.
+    Unsupported { name: &'static str, found: String, taken: String },
+    /// A part of an encrypted token that is shorter or longer than its algorithm says.
+    Length(Part),
 }
 
 impl fmt::Display for TokenError {
@@ -65,6 +80,8 @@ impl fmt::Display for TokenError {
             Self::Unsigned => f.write_str("the token is not signed"),
             Self::Parameter(name) => write!(f, "the header parameter {name:?} has the wrong type"),
             Self::Critical(name) => write!(f, "the header parameter {name:?} is not supported"),
+            Self::Unsupported { name, found, taken } => write!(f, "{name} is {found:?}, and taken are {taken}"),
+            Self::Length(part) => write!(f, "the {part} has the wrong length"),
         }
     }
 }
@@ -82,6 +99,8 @@ pub enum KeyError {
     Pem,
     /// A private key, which has no business in the registry.
     Private,
+    /// Not a private key that tokens can be decrypted with.
+    Pkcs8,
     /// Not a JWK with a public key.
     Jwk(String),
     /// A key of a kind that no algorithm here uses.
@@ -97,6 +116,9 @@ impl fmt::Display for KeyError {
             Self::RsaSize(bits) => write!(f, "the RSA key has {bits} bits; it needs 2048 to 8192"),
             Self::Pem => f.write_str("not a public key in PEM (BEGIN PUBLIC KEY or BEGIN RSA PUBLIC KEY)"),
             Self::Private => f.write_str("this is a private key; give its public half and keep it where it signs"),
+            Self::Pkcs8 => {
+                f.write_str("not an RSA (2048 to 4096 bits) or P-256 private key in PKCS #8 (BEGIN PRIVATE KEY)")
+            }
             Self::Jwk(why) => write!(f, "not a usable JWK: {why}"),
             Self::Unsupported => f.write_str("the key is neither RSA, P-256, P-384 nor Ed25519"),
             Self::WrongFamily(algorithm) => write!(f, "the key can't be used with {algorithm}"),

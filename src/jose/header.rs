@@ -30,6 +30,6 @@ impl Header {
     }
 }
 
-fn text(members: &Claims, name: &'static str) -> Result<Option<Box<str>>, TokenError> {
+pub(super) fn text(members: &Claims, name: &'static str) -> Result<Option<Box<str>>, TokenError> {
     members.get(name).map(|raw| serde_json::from_str(raw).map_err(|_| TokenError::Parameter(name))).transpose()
 }

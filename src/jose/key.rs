@@ -17,7 +17,6 @@ use super::KeyError;
 use crate::model::{Algorithm, Family};
 use crate::secret::Secret;
 
-const MIN_SECRET: usize = 32;
 const RSA_BITS: std::ops::RangeInclusive<usize> = 2048..=8192;
 
 /// A key that may stand in the registry: a shared secret or a public key, checked.
@@ -33,7 +32,7 @@ impl KeyMaterial {
     /// # Errors
     /// When the secret has fewer than 32 bytes (RFC 7518 section 3.2).
     pub fn from_secret(secret: Secret) -> Result<Self, KeyError> {
-        if secret.len() < MIN_SECRET {
+        if secret.len() < Secret::SHORTEST {
             return Err(KeyError::ShortSecret(secret.len()));
         }
         Ok(Self::Secret(secret))

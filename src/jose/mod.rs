@@ -1,4 +1,4 @@
-//! JSON Web Signature over compact serialization (RFC 7515, RFC 7518, RFC 8725): reading, keys, signing.
+//! JSON Web Signature over compact serialization (RFC 7515, RFC 7518, RFC 8725): reading, keys, signing. Encryption is in `jwe`.
 //!
 //! The only module that names `jsonwebtoken`. Signatures are verified with keys that are parsed when they are loaded;
 //! its own `decode` is lax about claims, parses twice and rebuilds the key, so tests use it as an oracle alone.
@@ -8,6 +8,7 @@ mod decoy;
 mod error;
 mod header;
 mod issuing;
+mod jwe;
 mod key;
 mod object;
 mod registered;
@@ -19,9 +20,15 @@ pub use error::{KeyError, Part, TokenError};
 pub use header::Header;
 pub use issuing::{IssuingKey, IssuingMaterial};
 #[cfg(test)]
+pub(crate) use jwe::DECRYPTIONS;
+pub use jwe::{
+    ContentEncryption, DecryptionFailed, DecryptionKey, DecryptionMaterial, Encrypted, EncryptedHeader,
+    EncryptionError, EncryptionKey, EncryptionKind, KeyManagement, encrypt, read_protected, spend_a_decryption,
+};
+#[cfg(test)]
 pub(crate) use key::VERIFICATIONS;
 pub use key::{KeyMaterial, PreparedKey};
 pub use object::read_object;
 pub(crate) use registered::looks_like_a_duration;
-pub use registered::{read_registered, read_time};
+pub use registered::{kind_of, read_registered, read_time};
 pub use sign::{SigningError, SigningKey, sign};

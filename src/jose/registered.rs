@@ -1,7 +1,7 @@
 //! The registered claims (RFC 7519 section 4.1), each of its one right type.
 
 use crate::clock::Timestamp;
-use crate::model::{Audience, Claims, Reason, Refusal, RegisteredClaims};
+use crate::model::{Audience, ClaimNames, Claims, Reason, Refusal, RegisteredClaims};
 
 /// Above this a NumericDate can't be meant in seconds: it is the year 5138.
 const LIKELY_MILLISECONDS: f64 = 1e11;
@@ -13,14 +13,14 @@ const MAX_TOKEN_ID: usize = 256;
 ///
 /// # Errors
 /// `token.claim_invalid` when one of them has a value of the wrong kind; a wrong kind is never read as absent.
-pub fn read_registered(claims: &Claims) -> Result<RegisteredClaims, Refusal> {
-    let token_id = text(claims, "jti")?;
-    if let Some(id) = token_id.as_deref().filter(|id| id.is_empty() || id.len() > MAX_TOKEN_ID) {
-        return Err(wrong("jti", format!("a string of 1 to {MAX_TOKEN_ID} bytes")).found(format!("{} bytes", id.len())));
+pub fn read_registered(claims: &Claims, names: &ClaimNames) -> Result<RegisteredClaims, Refusal> {
+    let token_id = first(&names.token_id, |name| token_id(claims, name))?;
+    for name in &names.booleans {
+        boolean(claims, name)?;
     }
     Ok(RegisteredClaims {
         issuer: text(claims, "iss")?,
-        subject: subject(claims)?,
+        subject: first(&names.subject, |name| subject(claims, name))?,
         audience: audience(claims)?,
         expires: date(claims, "exp")?,
         not_before: date(claims, "nbf")?,
@@ -37,7 +37,7 @@ pub fn read_time(raw: &str) -> Result<Timestamp, String> {
     let number: f64 = if raw.starts_with(|c: char| c == '-' || c.is_ascii_digit()) {
         raw.parse().map_err(|_| "no number".to_owned())?
     } else {
-        return Err(format!("a JSON {}", kind(raw)));
+        return Err(format!("a JSON {}", kind_of(raw)));
     };
     if number.abs() > LIKELY_MILLISECONDS {
         return Err(format!("{raw}, which looks like milliseconds: divide by 1000"));
@@ -58,16 +58,39 @@ pub(crate) fn looks_like_a_duration(time: Timestamp) -> bool {
     (0.0..LIKELY_DURATION).contains(&seconds)
 }
 
-fn text(claims: &Claims, name: &'static str) -> Result<Option<Box<str>>, Refusal> {
+/// The first that is present, after all of them have been read.
+fn first<T>(names: &[Box<str>], read: impl Fn(&str) -> Result<Option<T>, Refusal>) -> Result<Option<T>, Refusal> {
+    names.iter().try_fold(None, |first: Option<T>, name| Ok(first.or(read(name)?)))
+}
+
+fn text(claims: &Claims, name: &str) -> Result<Option<Box<str>>, Refusal> {
     let Some(raw) = claims.get(name) else { return Ok(None) };
-    serde_json::from_str(raw).map(Some).map_err(|_| wrong(name, "a string").found(format!("a JSON {}", kind(raw))))
+    serde_json::from_str(raw).map(Some).map_err(|_| wrong(name, "a string").found(format!("a JSON {}", kind_of(raw))))
+}
+
+fn token_id(claims: &Claims, name: &str) -> Result<Option<Box<str>>, Refusal> {
+    let id = text(claims, name)?;
+    match id.as_deref().map(str::len).filter(|length| !(1..=MAX_TOKEN_ID).contains(length)) {
+        Some(length) => {
+            Err(wrong(name, format!("a string of 1 to {MAX_TOKEN_ID} bytes")).found(format!("{length} bytes")))
+        }
+        None => Ok(id),
+    }
 }
 
 /// Free text that decides nothing; some issuers write a bare number.
-fn subject(claims: &Claims) -> Result<Option<Box<str>>, Refusal> {
-    match claims.get("sub") {
+fn subject(claims: &Claims, name: &str) -> Result<Option<Box<str>>, Refusal> {
+    match claims.get(name) {
         Some(raw) if raw.bytes().all(|b| b.is_ascii_digit()) => Ok(Some(raw.into())),
-        _ => text(claims, "sub"),
+        _ => text(claims, name),
+    }
+}
+
+/// The text "false" is true to whoever asks only whether there is something.
+fn boolean(claims: &Claims, name: &str) -> Result<(), Refusal> {
+    match claims.get(name) {
+        None | Some("true" | "false") => Ok(()),
+        Some(raw) => Err(wrong(name, "true or false, without quotes").found(format!("a JSON {}", kind_of(raw)))),
     }
 }
 
@@ -75,14 +98,16 @@ fn audience(claims: &Claims) -> Result<Audience, Refusal> {
     let Some(raw) = claims.get("aud") else { return Ok(Audience::default()) };
     let read =
         if raw.starts_with('[') { serde_json::from_str(raw) } else { serde_json::from_str(raw).map(|one| vec![one]) };
-    read.map(Audience).map_err(|_| wrong("aud", "a string or a list of strings").found(format!("a JSON {}", kind(raw))))
+    read.map(Audience)
+        .map_err(|_| wrong("aud", "a string or a list of strings").found(format!("a JSON {}", kind_of(raw))))
 }
 
-fn wrong(name: &'static str, expected: impl Into<String>) -> Refusal {
+fn wrong(name: &str, expected: impl Into<String>) -> Refusal {
     Refusal::new(Reason::TokenClaimInvalid).expected(format!("{name}: {}", expected.into()))
 }
 
-fn kind(raw: &str) -> &'static str {
+/// What a raw JSON value is, in a word.
+pub fn kind_of(raw: &str) -> &'static str {
     match raw.as_bytes().first() {
         Some(b'"') => "string",
         Some(b'{') => "object",
@@ -99,7 +124,19 @@ mod tests {
     use super::*;
 
     fn read(json: &str) -> Result<RegisteredClaims, Refusal> {
-        read_registered(&read_object(Part::Payload, json.as_bytes().to_vec()).unwrap())
+        read_named(json, &ClaimNames::default())
+    }
+
+    fn read_named(json: &str, names: &ClaimNames) -> Result<RegisteredClaims, Refusal> {
+        read_registered(&read_object(Part::Payload, json.as_bytes().to_vec()).unwrap(), names)
+    }
+
+    fn aliases() -> ClaimNames {
+        ClaimNames {
+            subject: vec!["kore_sub".into(), "sub".into()],
+            token_id: vec!["jti".into(), "kore_jti".into()],
+            booleans: vec!["isAnonymous".into()],
+        }
     }
 
     #[test]
@@ -155,5 +192,46 @@ mod tests {
         assert_eq!(read(r#"{"sub":"Zoë 🦊"}"#).unwrap().subject.as_deref(), Some("Zoë 🦊"));
         assert_eq!(read(r#"{"sub":1234567890}"#).unwrap().subject.as_deref(), Some("1234567890"));
         assert_eq!(read("{}").unwrap().subject, None);
+    }
+
+    #[test]
+    fn the_first_claim_of_a_list_that_is_present_counts() {
+        let read = |json| read_named(json, &aliases()).unwrap();
+        let both = read(r#"{"sub":"a","kore_sub":"b","jti":"c","kore_jti":"d"}"#);
+        assert_eq!((both.subject.as_deref(), both.token_id.as_deref()), (Some("b"), Some("c")));
+        let aliases = read(r#"{"kore_jti":"d","kore_sub":7}"#);
+        assert_eq!((aliases.subject.as_deref(), aliases.token_id.as_deref()), (Some("7"), Some("d")));
+        let plain = read(r#"{"jti":"c","sub":"a"}"#);
+        assert_eq!((plain.subject.as_deref(), plain.token_id.as_deref()), (Some("a"), Some("c")));
+        let neither = read("{}");
+        assert_eq!((neither.subject, neither.token_id), (None, None));
+        let unnamed = read_named(r#"{"kore_jti":"d","kore_sub":{}}"#, &ClaimNames::default()).unwrap();
+        assert_eq!((unnamed.subject, unnamed.token_id), (None, None), "what is in no list is nothing");
+    }
+
+    #[test]
+    fn a_claim_that_does_not_count_has_to_be_of_the_right_kind_too() {
+        let long = format!(r#"{{"jti":"a","kore_jti":"{}"}}"#, "x".repeat(257));
+        for json in [
+            r#"{"jti":"a","kore_jti":7}"#,
+            r#"{"jti":null,"kore_jti":"a"}"#,
+            r#"{"jti":"a","kore_jti":""}"#,
+            r#"{"kore_sub":"a","sub":[]}"#,
+            &long,
+        ] {
+            let refusal = read_named(json, &aliases()).unwrap_err();
+            assert_eq!(refusal.reason, Reason::TokenClaimInvalid, "{json}");
+        }
+    }
+
+    #[test]
+    fn a_boolean_is_no_text() {
+        let read = |json| read_named(json, &aliases());
+        assert!(read(r#"{"isAnonymous":true}"#).is_ok() && read(r#"{"isAnonymous":false}"#).is_ok());
+        for json in [r#"{"isAnonymous":"false"}"#, r#"{"isAnonymous":0}"#, r#"{"isAnonymous":null}"#] {
+            let refusal = read(json).unwrap_err();
+            assert_eq!(refusal.expected.as_deref(), Some("isAnonymous: true or false, without quotes"), "{json}");
+        }
+        assert!(read_named(r#"{"isAnonymous":"false"}"#, &ClaimNames::default()).is_ok());
     }
 }

@@ -59,6 +59,23 @@ impl Claims {
     }
 }
 
+/// Which claims carry what. Of the names in a list the first that is present counts; every one that is present has to
+/// be of the right kind, whether it counts or not.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct ClaimNames {
+    pub subject: Vec<Box<str>>,
+    pub token_id: Vec<Box<str>>,
+    /// Claims that the gateway does not judge, and that have to be `true` or `false` where they are present.
+    pub booleans: Vec<Box<str>>,
+}
+
+/// Those of RFC 7519.
+impl Default for ClaimNames {
+    fn default() -> Self {
+        Self { subject: vec!["sub".into()], token_id: vec!["jti".into()], booleans: Vec::new() }
+    }
+}
+
 /// The claims that decide (RFC 7519 section 4.1), each of its one right type.
 #[derive(Clone, Debug, Default)]
 pub struct RegisteredClaims {

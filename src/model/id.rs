@@ -12,8 +12,8 @@ pub enum InvalidId {
     Empty,
     TooLong,
     NotPrintable,
-    /// A space, a quote or a backslash in a scope.
-    NotScope,
+    /// A space, a quote or a backslash in what stands in lists and in quotes.
+    NotWord,
 }
 
 impl fmt::Display for InvalidId {
@@ -21,7 +21,7 @@ impl fmt::Display for InvalidId {
         match self {
             Self::Empty => f.write_str("an identifier may not be empty"),
             Self::TooLong => write!(f, "an identifier has at most {MAX_LEN} bytes"),
-            Self::NotScope => f.write_str("a scope has no space, quote or backslash in it"),
+            Self::NotWord => f.write_str("no space, quote or backslash may be in it"),
             Self::NotPrintable => f.write_str("an identifier is printable ASCII text without spaces at its ends"),
         }
     }
@@ -52,10 +52,10 @@ fn check_length(text: &str) -> Result<(), InvalidId> {
     }
 }
 
-/// RFC 6749 section 3.3: a list of scopes is joined by spaces and stands in quotes.
-fn check_scope(text: &str) -> Result<(), InvalidId> {
+/// For what stands in a list that is joined by spaces (RFC 6749 section 3.3), or in quotes (RFC 9651 section 3.3.3).
+fn check_word(text: &str) -> Result<(), InvalidId> {
     check(text)?;
-    if text.contains([' ', '"', '\\']) { Err(InvalidId::NotScope) } else { Ok(()) }
+    if text.contains([' ', '"', '\\']) { Err(InvalidId::NotWord) } else { Ok(()) }
 }
 
 macro_rules! ids {
@@ -116,7 +116,7 @@ ids! {
     /// A key's name (`kid`, RFC 7515 section 4.1.4).
     KeyId check
     /// A scope token (RFC 6749 section 3.3).
-    ScopeId check_scope
+    ScopeId check_word
     /// A token's name (`jti`, RFC 7519 section 4.1.7): any text of 1 to 256 bytes.
     TokenId check_length
     /// A configured route.
@@ -125,6 +125,33 @@ ids! {
     AuthenticatorName check
     /// A configured upstream.
     UpstreamName check
+    /// A configured quota, as it stands in header fields.
+    QuotaName check_word
+}
+
+impl ClientId {
+    /// `cs-` and a UUID of version 4 (RFC 9562 section 5.4), made of random bytes.
+    pub fn from_random(bytes: [u8; 16]) -> Self {
+        Self(uuid("cs", bytes).into())
+    }
+}
+
+impl KeyId {
+    /// `k-` and a UUID of version 4, made of random bytes.
+    pub fn from_random(bytes: [u8; 16]) -> Self {
+        Self(uuid("k", bytes).into())
+    }
+}
+
+fn uuid(prefix: &str, mut bytes: [u8; 16]) -> String {
+    bytes[6] = bytes[6] & 0x0f | 0x40;
+    bytes[8] = bytes[8] & 0x3f | 0x80;
+    let mut text = prefix.to_owned();
+    for (i, byte) in bytes.iter().enumerate() {
+        let dash = if matches!(i, 0 | 4 | 6 | 8 | 10) { "-" } else { "" };
+        text.push_str(&format!("{dash}{byte:02x}"));
+    }
+    text
 }
 
 /// An app's number in the registry, never used again for another app.
@@ -148,10 +175,19 @@ mod tests {
     }
 
     #[test]
+    fn a_random_client_id_is_cs_and_a_uuid_of_version_4() {
+        let id = |bytes| ClientId::from_random(bytes).to_string();
+        assert_eq!(id([0; 16]), "cs-00000000-0000-4000-8000-000000000000");
+        assert_eq!(id([0xff; 16]), "cs-ffffffff-ffff-4fff-bfff-ffffffffffff");
+        assert_eq!(id(*b"0123456789abcdef"), "cs-30313233-3435-4637-b839-616263646566");
+        assert_eq!(KeyId::from_random([0; 16]).as_str(), "k-00000000-0000-4000-8000-000000000000");
+    }
+
+    #[test]
     fn a_scope_can_stand_in_a_list_and_in_quotes() {
         assert!(ScopeId::new("logs:change_logs").is_ok());
         for bad in ["a b", "a\"b", "a\\b"] {
-            assert_eq!(ScopeId::new(bad), Err(InvalidId::NotScope), "{bad:?}");
+            assert_eq!(ScopeId::new(bad), Err(InvalidId::NotWord), "{bad:?}");
         }
     }
 }

@@ -19,6 +19,14 @@ impl Level {
             Self::Account => "account",
         }
     }
+
+    #[must_use]
+    pub const fn other(self) -> Self {
+        match self {
+            Self::Bot => Self::Account,
+            Self::Account => Self::Bot,
+        }
+    }
 }
 
 impl fmt::Display for Level {

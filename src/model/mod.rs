@@ -4,14 +4,19 @@ mod algorithm;
 mod claims;
 mod id;
 mod level;
+mod nearest;
 mod reason;
 mod refusal;
+mod text;
 
 pub use algorithm::{Algorithm, AlgorithmSet, Family, UnknownAlgorithm};
-pub use claims::{Audience, Claims, Name, RegisteredClaims};
+pub use claims::{Audience, ClaimNames, Claims, Name, RegisteredClaims};
 pub use id::{
-    AccountId, AppNumber, AuthenticatorName, BotId, ClientId, InvalidId, KeyId, RouteId, ScopeId, TokenId, UpstreamName,
+    AccountId, AppNumber, AuthenticatorName, BotId, ClientId, InvalidId, KeyId, QuotaName, RouteId, ScopeId, TokenId,
+    UpstreamName,
 };
 pub use level::Level;
+pub use nearest::nearest;
 pub use reason::{BearerError, Reason};
-pub use refusal::{Refusal, printable};
+pub use refusal::Refusal;
+pub use text::{printable, quoted, shell_word};

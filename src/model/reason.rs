@@ -80,7 +80,7 @@ reasons! {
         "Use one of the methods in the Allow header."
     RequestInvalid "request.invalid" 400 Absent RequestInvalid
         "The request is not well formed."
-        "Send one Host, and a path in its plain form: no encoded slashes, dots or control characters, no empty or dot segments."
+        "Send one Host, and a path in its plain form: no encoded slashes, dots or control characters, no empty or dot segments. A method is overridden on a POST, once."
     RequestHeadersTooLarge "request.headers_too_large" 431 Absent RequestHeadersTooLarge
         "The request's header is too large."
         "Send fewer or shorter header fields, or raise proxy.limits.header_bytes."
@@ -158,7 +158,10 @@ reasons! {
         "Use the token that the refresh gave; deploy it within the grace."
     TokenJweRequired "token.jwe_required" 401 InvalidToken TokenJweRequired
         "The app must encrypt its tokens, and this one is only signed."
-        "Encrypt the signed token to the app's public key (five parts instead of three)."
+        "Encrypt the signed token to the public key that `scopegate encryption show` prints for the app: five parts instead of three."
+    TokenJweInvalid "token.jwe_invalid" 401 InvalidToken TokenInvalid
+        "The encrypted token can't be opened, or what is inside is no signed token of the app that the key belongs to."
+        "Sign the token first, then encrypt it to the public key that `scopegate encryption show` prints, under that key's kid and without zip."
     KeyUnknown "key.unknown" 401 InvalidToken TokenInvalid
         "The token names a key that the app does not have."
         "Use the kid of one of the app's keys, or none."
@@ -195,9 +198,15 @@ reasons! {
     TableForbidden "table.forbidden" 403 InsufficientScope TableForbidden
         "The app lacks a permission on the table or view."
         "Grant the missing permission on this table or view to the app."
+    QuotaExceeded "quota.exceeded" 429 Absent QuotaExceeded
+        "The quota for calls of this kind is used up."
+        "Wait as long as Retry-After says and spread the calls, or raise the windows of the quota that the log names."
     ReplayFull "replay.full" 503 Absent ReplayFull
         "The memory of used tokens is full."
         "Raise replay.max_entries, or shorten the tokens' lifetimes."
+    ReplayUnavailable "replay.unavailable" 503 Absent ReplayUnavailable
+        "The memory of used tokens can't be reached."
+        "Try again with a new token; standard error says what is wrong with the journal at replay.url."
     UpstreamUnreachable "upstream.unreachable" 502 Absent UpstreamUnreachable
         "The upstream can't be reached."
         "Check that the upstream runs at the configured address."
@@ -254,7 +263,11 @@ mod tests {
             let hidden = code.starts_with("app.") && reason.status() == 401 || code.starts_with("key.");
             assert_eq!(
                 reason.public() == Reason::TokenInvalid && *reason != Reason::TokenInvalid,
-                hidden || matches!(reason, Reason::TokenAlgorithmNotAllowed | Reason::TokenSignatureInvalid),
+                hidden
+                    || matches!(
+                        reason,
+                        Reason::TokenAlgorithmNotAllowed | Reason::TokenSignatureInvalid | Reason::TokenJweInvalid
+                    ),
                 "{reason}"
             );
         }

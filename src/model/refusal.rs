@@ -1,6 +1,6 @@
 use std::borrow::Cow;
 
-use super::Reason;
+use super::{Reason, printable};
 
 /// A call that does not go on: why, what was expected, and what was found instead.
 ///
@@ -27,15 +27,6 @@ impl Refusal {
     pub fn found(mut self, what: impl Into<Cow<'static, str>>) -> Self {
         self.found = Some(printable(what.into()));
         self
-    }
-}
-
-/// Parts of a token stand in these texts, and the texts stand on terminals: no control character reaches one.
-pub fn printable(text: Cow<'static, str>) -> Cow<'static, str> {
-    if text.chars().any(char::is_control) {
-        text.chars().flat_map(|c| if c.is_control() { c.escape_default().collect() } else { vec![c] }).collect()
-    } else {
-        text
     }
 }
 

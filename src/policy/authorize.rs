@@ -1,8 +1,9 @@
 //! May this app do this here? Account and bot first, then the scope or the table.
 
+use super::place::is_unfilled;
 use super::{Params, Pattern, Requirement, Route};
 use crate::model::{AccountId, BotId, Level, Reason, Refusal, ScopeId};
-use crate::registry::{App, ResourceKind, Snapshot};
+use crate::registry::{App, Permissions, ResourceKind, Snapshot};
 
 /// What was found while an app was let through.
 #[derive(Clone, Debug)]
@@ -35,15 +36,9 @@ pub fn authorize(
     match &route.requirement {
         Requirement::Nothing | Requirement::AnyApp => {}
         scoped @ Requirement::Scope { .. } => check_scope(app, bot.as_ref(), scoped.scope_for(app.level), route)?,
+        Requirement::AnyResource => check_any_resource(app)?,
         Requirement::Resource { kind, param: name, permissions } => {
-            let name = param(name).unwrap_or_default();
-            let held = app.permissions_on(*kind, name);
-            if !held.includes(*permissions) {
-                let kind = ResourceKind::as_str(*kind);
-                let refusal =
-                    Refusal::new(Reason::TableForbidden).expected(format!("{permissions} on {kind} {name:?}"));
-                return Err(refusal.found(held.to_string()));
-            }
+            check_resource(app, *kind, param(name).unwrap_or_default(), *permissions)?;
         }
     }
     Ok(Authorization { bot })
@@ -52,18 +47,22 @@ pub fn authorize(
 /// The bot in the path is one of the app's.
 fn bind(app: &App, named: &str, snapshot: &Snapshot) -> Result<BotId, Refusal> {
     let owner = snapshot.account_of_bot(named);
-    let shown: String = named.chars().take(80).collect();
+    let shown = || {
+        let unfilled = if is_unfilled(named) { ", which the documents have in place of an id" } else { "" };
+        format!("{:?}{unfilled}", named.chars().take(80).collect::<String>())
+    };
     match (app.level, owner) {
-        (Level::Account, None) => return Err(Refusal::new(Reason::BotUnknown).found(format!("{shown:?}"))),
+        (Level::Account, None) => return Err(Refusal::new(Reason::BotUnknown).found(shown())),
         (_, Some(owner)) if *owner != app.account => return Err(wrong_account("the bot", owner, app)),
         (Level::Account, Some(_)) => {}
         (Level::Bot, _) if app.bots.contains(named) => {}
         (Level::Bot, _) => {
             let bots = app.bots.iter().take(5).map(BotId::as_str).collect::<Vec<_>>().join(", ");
-            return Err(Refusal::new(Reason::AppWrongBot).expected(bots).found(format!("{shown:?}")));
+            let bots = if bots.is_empty() { "a bot of the app, which has none".to_owned() } else { bots };
+            return Err(Refusal::new(Reason::AppWrongBot).expected(bots).found(shown()));
         }
     }
-    BotId::new(named).map_err(|_| Refusal::new(Reason::BotUnknown).found(format!("{shown:?}")))
+    BotId::new(named).map_err(|_| Refusal::new(Reason::BotUnknown).found(shown()))
 }
 
 fn check_scope(app: &App, bot: Option<&BotId>, scope: Option<&ScopeId>, route: &Route) -> Result<(), Refusal> {
@@ -83,6 +82,24 @@ fn check_scope(app: &App, bot: Option<&BotId>, scope: Option<&ScopeId>, route: &
     let wanted = Refusal::new(Reason::ScopeInsufficient).expected(format!("{scope} at level {}", app.level));
     let draft = if app.waits_for_publishing(bot, scope) { "; it is in the draft and waits for publishing" } else { "" };
     Err(wanted.found(format!("{held}{draft}")))
+}
+
+/// The name is compared as it was sent, once decoded: with case, and with whatever spaces there are.
+fn check_resource(app: &App, kind: ResourceKind, name: &str, needed: Permissions) -> Result<(), Refusal> {
+    let held = app.permissions_on(kind, name);
+    if held.includes(needed) {
+        return Ok(());
+    }
+    let shown: String = name.chars().take(80).collect();
+    let refusal = Refusal::new(Reason::TableForbidden).expected(format!("{needed} on {} {shown:?}", kind.as_str()));
+    Err(refusal.found(held.to_string()))
+}
+
+fn check_any_resource(app: &App) -> Result<(), Refusal> {
+    if app.has_a_resource() {
+        return Ok(());
+    }
+    Err(Refusal::new(Reason::TableForbidden).expected("a permission on any table or view").found("none"))
 }
 
 fn wrong_account(what: &str, owner: &AccountId, app: &App) -> Refusal {

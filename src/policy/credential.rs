@@ -1,6 +1,8 @@
 //! The credential in a request's header: exactly one, written as the route expects.
 
-use http::{HeaderMap, header};
+use std::borrow::Cow;
+
+use http::HeaderMap;
 
 use super::JwtAuthenticator;
 use crate::model::{Reason, Refusal};
@@ -18,7 +20,14 @@ pub fn credential<'h>(headers: &'h HeaderMap, authenticator: &JwtAuthenticator) 
             .expected(format!("one {}", authenticator.header))
             .found(found));
     }
-    let value = value.as_bytes();
+    token_in(value.as_bytes(), authenticator)
+}
+
+/// The token in a header's value.
+///
+/// # Errors
+/// `credential.ambiguous`, `credential.wrong_scheme`, `credential.malformed`.
+pub fn token_in<'h>(value: &'h [u8], authenticator: &JwtAuthenticator) -> Result<&'h [u8], Refusal> {
     let token = if authenticator.scheme.is_empty() { value } else { after_scheme(value, authenticator)? };
     if token.contains(&b',') {
         return Err(Refusal::new(Reason::CredentialAmbiguous).expected("one token").found("a list with a comma"));
@@ -28,6 +37,10 @@ pub fn credential<'h>(headers: &'h HeaderMap, authenticator: &JwtAuthenticator) 
         None => Ok(token),
     }
 }
+
+/// Where people put tokens.
+const ELSEWHERE: [&str; 7] =
+    ["authorization", "auth", "token", "x-auth-token", "x-access-token", "apikey", "x-api-key"];
 
 /// Schemes that a refusal may name.
 const SCHEMES: [&str; 8] = ["Bearer", "Basic", "Digest", "DPoP", "Negotiate", "Token", "JWT", "ApiKey"];
@@ -47,19 +60,34 @@ fn after_scheme<'h>(value: &'h [u8], authenticator: &JwtAuthenticator) -> Result
 }
 
 /// What people paste along with a token.
-fn stray(token: &[u8]) -> Option<&'static str> {
-    match token {
-        [] => Some("no token"),
-        [b'"' | b'\'', ..] | [.., b'"' | b'\''] => Some("quotes around the token"),
-        _ if token.contains(&b' ') || token.contains(&b'\t') => Some("a space in the token, or a scheme before it"),
-        _ => None,
-    }
+fn stray(token: &[u8]) -> Option<Cow<'static, str>> {
+    let found = match token {
+        [] => "no token",
+        [b'"' | b'\'' | b'`', ..] | [.., b'"' | b'\'' | b'`'] => "quotes around the token",
+        // What U+2018 to U+201F begin with in UTF-8.
+        [0xe2, 0x80, 0x98..=0x9f, ..] => "typographic quotes around the token",
+        [b'$' | b'{', ..] => "a variable that was not filled in",
+        [b'<', ..] => "angle brackets around the token",
+        [.., b'\\', b'n' | b'r'] => "a written-out line break after the token",
+        _ => return of_space(token),
+    };
+    Some(found.into())
+}
+
+fn of_space(token: &[u8]) -> Option<Cow<'static, str>> {
+    let end = token.iter().position(|b| matches!(b, b' ' | b'\t'))?;
+    let before = token[..end].strip_suffix(b":").unwrap_or(&token[..end]);
+    let scheme = SCHEMES.iter().find(|known| before.eq_ignore_ascii_case(known.as_bytes()));
+    Some(match scheme {
+        Some(scheme) => format!("the word {scheme} before the token").into(),
+        None => "a space in the token".into(),
+    })
 }
 
 fn missing(headers: &HeaderMap, authenticator: &JwtAuthenticator) -> Refusal {
-    let elsewhere = if authenticator.header == header::AUTHORIZATION { "auth" } else { "authorization" };
     let refusal = Refusal::new(Reason::CredentialMissing).expected(shape(authenticator));
-    let instead = if headers.contains_key(elsewhere) { format!(", but a header {elsewhere}") } else { String::new() };
+    let elsewhere = ELSEWHERE.iter().find(|name| headers.contains_key(**name));
+    let instead = elsewhere.map(|name| format!(", but a header {name}")).unwrap_or_default();
     refusal.found(format!("no {}{instead}", authenticator.header))
 }
 

@@ -3,15 +3,12 @@
 use http::{HeaderMap, Method};
 use serde::Serialize;
 
-use super::{
-    AuthenticatorKind, Found, JwtAuthenticator, Params, Pattern, Route, State, authorize, credential, hints, judge,
-    wrong_method,
-};
+use super::{AuthenticatorKind, ErrorFormat, JwtAuthenticator, Place, Requirement, Route, State, credential, hints};
 use crate::clock::Timestamp;
-use crate::jose::{Compact, read_registered};
-use crate::model::{AccountId, Reason, Refusal, printable};
-use crate::registry::App;
-use crate::verify;
+use crate::jose::{Compact, Encrypted, read_registered};
+use crate::model::{Reason, Refusal, printable};
+use crate::registry::{App, KeyState, RegisteredKey, Snapshot};
+use crate::verify::{self, Form, Opened};
 
 /// A call to be explained. Nothing is recorded: a jti is not used up, no quota is touched.
 #[derive(Clone, Copy, Debug)]
@@ -51,9 +48,25 @@ pub struct Explanation {
     pub reason: Option<Reason>,
     /// What to do about it, most likely first.
     pub hints: Vec<String>,
+    /// What nobody refuses, and is hardly meant.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub warnings: Vec<String>,
+    /// In whose words the caller is told.
+    #[serde(skip)]
+    pub error_format: ErrorFormat,
 }
 
 impl Explanation {
+    fn new() -> Self {
+        let (checks, hints, warnings) = (Vec::new(), Vec::new(), Vec::new());
+        Self { checks, reason: None, hints, warnings, error_format: ErrorFormat::default() }
+    }
+
+    /// The check that failed first.
+    pub fn failure(&self) -> Option<&Check> {
+        self.checks.iter().find(|check| check.reason.is_some())
+    }
+
     pub fn is_allowed(&self) -> bool {
         self.reason.is_none()
     }
@@ -63,7 +76,8 @@ impl Explanation {
         self.checks.push(Check { name, outcome: Outcome::Passed, detail, reason: None });
     }
 
-    fn failed(&mut self, name: &'static str, refusal: &Refusal) {
+    /// Whether it is the first failure, to which hints may be added.
+    fn failed(&mut self, name: &'static str, refusal: &Refusal) -> bool {
         let mut detail = refusal.reason.title().to_owned();
         if let Some(expected) = &refusal.expected {
             detail.push_str(&format!(" Expected: {expected}."));
@@ -72,16 +86,37 @@ impl Explanation {
             detail.push_str(&format!(" Found: {found}."));
         }
         self.checks.push(Check { name, outcome: Outcome::Failed, detail, reason: Some(refusal.reason) });
-        if self.reason.is_none() {
+        let is_first = self.reason.is_none();
+        if is_first {
             self.reason = Some(refusal.reason);
             self.hints.push(refusal.reason.fix().to_owned());
         }
+        is_first
     }
 
-    fn judged(&mut self, name: &'static str, verdict: Result<impl Into<String>, Refusal>) {
+    /// Whether it is the first failure.
+    fn judged(&mut self, name: &'static str, verdict: Result<impl Into<String>, Refusal>) -> bool {
         match verdict {
-            Ok(detail) => self.passed(name, detail),
+            Ok(detail) => {
+                self.passed(name, detail);
+                false
+            }
             Err(refusal) => self.failed(name, &refusal),
+        }
+    }
+
+    /// With what can be found out behind it.
+    fn failed_to_prove(
+        &mut self,
+        name: &'static str,
+        refusal: Refusal,
+        compact: &Compact<'_>,
+        jwt: &JwtAuthenticator,
+        registry: &Snapshot,
+    ) {
+        let (refusal, hints) = hints::of_proof(refusal, compact, jwt, registry);
+        if self.failed(name, &refusal) {
+            self.hints.extend(hints);
         }
     }
 
@@ -93,7 +128,7 @@ impl Explanation {
     }
 }
 
-const NAMES: [&str; 11] = [
+const NAMES: [&str; 12] = [
     "route",
     "method",
     "credential",
@@ -105,58 +140,62 @@ const NAMES: [&str; 11] = [
     "audience and issuer",
     "single use",
     "scope",
+    "quota",
 ];
 
 /// Judges a call check by check, each that still can be judged.
 pub fn explain(attempt: Attempt<'_>, state: &State, now: Timestamp) -> Explanation {
-    let mut story = Explanation { checks: Vec::new(), reason: None, hints: Vec::new() };
+    let mut story = Explanation::new();
     walk(&mut story, attempt, state, now);
     story.not_reached(&NAMES);
-    hints::add(&mut story, attempt, state);
+    story
+}
+
+/// Judges a token alone, for a kind of route, whichever route it is.
+pub fn explain_token(token: &[u8], jwt: &JwtAuthenticator, registry: &Snapshot, now: Timestamp) -> Explanation {
+    let mut story = Explanation::new();
+    walk_token(&mut story, token, jwt, registry, now);
     story
 }
 
 fn walk(story: &mut Explanation, attempt: Attempt<'_>, state: &State, now: Timestamp) {
-    let path = match judge(attempt.path) {
-        Ok(path) => path,
-        Err(why) => return story.failed("route", &Refusal::new(Reason::RequestInvalid).found(why)),
-    };
-    let (route, pattern, params, other_methods) = match state.routes.find(attempt.host, attempt.method, &path) {
-        Found::Nothing => return story.failed("route", &Reason::RouteUnknown.into()),
-        Found::Route { route, pattern, params } => (route, pattern, params, None),
-        Found::OtherMethods { route, pattern, params, allow } => {
-            (route, pattern, params, Some(wrong_method(attempt.method, &allow)))
+    let place = match Place::find(attempt, state) {
+        Ok(place) => place,
+        Err(refusal) => {
+            if story.failed("route", &refusal) {
+                story.hints.extend(hints::of_path(attempt, state));
+            }
+            return;
         }
     };
-    let pattern = &route.patterns[pattern];
-    story.passed("route", format!("{} ({})", route.id, pattern.as_str()));
-    let method_first = route.authenticator.method_first;
-    let judge_method = |story: &mut Explanation| {
-        story.judged("method", other_methods.clone().map_or_else(|| Ok(attempt.method.to_string()), Err));
-    };
+    story.error_format = place.route.authenticator.error_format;
+    story.passed("route", format!("{} ({})", place.route.id, place.pattern.as_str()));
+    story.warnings.extend(hints::of_unfilled(&place));
+    let method_first = place.route.authenticator.method_first;
     if method_first {
-        judge_method(story);
+        judge_method(story, &place);
     }
-    let place = Place { route, pattern, params, path: &path, account: state.registry.account_of_host(attempt.host) };
-    match &route.authenticator.kind {
-        AuthenticatorKind::Anonymous => story.passed("credential", "none needed"),
-        AuthenticatorKind::Jwt(jwt) => walk_token(story, attempt.headers, jwt, &place, state, now),
+    match &place.route.authenticator.kind {
+        AuthenticatorKind::Anonymous => {
+            story.passed("credential", "none needed");
+            tell_quota(story, place.route);
+        }
+        AuthenticatorKind::Jwt(jwt) => walk_credential(story, attempt.headers, jwt, &place, state, now),
     }
     if !method_first {
-        judge_method(story);
+        judge_method(story, &place);
     }
 }
 
-/// Where a call goes.
-struct Place<'a> {
-    route: &'a Route,
-    pattern: &'a Pattern,
-    params: Params,
-    path: &'a str,
-    account: Option<&'a AccountId>,
+fn judge_method(story: &mut Explanation, place: &Place<'_>) {
+    let by_override = if place.is_overridden { ", which overrides POST" } else { "" };
+    let right = || Ok(format!("{}{by_override}", place.method));
+    if story.judged("method", place.wrong_method.clone().map_or_else(right, Err)) {
+        story.hints.push(hints::of_method(place.route));
+    }
 }
 
-fn walk_token(
+fn walk_credential(
     story: &mut Explanation,
     headers: &HeaderMap,
     jwt: &JwtAuthenticator,
@@ -166,53 +205,167 @@ fn walk_token(
 ) {
     let token = match credential(headers, jwt) {
         Ok(token) => token,
-        Err(refusal) => return story.failed("credential", &refusal),
+        Err(refusal) => {
+            if story.failed("credential", &refusal) {
+                story.hints.push(hints::of_credential(jwt));
+            }
+            return;
+        }
     };
     story.passed("credential", format!("in {}", jwt.header));
-    let compact = match verify::parse(token, &jwt.rules) {
-        Ok(compact) => compact,
-        Err(refusal) => return story.failed("form", &refusal),
-    };
-    story.passed("form", format!("three parts, {} bytes, {}", token.len(), compact.header.algorithm));
-    let app = match verify::find_app(&compact.claims, &jwt.rules, &state.registry) {
+    if let Some(app) = walk_token(story, token, jwt, &state.registry, now) {
+        walk_scope(story, app, place, state);
+    }
+}
+
+/// From the token's bytes to its last claim; the app, if there is one.
+fn walk_token<'s>(
+    story: &mut Explanation,
+    token: &[u8],
+    jwt: &JwtAuthenticator,
+    registry: &'s Snapshot,
+    now: Timestamp,
+) -> Option<&'s App> {
+    let length = token.len();
+    match verify::read(token, &jwt.rules) {
+        Ok(Form::Signed(compact)) => {
+            story.passed("form", format!("three parts, {length} bytes, {}", compact.header.algorithm));
+            walk_signed(story, &compact, None, jwt, registry, now)
+        }
+        Ok(Form::Encrypted(encrypted)) => {
+            let (algorithm, encryption) = (encrypted.header.algorithm, encrypted.header.encryption);
+            story.passed("form", format!("five parts, {length} bytes, {algorithm} with {encryption}"));
+            walk_encrypted(story, &encrypted, jwt, registry, now)
+        }
+        Err(refusal) => {
+            story.failed("form", &refusal);
+            None
+        }
+    }
+}
+
+/// Stands in the stories alone where it matters.
+const ENCRYPTION: &str = "encryption";
+
+fn walk_encrypted<'s>(
+    story: &mut Explanation,
+    encrypted: &Encrypted<'_>,
+    jwt: &JwtAuthenticator,
+    registry: &'s Snapshot,
+    now: Timestamp,
+) -> Option<&'s App> {
+    let opened = verify::open(encrypted, registry, now);
+    let opened = opened.map_err(|refusal| story.failed(ENCRYPTION, &refusal)).ok()?;
+    let compact = verify::inner(&opened.text, &jwt.rules);
+    let compact = compact.map_err(|refusal| story.failed(ENCRYPTION, &refusal)).ok()?;
+    story.passed(ENCRYPTION, format!("opened with key {} of app {}", opened.key.kid, opened.app.client_id));
+    if let KeyState::Retiring(until) = opened.key.state {
+        story.warnings.push(format!("The token is encrypted to key {}, which is good until {until}.", opened.key.kid));
+    }
+    walk_signed(story, &compact, Some(&opened), jwt, registry, now)
+}
+
+fn walk_signed<'s>(
+    story: &mut Explanation,
+    compact: &Compact<'_>,
+    opened: Option<&Opened<'_>>,
+    jwt: &JwtAuthenticator,
+    registry: &'s Snapshot,
+    now: Timestamp,
+) -> Option<&'s App> {
+    let hide = |refusal| if opened.is_some() { verify::hidden(refusal) } else { refusal };
+    let app = verify::find_app(&compact.claims, &jwt.rules, registry);
+    let app = match app.and_then(|app| opened.map_or(Ok(()), |o| verify::check_owner(o, app)).map(|()| app)) {
         Ok(app) => app,
-        Err(refusal) => return story.failed("app", &refusal),
+        Err(refusal) => {
+            story.failed_to_prove("app", hide(refusal), compact, jwt, registry);
+            return None;
+        }
     };
     story.passed("app", format!("{} ({}), level {}, account {}", app.client_id, app.name, app.level, app.account));
-    let proved = verify::prove(&compact, app, &jwt.rules, now);
-    story.judged(
-        "signature",
-        proved.map(|(algorithm, key)| match &key.kid {
-            Some(kid) => format!("{algorithm}, key {kid}"),
-            None => format!("{algorithm}, key number {}", key.number.0),
-        }),
-    );
-    walk_claims(story, &compact, app, jwt, now);
-    walk_scope(story, app, place, state);
+    match verify::prove(compact, app, &jwt.rules, now) {
+        Ok((algorithm, key)) => {
+            story.passed("signature", format!("{algorithm}, {}", named(key)));
+            story.warnings.extend(of_retiring(key));
+        }
+        Err(refusal) => story.failed_to_prove("signature", hide(refusal), compact, jwt, registry),
+    }
+    if let Err(refusal) = verify::check_encryption(opened.is_some(), app) {
+        story.failed(ENCRYPTION, &refusal);
+    }
+    walk_claims(story, compact, app, jwt, now);
+    Some(app)
+}
+
+fn named(key: &RegisteredKey) -> String {
+    match &key.kid {
+        Some(kid) => format!("key {kid}"),
+        None => format!("key number {}", key.number.0),
+    }
+}
+
+fn of_retiring(key: &RegisteredKey) -> Option<String> {
+    match key.state {
+        KeyState::Retiring(until) => Some(format!("The signature is by {}, which is good until {until}.", named(key))),
+        KeyState::Active | KeyState::Retired => None,
+    }
 }
 
 fn walk_claims(story: &mut Explanation, compact: &Compact<'_>, app: &App, jwt: &JwtAuthenticator, now: Timestamp) {
     let typed = verify::check_type(compact.header.token_type.as_deref(), &jwt.rules);
-    let claims = match typed.and_then(|()| read_registered(&compact.claims)) {
+    story.warnings.extend(hints::of_booleans(&compact.claims));
+    let claims = match typed.and_then(|()| read_registered(&compact.claims, &jwt.rules.claim_names)) {
         Ok(claims) => claims,
-        Err(refusal) => return story.failed("claims", &refusal),
+        Err(refusal) => {
+            story.failed("claims", &refusal);
+            return;
+        }
     };
     story.passed("claims", "of the right kinds");
     let exp =
         claims.expires.map_or_else(|| "no exp".to_owned(), |exp| format!("exp {exp}, {:?} ahead", now.until(exp)));
     story.judged("times", verify::check_times(&claims, app, &jwt.rules, now).map(|()| exp));
     story.judged("audience and issuer", verify::check_parties(&claims, &jwt.rules).map(|()| "as the route wants them"));
-    story.judged(
-        "single use",
-        verify::single_use(&claims, app, &jwt.rules, now).map(|single| match single {
-            Some(_) => "good for one call; to explain it does not use it up",
-            None => "good for many calls",
-        }),
-    );
+    let single = verify::single_use(&claims, app, &jwt.rules, now).map(|single| match single {
+        Some(_) => "good for one call; to explain it does not use it up",
+        None => "good for many calls",
+    });
+    story.judged("single use", single);
+    let reason = story.reason;
+    story.hints.extend(reason.and_then(|reason| hints::of_claims(reason, &claims, now)));
 }
 
 fn walk_scope(story: &mut Explanation, app: &App, place: &Place<'_>, state: &State) {
-    let verdict = authorize(app, place.route, place.pattern, &place.params, place.path, place.account, &state.registry);
-    let held = |bot: Option<&str>| format!("held: {}", app.scopes_on(bot));
-    story.judged("scope", verdict.map(|a| held(a.bot.as_ref().map(|b| b.as_str()))));
+    let verdict = place.authorize(app, state);
+    let verdict = verdict.map(|a| format!("held: {}", held(app, place, a.bot.as_ref().map(|b| b.as_str()))));
+    let reason = verdict.as_ref().err().map(|refusal| refusal.reason);
+    if reason.is_none() {
+        story.judged("scope", verdict);
+        tell_quota(story, place.route);
+    } else if story.judged("scope", verdict) {
+        story.hints.extend(reason.into_iter().flat_map(|reason| hints::advise(reason, place, app, state)));
+    }
+}
+
+/// What an app that was let through holds of what the route asks for.
+fn held(app: &App, place: &Place<'_>, bot: Option<&str>) -> String {
+    match &place.route.requirement {
+        Requirement::Resource { kind, param, .. } => {
+            let name = place.param(param).unwrap_or_default();
+            format!("{} on {} {name:?}", app.permissions_on(*kind, name), kind.as_str())
+        }
+        Requirement::AnyResource => {
+            let some = app.resources().take(5).map(|(resource, held)| format!("{held} on {resource}"));
+            some.collect::<Vec<_>>().join(", ")
+        }
+        Requirement::Nothing | Requirement::AnyApp | Requirement::Scope { .. } => app.scopes_on(bot).to_string(),
+    }
+}
+
+/// Who calls how often is known to the gateway alone.
+fn tell_quota(story: &mut Explanation, route: &Route) {
+    match &route.quota {
+        None => story.passed("quota", "none"),
+        Some(quota) => story.passed("quota", format!("{quota}; what is left is not judged here")),
+    }
 }

@@ -3,21 +3,30 @@
 
 mod authorize;
 mod credential;
+mod diagnose;
 mod explain;
 mod hints;
 mod host;
+mod method;
 mod path;
 mod pattern;
+mod place;
+mod quota;
 mod route;
 mod state;
 mod table;
 
 pub use authorize::{Authorization, authorize};
-pub use credential::credential;
-pub use explain::{Attempt, Check, Explanation, Outcome, explain};
+pub use credential::{credential, token_in};
+pub use diagnose::{Case, Near, Unsolved, is_placeholder, nearest};
+pub use explain::{Attempt, Check, Explanation, Outcome, explain, explain_token};
+pub use hints::advise_call;
 pub use host::{canonical_host, configured_host};
+pub use method::METHOD_OVERRIDE;
 pub use path::{Judged, judge};
 pub use pattern::{Params, Pattern, PatternError};
+pub use place::Place;
+pub use quota::{Quota, QuotaKey, QuotaWindow};
 pub use route::{Authenticator, AuthenticatorKind, ErrorFormat, JwtAuthenticator, Requirement, Route};
 pub use state::{Live, State};
-pub use table::{Conflict, Found, RouteTable, allowed_methods, wrong_method};
+pub use table::{Conflict, Found, Misled, RouteTable, Sought, allowed_methods, wrong_method};

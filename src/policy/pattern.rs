@@ -100,6 +100,11 @@ impl Pattern {
         &self.text
     }
 
+    /// The parameters' names, in their order.
+    pub fn params(&self) -> impl Iterator<Item = &str> {
+        self.params.iter().map(String::as_str)
+    }
+
     /// Where a parameter stands among the parameters.
     pub fn param(&self, name: &str) -> Option<usize> {
         self.params.iter().position(|p| p == name)

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use http::{HeaderName, Method};
 
-use super::Pattern;
+use super::{Pattern, Quota};
 use crate::model::{AuthenticatorName, Level, RouteId, ScopeId, UpstreamName};
 use crate::registry::{Permissions, ResourceKind};
 use crate::verify::TokenRules;
@@ -24,6 +24,8 @@ pub struct Route {
     pub requirement: Requirement,
     /// The parameter that names the bot.
     pub bot_param: Option<String>,
+    /// How many calls are let through; none bounds them not at all.
+    pub quota: Option<Arc<Quota>>,
     /// Whether the upstream gets to see the credential.
     pub keep_credential: bool,
 }
@@ -36,7 +38,9 @@ impl Route {
                 let bot = bot.as_ref().map(|_| Level::Bot);
                 bot.into_iter().chain(account.as_ref().map(|_| Level::Account)).collect()
             }
-            Requirement::AnyApp | Requirement::Resource { .. } => vec![Level::Bot, Level::Account],
+            Requirement::AnyApp | Requirement::AnyResource | Requirement::Resource { .. } => {
+                vec![Level::Bot, Level::Account]
+            }
             Requirement::Nothing => vec![],
         }
     }
@@ -51,6 +55,8 @@ pub enum Requirement {
     AnyApp,
     /// The scope for the app's level; a level without one can't call.
     Scope { bot: Option<ScopeId>, account: Option<ScopeId> },
+    /// Any permission on any table or view.
+    AnyResource,
     /// Permissions on the table or view that a parameter names.
     Resource { kind: ResourceKind, param: String, permissions: Permissions },
 }
@@ -73,6 +79,8 @@ pub struct Authenticator {
     pub kind: AuthenticatorKind,
     /// Whether a wrong method is answered before the credential is looked at.
     pub method_first: bool,
+    /// Whether a POST may stand for another method ([`METHOD_OVERRIDE`](super::METHOD_OVERRIDE)).
+    pub method_override: bool,
     pub error_format: ErrorFormat,
 }
 

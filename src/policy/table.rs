@@ -7,9 +7,10 @@ use std::collections::{BTreeSet, HashMap};
 use std::fmt;
 use std::sync::Arc;
 
-use http::Method;
 use http::header::{self, HeaderName};
+use http::{HeaderMap, Method};
 
+use super::method::{METHOD_OVERRIDE, meant};
 use super::pattern::Segment;
 use super::{AuthenticatorKind, Params, Route};
 use crate::model::{Reason, Refusal};
@@ -56,6 +57,28 @@ pub enum Found<'t> {
     Nothing,
 }
 
+/// What a request leads to.
+#[derive(Clone, Debug)]
+pub struct Sought<'t> {
+    pub found: Found<'t>,
+    /// The method that the request is judged by, and sent with, where it overrides its own.
+    pub overriding: Option<Method>,
+}
+
+/// A request whose method has no one reading, and a route of its path, whose format the answer takes.
+#[derive(Clone, Debug)]
+pub struct Misled<'t> {
+    pub route: &'t Arc<Route>,
+    pub why: &'static str,
+}
+
+impl Misled<'_> {
+    pub fn refusal(&self) -> Refusal {
+        let refusal = Refusal::new(Reason::RequestInvalid);
+        refusal.expected(format!("a POST with one {METHOD_OVERRIDE} of PUT, PATCH or DELETE")).found(self.why)
+    }
+}
+
 /// Two routes that match the same requests.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Conflict {
@@ -97,19 +120,61 @@ impl RouteTable {
         &self.credential_headers
     }
 
+    /// Finds the route for a request with a judged path. Where a route of the path takes overrides, the header is obeyed
+    /// or refused; elsewhere it says nothing.
+    ///
+    /// # Errors
+    /// When the header is there and does not say one method that a route takes it for.
+    pub fn seek<'t>(
+        &'t self,
+        host: &'t str,
+        method: &Method,
+        headers: &HeaderMap,
+        path: &str,
+    ) -> Result<Sought<'t>, Misled<'t>> {
+        if !headers.contains_key(METHOD_OVERRIDE) {
+            return Ok(Sought { found: self.find(host, method, path), overriding: None });
+        }
+        let Some((leaves, params)) = self.leaves(host, path) else {
+            return Ok(Sought { found: Found::Nothing, overriding: None });
+        };
+        let obeys = |leaf: &&Leaf| leaf.route.authenticator.method_override;
+        let Some(first) = serving(leaves, host).find(obeys) else {
+            return Ok(Sought { found: choose(leaves, host, method, params), overriding: None });
+        };
+        let meant = meant(method, headers).map_err(|why| Misled { route: &first.route, why })?;
+        match choose(leaves, host, &meant, params) {
+            Found::Route { route, .. } if !route.authenticator.method_override => {
+                Err(Misled { route, why: "an override to a method that has to be sent as it is" })
+            }
+            found => Ok(Sought { found, overriding: Some(meant) }),
+        }
+    }
+
     /// Finds the route for a judged path. Host and path decide first, then the method: a wrong method never falls
     /// through to a route of a less specific path.
     pub fn find<'t>(&'t self, host: &'t str, method: &Method, path: &str) -> Found<'t> {
-        let Some(rest) = path.strip_prefix('/') else { return Found::Nothing };
-        let mut params = Params::default();
-        let Some(leaves) = self.root.find(host, rest, 1, &mut params) else { return Found::Nothing };
-        if let Some(leaf) = serving(leaves, host).find(|leaf| leaf.route.methods.contains(method)) {
-            return Found::Route { route: &leaf.route, pattern: leaf.pattern, params };
+        match self.leaves(host, path) {
+            Some((leaves, params)) => choose(leaves, host, method, params),
+            None => Found::Nothing,
         }
-        let Some(first) = serving(leaves, host).next() else { return Found::Nothing };
-        let allow = allowed_methods(serving(leaves, host).flat_map(|leaf| &leaf.route.methods));
-        Found::OtherMethods { route: &first.route, pattern: first.pattern, params, allow }
     }
+
+    fn leaves<'t>(&'t self, host: &'t str, path: &str) -> Option<(&'t [Leaf], Params)> {
+        let mut params = Params::default();
+        let leaves = self.root.find(host, path.strip_prefix('/')?, 1, &mut params)?;
+        Some((leaves, params))
+    }
+}
+
+/// The route for the method, of those at one path.
+fn choose<'t>(leaves: &'t [Leaf], host: &'t str, method: &Method, params: Params) -> Found<'t> {
+    if let Some(leaf) = serving(leaves, host).find(|leaf| leaf.route.methods.contains(method)) {
+        return Found::Route { route: &leaf.route, pattern: leaf.pattern, params };
+    }
+    let Some(first) = serving(leaves, host).next() else { return Found::Nothing };
+    let allow = allowed_methods(serving(leaves, host).flat_map(|leaf| &leaf.route.methods));
+    Found::OtherMethods { route: &first.route, pattern: first.pattern, params, allow }
 }
 
 /// Why a method is refused where only others lead somewhere.

@@ -3,6 +3,7 @@ use std::io;
 
 use crate::net::BindError;
 use crate::registry::StoreError;
+use crate::replay::JournalError;
 
 /// Why the gateway does not start.
 #[derive(Debug)]
@@ -10,6 +11,7 @@ pub enum StartError {
     Proxy(BindError),
     Telemetry(BindError),
     Store(StoreError),
+    Replay(JournalError),
     Socket(io::Error),
     /// The system gives no random bytes.
     Randomness,
@@ -21,6 +23,7 @@ impl fmt::Display for StartError {
             Self::Proxy(error) => write!(f, "proxy.listen: {error}"),
             Self::Telemetry(error) => write!(f, "telemetry.listen: {error}"),
             Self::Store(error) => write!(f, "{error}"),
+            Self::Replay(error) => write!(f, "{error}"),
             Self::Socket(error) => write!(f, "the system refused a socket or a thread: {error}"),
             Self::Randomness => f.write_str("the system gives no random bytes"),
         }
@@ -31,6 +34,7 @@ impl std::error::Error for StartError {
     fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
         match self {
             Self::Store(error) => error.source(),
+            Self::Replay(error) => error.source(),
             _ => None,
         }
     }

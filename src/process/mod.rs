@@ -1,11 +1,12 @@
 //! The composition root: from a configuration and a store to a running gateway.
 //!
-//! One control runtime, the caller's, owns the store, the reload and the telemetry listener. Each worker is a thread
-//! with a runtime, a listener and an upstream pool of its own; it reaches the rest by the atomic pointer alone.
+//! One control runtime, the caller's, owns the store, the journal of first uses, the reload and the telemetry listener. Each worker is a thread
+//! with a runtime, a listener and an upstream pool of its own; it reaches the rest by the atomic pointer, and the journal by a channel.
 
 mod error;
 mod follow;
 mod reload;
+mod replay;
 mod usage;
 mod worker;
 
@@ -30,7 +31,8 @@ use crate::gateway::{AccessLog, Gate, GateSettings};
 use crate::net::{self, Connections, ServerSettings};
 use crate::policy::{Live, State};
 use crate::registry::{Repository as _, Snapshot, UsageBook};
-use crate::store::Store;
+use crate::replay::Keeper;
+use crate::store::{ReplayJournal, Store};
 use crate::telemetry::{Health, Status};
 
 /// What a gateway is started with.
@@ -57,6 +59,7 @@ pub struct Running {
     end: watch::Sender<bool>,
     workers: Vec<JoinHandle<()>>,
     control: JoinSet<()>,
+    journal: Option<replay::Kept>,
 }
 
 /// A gateway whose ports are bound and whose registry is loaded, but which takes no calls yet.
@@ -67,13 +70,14 @@ pub struct Prepared {
     open: Connections,
     listeners: Vec<TcpListener>,
     telemetry: TcpListener,
+    journal: Option<Keeper<ReplayJournal>>,
 }
 
 impl Prepared {
-    /// Binds the ports and loads the registry. `log` makes the access log, which may want to look at the state.
+    /// Binds the ports, loads the registry and reads the journal. `log` makes the access log, which may want to look at the state.
     ///
     /// # Errors
-    /// When a port is taken or the registry can't be read.
+    /// When a port is taken, or the registry or the journal can't be read.
     pub async fn new(parts: Parts, log: impl FnOnce(&Arc<Live>) -> Arc<dyn AccessLog>) -> Result<Self, StartError> {
         let config = &parts.config;
         let listeners = net::bind(config.proxy.listen, config.proxy.workers).map_err(StartError::Proxy)?;
@@ -90,10 +94,12 @@ impl Prepared {
             cache_bytes: config.proxy.cache_bytes,
             replay_entries: config.replay.max_entries,
         };
+        let (memory, journal) = replay::open(&config.replay, &parts.clock).await?;
         let log = log(&live);
         let gate = Gate::new(live, log, parts.clock.clone(), settings).map_err(|_| StartError::Randomness)?;
+        let gate = Gate { replay: memory, ..gate };
         let upstreams = Arc::new(UpstreamSet::new(config.upstreams.clone()));
-        Ok(Self { gate, parts, upstreams, open: Arc::default(), listeners, telemetry })
+        Ok(Self { gate, parts, upstreams, open: Arc::default(), listeners, telemetry, journal })
     }
 
     /// Takes calls.
@@ -101,10 +107,11 @@ impl Prepared {
     /// # Errors
     /// When the system gives no threads.
     pub fn start(self) -> Result<Running, StartError> {
-        let Self { gate, parts, upstreams, open, listeners, telemetry } = self;
+        let Self { gate, parts, upstreams, open, listeners, telemetry, journal } = self;
         let Parts { config, source, store, metrics, .. } = parts;
         let (shutdown, stop) = watch::channel(false);
         let (end, ended) = watch::channel(false);
+        let journal = journal.map(replay::Kept::new);
         let address = |listener: &TcpListener| listener.local_addr().map_err(StartError::Socket);
         let proxy = address(&listeners[0])?;
         let telemetry_address = address(&telemetry)?;
@@ -130,7 +137,18 @@ impl Prepared {
         let status = Status::new(health.clone(), metrics);
         control.spawn(net::serve(telemetry, telemetry_server(), Connections::default(), status, ended));
         health.set_ready(true);
-        Ok(Running { proxy, telemetry: telemetry_address, usage, store, health, shutdown, end, workers, control })
+        Ok(Running {
+            proxy,
+            telemetry: telemetry_address,
+            usage,
+            store,
+            health,
+            shutdown,
+            end,
+            workers,
+            control,
+            journal,
+        })
     }
 }
 
@@ -145,6 +163,9 @@ impl Running {
         _ = self.end.send(true);
         self.control.shutdown().await;
         usage::write_once(&self.store, &self.usage).await;
+        if let Some(journal) = self.journal {
+            journal.close().await;
+        }
     }
 }
 
@@ -166,7 +187,10 @@ async fn upkeep(metrics: PrometheusHandle, gate: Gate, open: Connections) {
     loop {
         tick.tick().await;
         metrics.run_upkeep();
-        gate.replay.sweep(gate.clock.now());
+        let (replay, now) = (Arc::clone(&gate.replay), gate.clock.now());
+        // Among millions of entries it takes some milliseconds for each of them.
+        _ = tokio::task::spawn_blocking(move || replay.sweep(now)).await;
+        gate.quotas.sweep(&gate.live);
         let state = gate.live.load();
         #[expect(clippy::cast_precision_loss, reason = "gauges are floating-point numbers")]
         let set = |name: &'static str, value: u64| metrics::gauge!(name).set(value as f64);
@@ -175,6 +199,8 @@ async fn upkeep(metrics: PrometheusHandle, gate: Gate, open: Connections) {
         set("scopegate_registry_version", state.registry.version().0.unsigned_abs());
         set("scopegate_apps", state.registry.counts().2 as u64);
         set("scopegate_verified_tokens", gate.verifier.remembered());
-        set("scopegate_replay_entries", gate.replay.len() as u64);
+        set("scopegate_decryptions_waiting", gate.blocking.waiting() as u64);
+        set("scopegate_replay_entries", gate.replay.entries() as u64);
+        set("scopegate_quota_keys", gate.quotas.len() as u64);
     }
 }

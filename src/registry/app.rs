@@ -5,9 +5,11 @@ use std::fmt;
 use std::time::Duration;
 
 use super::usage::Mark;
-use super::{AppRecord, GrantTarget, KeyNumber, KeyState, Permissions, Resource, ResourceKind, Use};
+use super::{
+    AppRecord, EncryptionKeyRecord, GrantTarget, KeyNumber, KeyState, Permissions, Resource, ResourceKind, Use,
+};
 use crate::clock::Timestamp;
-use crate::jose::PreparedKey;
+use crate::jose::{DecryptionKey, KeyMaterial, PreparedKey};
 use crate::model::{
     AccountId, Algorithm, AlgorithmSet, AppNumber, AuthenticatorName, BotId, ClientId, KeyId, Level, ScopeId,
 };
@@ -36,6 +38,7 @@ pub struct App {
     /// Changes whenever what was proved with its keys may no longer hold.
     pub credential_version: i64,
     keys: Vec<RegisteredKey>,
+    encryption_keys: Vec<RegisteredEncryptionKey>,
     bot_scopes: BTreeMap<BotId, ScopeSet>,
     account_scopes: ScopeSet,
     drafts: BTreeMap<GrantTarget, BTreeSet<ScopeId>>,
@@ -48,6 +51,8 @@ pub struct RegisteredKey {
     pub number: KeyNumber,
     pub kid: Option<KeyId>,
     pub state: KeyState,
+    /// What it was made of, to find out what went wrong with a signature.
+    pub material: KeyMaterial,
     prepared: Vec<PreparedKey>,
     used: Mark,
 }
@@ -56,6 +61,15 @@ impl RegisteredKey {
     pub fn prepared_for(&self, algorithm: Algorithm) -> Option<&PreparedKey> {
         self.prepared.iter().find(|k| k.algorithm() == algorithm)
     }
+}
+
+/// A key pair of an app, ready to decrypt.
+#[derive(Debug)]
+pub struct RegisteredEncryptionKey {
+    pub number: KeyNumber,
+    pub kid: KeyId,
+    pub state: KeyState,
+    pub key: DecryptionKey,
 }
 
 /// Which keys a token's header leaves to try.
@@ -82,9 +96,20 @@ impl App {
             match usable.map(|a| key.material.prepare(a)).collect() {
                 Ok(prepared) => {
                     let (number, kid, state) = (key.number, key.kid.clone(), key.state);
-                    keys.push(RegisteredKey { number, kid, state, prepared, used: Mark::default() });
+                    let material = key.material.clone();
+                    keys.push(RegisteredKey { number, kid, state, material, prepared, used: Mark::default() });
                 }
                 Err(error) => fault = Some(format!("key {}: {error}", key.number.0)),
+            }
+        }
+        let mut encryption_keys = Vec::with_capacity(record.encryption_keys.len());
+        for EncryptionKeyRecord { number, kid, material, state, .. } in &record.encryption_keys {
+            match material.prepare() {
+                Ok(key) => {
+                    let (number, kid, state) = (*number, kid.clone(), *state);
+                    encryption_keys.push(RegisteredEncryptionKey { number, kid, state, key });
+                }
+                Err(error) => fault = Some(format!("encryption key {kid}: {error}")),
             }
         }
         let (mut bot_scopes, mut account_scopes, mut drafts) = (BTreeMap::new(), ScopeSet::default(), BTreeMap::new());
@@ -117,6 +142,7 @@ impl App {
             fault,
             credential_version: record.credential_version,
             keys,
+            encryption_keys,
             bot_scopes,
             account_scopes,
             drafts,
@@ -130,6 +156,14 @@ impl App {
 
     pub fn keys(&self) -> &[RegisteredKey] {
         &self.keys
+    }
+
+    pub fn encryption_key(&self, number: KeyNumber) -> Option<&RegisteredEncryptionKey> {
+        self.encryption_keys.iter().find(|k| k.number == number)
+    }
+
+    pub fn encryption_keys(&self) -> &[RegisteredEncryptionKey] {
+        &self.encryption_keys
     }
 
     /// The keys to try, those that are good now first. A `kid` binds where one of the app's keys declares one (RFC 7515 section 4.1.4).
@@ -187,6 +221,16 @@ impl App {
     pub fn permissions_on(&self, kind: ResourceKind, name: &str) -> Permissions {
         let resource = Resource { kind, name: name.to_owned() };
         self.tables.get(&resource).copied().unwrap_or_default()
+    }
+
+    /// Whether the app holds any permission on any table or view.
+    pub fn has_a_resource(&self) -> bool {
+        self.tables.values().any(|held| *held != Permissions::NONE)
+    }
+
+    /// The tables and views that the app was granted permissions on.
+    pub fn resources(&self) -> impl Iterator<Item = (&Resource, Permissions)> {
+        self.tables.iter().map(|(resource, held)| (resource, *held))
     }
 
     pub fn may_use(&self, authenticator: &AuthenticatorName) -> bool {

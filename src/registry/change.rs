@@ -3,18 +3,19 @@
 use std::collections::BTreeSet;
 use std::fmt;
 
-use super::{Account, AppSettings, Bot, GrantTarget, KeyNumber, KeyState, Permissions, Resource};
-use crate::jose::KeyMaterial;
-use crate::model::{AccountId, BotId, ClientId, KeyId, ScopeId};
+use super::{Account, AppSettings, Bot, Difference, GrantTarget, KeyNumber, KeyState, Permissions, Resource};
+use crate::jose::{DecryptionMaterial, KeyMaterial};
+use crate::model::{AccountId, BotId, ClientId, KeyId, Level, ScopeId};
 
-/// A change; carrying it out twice is the same as once, except for a key that is added.
+/// A change; carrying it out twice is the same as once, except for a key that is added, and where it names what it has to meet.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Change {
     PutAccount(Account),
     DeleteAccount(AccountId),
     PutBot(Bot),
     DeleteBot(BotId),
-    /// Adds or replaces an app's settings; keys and grants stay.
+    /// Adds or replaces an app's settings; keys and grants stay. An app that is given to another account loses its
+    /// permissions on tables and views: they were given by the account that it leaves.
     PutApp {
         settings: AppSettings,
         is_new: bool,
@@ -25,6 +26,7 @@ pub enum Change {
         app: ClientId,
         kid: Option<KeyId>,
         material: KeyMaterial,
+        state: KeyState,
     },
     /// Gives a key that is there other material.
     ReplaceKey {
@@ -43,12 +45,49 @@ pub enum Change {
         key: KeyNumber,
         kid: Option<KeyId>,
     },
+    /// A key pair that the app's tokens may be encrypted to.
+    AddEncryptionKey {
+        app: ClientId,
+        kid: KeyId,
+        material: DecryptionMaterial,
+        state: KeyState,
+    },
+    SetEncryptionKeyState {
+        app: ClientId,
+        kid: KeyId,
+        state: KeyState,
+    },
+    DeleteEncryptionKey {
+        app: ClientId,
+        kid: KeyId,
+    },
     /// Sets the draft, and what is in force too where `publish` says so.
     PutGrant {
         app: ClientId,
         target: GrantTarget,
         scopes: BTreeSet<ScopeId>,
         publish: bool,
+    },
+    /// Edits the draft, and on an account what is in force, too; so edits of several people add up.
+    AlterGrant {
+        app: ClientId,
+        target: GrantTarget,
+        by: Difference,
+        /// Where it is given, the draft has to be this still.
+        seen: Option<BTreeSet<ScopeId>>,
+    },
+    /// Puts the draft in force, which has to be this still.
+    PublishGrant {
+        app: ClientId,
+        target: GrantTarget,
+        draft: BTreeSet<ScopeId>,
+    },
+    /// Puts the set of an earlier version in force; the draft keeps its edits, on top of that set.
+    RestoreGrant {
+        app: ClientId,
+        target: GrantTarget,
+        version: i64,
+        scopes: BTreeSet<ScopeId>,
     },
     DeleteGrant {
         app: ClientId,
@@ -58,6 +97,13 @@ pub enum Change {
         app: ClientId,
         resource: Resource,
         permissions: Permissions,
+    },
+    /// Gives some permissions and takes others; a grant of none is deleted.
+    AlterTableGrant {
+        app: ClientId,
+        resource: Resource,
+        gained: Permissions,
+        lost: Permissions,
     },
     DeleteTableGrant {
         app: ClientId,
@@ -79,8 +125,17 @@ impl Change {
             | Self::ReplaceKey { app, .. }
             | Self::SetKeyState { app, .. }
             | Self::DeleteKey { app, .. } => ("key", app.as_str()),
-            Self::PutGrant { app, .. } | Self::DeleteGrant { app, .. } => ("grant", app.as_str()),
-            Self::PutTableGrant { app, .. } | Self::DeleteTableGrant { app, .. } => ("table_grant", app.as_str()),
+            Self::AddEncryptionKey { app, .. }
+            | Self::SetEncryptionKeyState { app, .. }
+            | Self::DeleteEncryptionKey { app, .. } => ("encryption_key", app.as_str()),
+            Self::PutGrant { app, .. }
+            | Self::AlterGrant { app, .. }
+            | Self::PublishGrant { app, .. }
+            | Self::RestoreGrant { app, .. }
+            | Self::DeleteGrant { app, .. } => ("grant", app.as_str()),
+            Self::PutTableGrant { app, .. }
+            | Self::AlterTableGrant { app, .. }
+            | Self::DeleteTableGrant { app, .. } => ("table_grant", app.as_str()),
         }
     }
 }
@@ -97,30 +152,58 @@ impl fmt::Display for Change {
                 write!(f, "{} app {} ({})", if *is_new { "add" } else { "change" }, settings.client_id, settings.name)
             }
             Self::DeleteApp(id) => write!(f, "delete app {id}"),
-            Self::AddKey { app, kid, material } => {
-                write!(f, "add key {} of app {app}", KeyName { kid, material: Some(material) })
+            Self::AddKey { app, kid, material, state } => {
+                write!(f, "add key {} of app {app}", KeyName { kid, material: Some(material) })?;
+                if *state == KeyState::Active { Ok(()) } else { write!(f, ": {state}") }
             }
             Self::ReplaceKey { app, kid, material, .. } => {
                 write!(f, "change key {} of app {app}", KeyName { kid, material: Some(material) })
             }
-            Self::SetKeyState { app, key, state } => write!(f, "change key {} of app {app}: {state:?}", key.0),
+            Self::SetKeyState { app, key, state } => write!(f, "change key number {} of app {app}: {state}", key.0),
             Self::DeleteKey { app, kid, key } => match kid {
                 Some(kid) => write!(f, "delete key {kid} of app {app}"),
                 None => write!(f, "delete key number {} of app {app}", key.0),
             },
+            Self::AddEncryptionKey { app, kid, material, .. } => {
+                write!(f, "add encryption key {kid} ({}) of app {app}", material.kind())
+            }
+            Self::SetEncryptionKeyState { app, kid, state } => {
+                write!(f, "change encryption key {kid} of app {app}: {state:?}")
+            }
+            Self::DeleteEncryptionKey { app, kid } => write!(f, "delete encryption key {kid} of app {app}"),
             Self::PutGrant { app, target, scopes, publish } => {
-                let scopes = scopes.iter().map(ScopeId::as_str).collect::<Vec<_>>().join(" ");
-                let scopes = if scopes.is_empty() { "none" } else { &scopes };
-                let draft = if *publish { "" } else { " (draft: not live until it is published)" };
-                write!(f, "set grant to app {app} on {target}: {scopes}{draft}")
+                let draft = if *publish { "" } else { WAITS };
+                write!(f, "set grant to app {app} on {target}: {}{draft}", list(scopes))
+            }
+            Self::AlterGrant { app, target, by, .. } => {
+                let draft = if target.level() == Level::Account { "" } else { WAITS };
+                write!(f, "change grant to app {app} on {target}: {by}{draft}")
+            }
+            Self::PublishGrant { app, target, draft } => {
+                write!(f, "publish grant to app {app} on {target}: {}", list(draft))
+            }
+            Self::RestoreGrant { app, target, version, scopes } => {
+                write!(f, "publish version {version} of the grant to app {app} on {target} again: {}", list(scopes))
             }
             Self::DeleteGrant { app, target } => write!(f, "delete grant to app {app} on {target}"),
             Self::PutTableGrant { app, resource, permissions } => {
                 write!(f, "set grant to app {app} on {resource}: {permissions}")
             }
+            Self::AlterTableGrant { app, resource, gained, lost } => {
+                let signed = gained.iter().map(|p| ('+', p)).chain(lost.iter().map(|p| ('-', p)));
+                let signed: Vec<_> = signed.map(|(sign, p)| format!("{sign}{}", p.as_str())).collect();
+                write!(f, "change grant to app {app} on {resource}: {}", signed.join(" "))
+            }
             Self::DeleteTableGrant { app, resource } => write!(f, "delete grant to app {app} on {resource}"),
         }
     }
+}
+
+const WAITS: &str = " (draft: not live until it is published)";
+
+fn list(scopes: &BTreeSet<ScopeId>) -> String {
+    let ids: Vec<_> = scopes.iter().map(ScopeId::as_str).collect();
+    if ids.is_empty() { "none".into() } else { ids.join(" ") }
 }
 
 struct KeyName<'a> {

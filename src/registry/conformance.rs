@@ -2,6 +2,8 @@
 
 mod credentials;
 mod deltas;
+mod encryption;
+mod grants;
 mod random;
 mod rules;
 mod sample;
@@ -12,6 +14,8 @@ use super::{Change, Registry, Repository, StoreError, Version};
 
 pub use credentials::*;
 pub use deltas::*;
+pub use encryption::*;
+pub use grants::*;
 pub use random::refreshing_is_loading;
 pub use rules::*;
 pub use sample::*;
@@ -43,11 +47,21 @@ macro_rules! conformance_tests {
             the_default_account_is_not_deleted
             a_bot_that_apps_name_is_not_deleted
             a_host_belongs_to_one_account_and_may_move_within_a_commit
+            what_was_made_from_an_older_version_is_not_committed
             a_draft_leaves_what_is_published_in_force
+            edits_of_two_people_add_up
+            an_edit_on_an_account_is_in_force_at_once
+            a_draft_is_published_only_as_it_was_seen
+            an_earlier_set_is_restored_under_the_edits_of_the_draft
+            permissions_on_a_table_are_given_and_taken_one_by_one
+            an_app_that_changes_its_account_loses_its_permissions_on_tables
             numbers_are_not_used_again
             a_kid_names_one_key_of_an_app
             a_key_is_replaced_retired_and_deleted_in_place
             a_change_of_credentials_shows_in_the_version_of_the_app
+            encryption_keys_come_back_as_they_went_in
+            a_kid_names_one_encryption_key_of_all_apps
+            an_encryption_key_is_retired_and_deleted_in_place
             two_stores_commit_to_one_place_in_turn
         }
         #[test]

@@ -7,24 +7,34 @@ mod catalogue;
 mod change;
 #[cfg(test)]
 pub(crate) mod conformance;
+mod edit;
+mod encryption;
 mod plan;
+mod publishing;
 mod record;
 mod repository;
+mod rules;
 mod sharded;
 mod snapshot;
 mod usage;
 
-pub use app::{App, KeyChoice, RegisteredKey, ScopeSet};
+pub use app::{App, KeyChoice, RegisteredEncryptionKey, RegisteredKey, ScopeSet};
 pub use catalogue::{ScopeCatalogue, ScopeDefinition};
 pub use change::Change;
+pub use edit::{EditError, Editor, NewKey, safe_to_retire};
+pub use encryption::{lacking_encryption_keys, new_encryption_key, rotation};
 pub use plan::{
-    DEFAULT_ACCOUNT, Desired, DesiredApp, DesiredGrant, DesiredKey, GrantRules, Plan, PlanError, PlanOptions,
+    DEFAULT_ACCOUNT, Desired, DesiredApp, DesiredEncryptionKey, DesiredGrant, DesiredKey, Plan, PlanError, PlanOptions,
+};
+pub use publishing::{
+    Difference, Edit, GrantVersion, Mapping, Proposal, Selection, faults, roll_back, waiting, with_differences,
 };
 pub use record::{
-    Account, AppRecord, AppSettings, Bot, Grant, GrantTarget, KeyNumber, KeyRecord, KeyState, Permission, Permissions,
-    Registry, Resource, ResourceKind, TableGrant,
+    Account, AppRecord, AppSettings, Bot, EncryptionKeyRecord, Grant, GrantTarget, KeyNumber, KeyRecord, KeyState,
+    Permission, Permissions, Registry, Resource, ResourceKind, TableGrant,
 };
 pub use repository::{Actor, Delta, Repository, StoreError, Version};
+pub use rules::{GrantError, GrantRules, TakenTokens};
 pub(crate) use sharded::Sharded;
 pub use snapshot::Snapshot;
 pub use usage::{NOTED_EVERY, ScopeUse, UsageBook, Use};

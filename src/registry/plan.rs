@@ -1,14 +1,18 @@
 //! What has to change for the registry to be as a file wants it: pure, so that a dry run and the real one are the same.
 
+mod apps;
+mod keys;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
+use self::keys::KeyMatches;
 use super::{
-    Account, AppRecord, AppSettings, Bot, Change, GrantTarget, KeyRecord, Permissions, Registry, Resource,
-    ScopeCatalogue,
+    Account, AppRecord, AppSettings, Bot, Change, GrantRules, GrantTarget, KeyState, Permissions, Registry, Resource,
+    TableGrant,
 };
-use crate::jose::KeyMaterial;
-use crate::model::{AlgorithmSet, AuthenticatorName, BotId, ClientId, KeyId, Level, ScopeId};
+use crate::jose::{DecryptionMaterial, KeyMaterial};
+use crate::model::{AccountId, BotId, ClientId, KeyId, Level, ScopeId};
 
 /// The account that always exists.
 pub const DEFAULT_ACCOUNT: &str = "default";
@@ -20,6 +24,7 @@ pub struct Desired {
     pub bots: Vec<Bot>,
     pub apps: Vec<DesiredApp>,
     pub keys: Vec<DesiredKey>,
+    pub encryption_keys: Vec<DesiredEncryptionKey>,
     pub grants: Vec<DesiredGrant>,
     pub table_grants: Vec<(ClientId, Resource, Permissions)>,
 }
@@ -27,27 +32,33 @@ pub struct Desired {
 #[derive(Clone, Debug)]
 pub struct DesiredApp(pub AppSettings);
 
-/// A key; without material it keeps the one that is stored.
+/// A key; without material or state it keeps what is stored. A key that gets new material is active unless it says otherwise.
 #[derive(Clone, Debug)]
 pub struct DesiredKey {
     pub app: ClientId,
     pub kid: Option<KeyId>,
     pub material: Option<KeyMaterial>,
+    pub state: Option<KeyState>,
+}
+
+/// A key pair that was exported. One that is not named stays as it is, and so does a state that is not: key pairs are made
+/// here, not in files.
+#[derive(Clone, Debug)]
+pub struct DesiredEncryptionKey {
+    pub app: ClientId,
+    pub kid: KeyId,
+    pub material: DecryptionMaterial,
+    pub state: Option<KeyState>,
 }
 
 #[derive(Clone, Debug)]
 pub struct DesiredGrant {
     pub app: ClientId,
     pub target: GrantTarget,
+    /// In force.
     pub scopes: BTreeSet<ScopeId>,
-}
-
-/// What a grant has to obey: the declared scopes, and which algorithms an app may have that is granted any.
-#[derive(Clone, Debug, Default)]
-pub struct GrantRules {
-    pub catalogue: ScopeCatalogue,
-    /// By authenticator; one that is not listed allows all.
-    pub grantable: BTreeMap<AuthenticatorName, AlgorithmSet>,
+    /// What waits for publishing; none where it is what is in force.
+    pub draft: Option<BTreeSet<ScopeId>>,
 }
 
 #[derive(Clone, Copy, Debug, Default)]
@@ -87,12 +98,16 @@ impl Plan {
         rules: &GrantRules,
         options: PlanOptions,
     ) -> Result<Self, Vec<PlanError>> {
-        let index = Index::of(desired);
-        let mut planner = Planner { stored, desired, index, rules, options, changes: Vec::new(), errors: Vec::new() };
+        let index = Index::of(stored, desired, options);
+        let keys = KeyMatches::of(stored, desired);
+        let (changes, errors) = (Vec::new(), Vec::new());
+        let mut planner = Planner { stored, desired, index, keys, rules, options, changes, errors };
         planner.accounts();
         planner.bots();
         planner.apps();
         planner.keys();
+        planner.rotations();
+        planner.encryption_keys();
         planner.grants();
         planner.table_grants();
         if options.prune {
@@ -106,6 +121,7 @@ struct Planner<'a> {
     stored: &'a Registry,
     desired: &'a Desired,
     index: Index<'a>,
+    keys: KeyMatches<'a>,
     rules: &'a GrantRules,
     options: PlanOptions,
     changes: Vec<Change>,
@@ -117,22 +133,20 @@ struct Index<'a> {
     accounts: BTreeSet<&'a str>,
     bots: BTreeMap<&'a BotId, &'a str>,
     apps: BTreeMap<&'a ClientId, &'a AppSettings>,
-    keys: BTreeMap<&'a ClientId, Vec<&'a DesiredKey>>,
+    /// Whose each name is, by account: where two have one, that app's which had it first.
+    names: BTreeMap<(&'a AccountId, &'a str), &'a ClientId>,
     grants: BTreeSet<(&'a ClientId, &'a GrantTarget)>,
     table_grants: BTreeSet<(&'a ClientId, &'a Resource)>,
 }
 
 impl<'a> Index<'a> {
-    fn of(desired: &'a Desired) -> Self {
-        let mut keys: BTreeMap<_, Vec<_>> = BTreeMap::new();
-        for key in &desired.keys {
-            keys.entry(&key.app).or_default().push(key);
-        }
+    fn of(stored: &'a Registry, desired: &'a Desired, options: PlanOptions) -> Self {
+        let apps: BTreeMap<_, _> = desired.apps.iter().map(|DesiredApp(a)| (&a.client_id, a)).collect();
         Self {
             accounts: desired.accounts.iter().map(|a| a.id.as_str()).collect(),
             bots: desired.bots.iter().map(|b| (&b.id, b.account.as_str())).collect(),
-            apps: desired.apps.iter().map(|DesiredApp(a)| (&a.client_id, a)).collect(),
-            keys,
+            names: apps::names(stored, desired, &apps, options),
+            apps,
             grants: desired.grants.iter().map(|g| (&g.app, &g.target)).collect(),
             table_grants: desired.table_grants.iter().map(|(app, resource, _)| (app, resource)).collect(),
         }
@@ -182,26 +196,40 @@ impl<'a> Planner<'a> {
             }
             let stored = self.stored.apps.get(&app.client_id);
             if stored.map(|s| &s.settings) != Some(app) {
+                if let Err(message) = self.check_kept_grants(stored, app) {
+                    self.error("app", i, message);
+                }
+                self.drop_table_grants(app);
                 self.changes.push(Change::PutApp { settings: app.clone(), is_new: stored.is_none() });
             }
         }
     }
 
-    fn check_app(&self, app: &AppSettings) -> Result<(), String> {
-        if app.name.trim().is_empty() {
-            return Err("an app needs a name".into());
+    /// An app that is given to another account loses its permissions on tables and views, unless the file gives them
+    /// anew. The store sees to that, too; here they are planned, so that whoever looks at the plan sees it.
+    fn drop_table_grants(&mut self, app: &AppSettings) {
+        let left = self.stored.apps.get(&app.client_id).filter(|stored| stored.settings.account != app.account);
+        for grant in left.into_iter().flat_map(|stored| &stored.table_grants) {
+            let (app, resource) = (app.client_id.clone(), grant.resource.clone());
+            self.changes.push(Change::DeleteTableGrant { app, resource });
         }
+    }
+
+    /// What the app holds once it has the settings that the file gives it.
+    fn table_grants_of<'r>(&self, record: &'r AppRecord) -> &'r [TableGrant] {
+        let wanted = self.index.apps.get(&record.settings.client_id);
+        if wanted.is_some_and(|app| app.account != record.settings.account) { &[] } else { &record.table_grants }
+    }
+
+    fn check_app(&self, app: &AppSettings) -> Result<(), String> {
+        self.check_name_of(app)?;
         if !self.has_account(app.account.as_str()) {
             return Err(format!("account {} does not exist", app.account));
         }
         if app.algorithms.is_empty() {
             return Err("an app needs at least one algorithm, for example algorithms = [\"HS256\"]".into());
         }
-        if app.enforce_jwe {
-            return Err(
-                "enforce_jwe = true: this version takes no encrypted tokens, so the app could never call".into()
-            );
-        }
+        self.rules.check_authenticators(app)?;
         match (app.level, app.bots.is_empty()) {
             (Level::Bot, true) => return Err("an app of level bot needs bots = [\"…\"]".into()),
             (Level::Account, false) => {
@@ -221,54 +249,6 @@ impl<'a> Planner<'a> {
         Ok(())
     }
 
-    fn keys(&mut self) {
-        let desired = self.desired;
-        let mut seen = BTreeSet::new();
-        for (i, key) in desired.keys.iter().enumerate() {
-            let Some(app) = self.settings_of(&key.app) else {
-                self.error("key", i, format!("app {} does not exist", key.app));
-                continue;
-            };
-            if key.kid.is_some() && !seen.insert((&key.app, &key.kid)) {
-                self.error("key", i, "two keys of one app have the same kid");
-                continue;
-            }
-            let usable = |m: &KeyMaterial| app.algorithms.iter().any(|a| m.can(*a));
-            if let Some(material) = key.material.as_ref().filter(|m| !usable(m)) {
-                let algorithms: AlgorithmSet = app.algorithms.iter().copied().collect();
-                let message =
-                    format!("a {:?} key can't be used with the app's algorithms {algorithms}", material.family());
-                self.error("key", i, message);
-                continue;
-            }
-            match self.key_change(key) {
-                Ok(change) => self.changes.extend(change),
-                Err(message) => self.error("key", i, message),
-            }
-        }
-    }
-
-    fn key_change(&self, key: &DesiredKey) -> Result<Option<Change>, String> {
-        let stored = self.stored.apps.get(&key.app).map_or(&[][..], |a| &a.keys);
-        let same = stored.iter().find(|k| is_same_key(k, key));
-        Ok(match (same, &key.material) {
-            (None, None) => {
-                return Err("no such key is stored: give secret, secret_file, secret_env, public_key or jwk".into());
-            }
-            (Some(_), None) => None,
-            (None, Some(material)) => {
-                Some(Change::AddKey { app: key.app.clone(), kid: key.kid.clone(), material: material.clone() })
-            }
-            (Some(stored), Some(material)) if stored.material == *material => None,
-            (Some(stored), Some(material)) => Some(Change::ReplaceKey {
-                app: key.app.clone(),
-                key: stored.number,
-                kid: key.kid.clone(),
-                material: material.clone(),
-            }),
-        })
-    }
-
     fn grants(&mut self) {
         let desired = self.desired;
         let mut seen = BTreeSet::new();
@@ -281,57 +261,37 @@ impl<'a> Planner<'a> {
                 self.error("grant", i, message);
                 continue;
             }
-            let stored =
-                self.stored.apps.get(&grant.app).and_then(|a| a.grants.iter().find(|g| g.target == grant.target));
-            let publish = !self.options.draft || grant.target.level() == Level::Account;
-            let is_so = stored.is_some_and(|g| g.draft == grant.scopes && (!publish || g.published == grant.scopes));
-            if !is_so {
-                let (app, target) = (grant.app.clone(), grant.target.clone());
-                self.changes.push(Change::PutGrant { app, target, scopes: grant.scopes.clone(), publish });
-            }
+            self.put_grant(grant);
         }
+    }
+
+    fn put_grant(&mut self, grant: &DesiredGrant) {
+        let stored = self.stored.apps.get(&grant.app).and_then(|a| a.grants.iter().find(|g| g.target == grant.target));
+        let (scopes, draft) = (&grant.scopes, grant.draft.as_ref().unwrap_or(&grant.scopes));
+        let is_drafted = stored.is_some_and(|g| g.draft == *draft);
+        let is_in_force = stored.map_or(scopes.is_empty(), |g| g.published == *scopes);
+        let may_publish = !self.options.draft || grant.target.level() == Level::Account;
+        let (publish, redraft) = match (may_publish, draft == scopes) {
+            (true, true) => (!is_drafted || !is_in_force, false),
+            // To publish sets the draft, too.
+            (true, false) => (!is_in_force, !is_in_force || !is_drafted),
+            (false, _) => (false, !is_drafted),
+        };
+        let put = |scopes: &BTreeSet<ScopeId>, publish| {
+            let (app, target) = (grant.app.clone(), grant.target.clone());
+            Change::PutGrant { app, target, scopes: scopes.clone(), publish }
+        };
+        self.changes.extend(publish.then(|| put(scopes, true)));
+        self.changes.extend(redraft.then(|| put(draft, false)));
     }
 
     fn check_grant(&self, grant: &DesiredGrant) -> Result<(), String> {
         let Some(app) = self.settings_of(&grant.app) else { return Err(format!("app {} does not exist", grant.app)) };
-        match (&grant.target, app.level) {
-            (GrantTarget::Bot(bot), Level::Bot) if !app.bots.contains(bot) => {
-                return Err(format!("app {} is not an app of bot {bot}", app.client_id));
-            }
-            (GrantTarget::Account(account), Level::Account) if *account != app.account => {
-                return Err(format!("app {} belongs to account {}, not to {account}", app.client_id, app.account));
-            }
-            (target, level) if target.level() != level => {
-                return Err(format!("app {} is of level {level}; grant to it with {level} = \"…\"", app.client_id));
-            }
-            _ => {}
+        if let (Some(_), GrantTarget::Account(account)) = (&grant.draft, &grant.target) {
+            return Err(format!("a grant on account {account} is in force at once: it has no draft"));
         }
-        let level = app.level;
-        for scope in &grant.scopes {
-            if self.rules.catalogue.get(scope.as_str(), level).is_none() {
-                let other = if level == Level::Bot { Level::Account } else { Level::Bot };
-                let hint = match self.rules.catalogue.get(scope.as_str(), other) {
-                    Some(_) => format!("; it exists at level {other}"),
-                    None => String::new(),
-                };
-                return Err(format!("no scope {scope} is declared at level {level}{hint}"));
-            }
-        }
-        if grant.scopes.is_empty() { Ok(()) } else { self.check_grantable(app) }
-    }
-
-    fn check_grantable(&self, app: &AppSettings) -> Result<(), String> {
-        for (authenticator, allowed) in &self.rules.grantable {
-            let used = app.authenticators.is_empty() || app.authenticators.contains(authenticator);
-            if let Some(algorithm) = app.algorithms.iter().find(|a| used && !allowed.contains(**a)) {
-                return Err(format!(
-                    "app {} signs with {algorithm}, and only apps that sign with {allowed} can be granted scopes of \
-                     authenticator {authenticator}; change the app's algorithms or authenticators",
-                    app.client_id
-                ));
-            }
-        }
-        Ok(())
+        let wanted: BTreeSet<_> = grant.scopes.iter().chain(grant.draft.iter().flatten()).cloned().collect();
+        self.rules.check(app, &grant.target, &wanted).map_err(|error| error.to_string())
     }
 
     fn table_grants(&mut self) {
@@ -343,8 +303,8 @@ impl<'a> Planner<'a> {
             } else if !seen.insert((app, resource)) {
                 self.error("table_grant", i, format!("app {app} has two grants on {resource}"));
             } else {
-                let stored =
-                    self.stored.apps.get(app).and_then(|a| a.table_grants.iter().find(|g| g.resource == *resource));
+                let stored = self.stored.apps.get(app).map_or(&[][..], |record| self.table_grants_of(record));
+                let stored = stored.iter().find(|g| g.resource == *resource);
                 if stored.map(|g| g.permissions) != Some(*permissions) {
                     let (app, resource, permissions) = (app.clone(), resource.clone(), *permissions);
                     self.changes.push(Change::PutTableGrant { app, resource, permissions });
@@ -371,14 +331,15 @@ impl<'a> Planner<'a> {
 
     fn prune_app(&mut self, record: &AppRecord) {
         let app = &record.settings.client_id;
-        let wanted = self.index.keys.get(app).map_or(&[][..], |keys| keys);
-        for key in record.keys.iter().filter(|key| !wanted.iter().any(|k| is_same_key(key, k))) {
+        for key in record.keys.iter().filter(|key| !self.keys.keeps(app, key)) {
             self.changes.push(Change::DeleteKey { app: app.clone(), key: key.number, kid: key.kid.clone() });
         }
         for grant in record.grants.iter().filter(|g| !self.index.grants.contains(&(app, &g.target))) {
             self.changes.push(Change::DeleteGrant { app: app.clone(), target: grant.target.clone() });
         }
-        for grant in record.table_grants.iter().filter(|g| !self.index.table_grants.contains(&(app, &g.resource))) {
+        for grant in
+            self.table_grants_of(record).iter().filter(|g| !self.index.table_grants.contains(&(app, &g.resource)))
+        {
             self.changes.push(Change::DeleteTableGrant { app: app.clone(), resource: grant.resource.clone() });
         }
     }
@@ -393,14 +354,5 @@ impl<'a> Planner<'a> {
 
     fn settings_of(&self, app: &ClientId) -> Option<&'a AppSettings> {
         self.index.apps.get(app).copied().or_else(|| self.stored.apps.get(app).map(|a| &a.settings))
-    }
-}
-
-/// Keys are the same by their kid, else by what they are; an unnamed key without material means the only unnamed one.
-fn is_same_key(stored: &KeyRecord, wanted: &DesiredKey) -> bool {
-    match (&wanted.kid, &wanted.material) {
-        (Some(kid), _) => stored.kid.as_ref() == Some(kid),
-        (None, Some(material)) => stored.kid.is_none() && stored.material == *material,
-        (None, None) => stored.kid.is_none(),
     }
 }

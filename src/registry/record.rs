@@ -7,7 +7,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use crate::clock::Timestamp;
-use crate::jose::KeyMaterial;
+use crate::jose::{DecryptionMaterial, KeyMaterial};
 use crate::model::{AccountId, Algorithm, AppNumber, AuthenticatorName, BotId, ClientId, KeyId, Level, ScopeId};
 
 /// A tenant. One named `default` always exists.
@@ -30,9 +30,10 @@ pub struct AppRecord {
     pub number: AppNumber,
     pub settings: AppSettings,
     pub keys: Vec<KeyRecord>,
+    pub encryption_keys: Vec<EncryptionKeyRecord>,
     pub grants: Vec<Grant>,
     pub table_grants: Vec<TableGrant>,
-    /// The version of the registry at which keys or algorithms last changed.
+    /// The version of the registry at which keys of either kind or algorithms last changed.
     pub credential_version: i64,
 }
 
@@ -66,21 +67,51 @@ pub struct KeyRecord {
     pub state: KeyState,
 }
 
+/// A key pair that the app's tokens are encrypted to; the private half stays here.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct EncryptionKeyRecord {
+    pub number: KeyNumber,
+    /// Names this key alone, over all apps.
+    pub kid: KeyId,
+    pub material: DecryptionMaterial,
+    pub state: KeyState,
+    pub created_at: Timestamp,
+}
+
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum KeyState {
     Active,
     /// Good until then.
     Retiring(Timestamp),
-    /// Verifies nothing; kept so that the log can say so.
+    /// Verifies and decrypts nothing; kept so that the log can say so.
     Retired,
 }
 
 impl KeyState {
+    /// The word for it in files and tables.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Active => "active",
+            Self::Retiring(_) => "retiring",
+            Self::Retired => "retired",
+        }
+    }
+
     pub fn usable_at(self, now: Timestamp) -> bool {
         match self {
             Self::Active => true,
             Self::Retiring(until) => now < until,
             Self::Retired => false,
+        }
+    }
+}
+
+impl fmt::Display for KeyState {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Active => f.write_str("active"),
+            Self::Retiring(until) => write!(f, "retiring, good until {until}"),
+            Self::Retired => f.write_str("retired"),
         }
     }
 }
@@ -91,6 +122,10 @@ pub struct Grant {
     pub target: GrantTarget,
     pub draft: BTreeSet<ScopeId>,
     pub published: BTreeSet<ScopeId>,
+    /// How often what is in force has changed: the newest [`super::GrantVersion`], 0 where there is none.
+    pub version: i64,
+    /// When draft or published last changed.
+    pub updated_at: Timestamp,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -104,6 +139,13 @@ impl GrantTarget {
         match self {
             Self::Bot(_) => Level::Bot,
             Self::Account(_) => Level::Account,
+        }
+    }
+
+    pub fn bot(&self) -> Option<&BotId> {
+        match self {
+            Self::Bot(bot) => Some(bot),
+            Self::Account(_) => None,
         }
     }
 }
@@ -129,6 +171,22 @@ pub struct TableGrant {
 pub struct Resource {
     pub kind: ResourceKind,
     pub name: String,
+}
+
+impl Resource {
+    /// Why no path can name it, if none can: a grant on it would give nothing.
+    pub fn fault(&self) -> Option<String> {
+        let never = |c: char| c.is_control() || matches!(c, '/' | '\\' | ';');
+        let kind = self.kind.as_str();
+        if self.name.is_empty() {
+            Some(format!("the name of the {kind} is empty"))
+        } else if self.name.contains(never) || matches!(self.name.as_str(), "." | "..") {
+            let name = &self.name;
+            Some(format!("no call can name a {kind} {name:?}: slashes, semicolons and control characters are refused"))
+        } else {
+            None
+        }
+    }
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -176,9 +234,20 @@ pub struct Permissions(u8);
 
 impl Permissions {
     pub const NONE: Self = Self(0);
+    pub const ALL: Self = Self(Permission::Read as u8 | Permission::Write as u8 | Permission::Delete as u8);
 
     pub fn includes(self, needed: Self) -> bool {
         self.0 & needed.0 == needed.0
+    }
+
+    #[must_use]
+    pub fn with(self, more: Self) -> Self {
+        Self(self.0 | more.0)
+    }
+
+    #[must_use]
+    pub fn without(self, less: Self) -> Self {
+        Self(self.0 & !less.0)
     }
 
     pub fn iter(self) -> impl Iterator<Item = Permission> {

@@ -38,6 +38,8 @@ pub enum StoreError {
     Unreadable(String),
     /// A change that names what is not there, or what is there already.
     Conflict(String),
+    /// Others have committed since what the changes were made from was read.
+    Outdated,
 }
 
 impl fmt::Display for StoreError {
@@ -46,6 +48,7 @@ impl fmt::Display for StoreError {
             Self::Unavailable(_) => f.write_str("the store can't be reached"),
             Self::Unreadable(what) => write!(f, "the store can't be read: {what}"),
             Self::Conflict(what) => f.write_str(what),
+            Self::Outdated => f.write_str("the registry was changed by somebody else in the meantime: try again"),
         }
     }
 }
@@ -54,7 +57,7 @@ impl std::error::Error for StoreError {
     fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
         match self {
             Self::Unavailable(error) => Some(&**error),
-            Self::Unreadable(_) | Self::Conflict(_) => None,
+            Self::Unreadable(_) | Self::Conflict(_) | Self::Outdated => None,
         }
     }
 }
@@ -73,4 +76,13 @@ pub trait Repository: Send + Sync {
 
     /// Carries out all the changes, or none; writes an audit row for each.
     fn commit(&self, changes: &[Change], actor: &Actor) -> impl Future<Output = Result<Version, StoreError>> + Send;
+
+    /// As `commit`, unless others have committed since that version: then nothing is done, and the error is
+    /// [`StoreError::Outdated`]. So nobody's change is lost to changes that were made from an older state.
+    fn commit_at(
+        &self,
+        read: Version,
+        changes: &[Change],
+        actor: &Actor,
+    ) -> impl Future<Output = Result<Version, StoreError>> + Send;
 }

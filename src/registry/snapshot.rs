@@ -4,8 +4,8 @@ use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
 use super::sharded::Sharded;
-use super::{Account, App, Delta, Registry, Version};
-use crate::model::{AccountId, BotId, ClientId};
+use super::{Account, App, Delta, RegisteredEncryptionKey, Registry, Version};
+use crate::model::{AccountId, BotId, ClientId, KeyId};
 
 /// One version of the registry, compiled.
 #[derive(Clone, Default)]
@@ -15,6 +15,8 @@ pub struct Snapshot {
     hosts: Arc<HashMap<String, AccountId>>,
     bots: Sharded<BotId, AccountId>,
     apps: Sharded<ClientId, Arc<App>>,
+    /// Whose the encryption keys are.
+    encryption: Sharded<KeyId, ClientId>,
 }
 
 impl Snapshot {
@@ -51,12 +53,20 @@ impl Snapshot {
             }
             Arc::new(app)
         };
+        let apps: Vec<_> = delta.apps.into_iter().map(|(id, app)| (id, app.map(compile))).collect();
+        let kids_of = |app: &App| app.encryption_keys().iter().map(|k| k.kid.clone()).collect::<Vec<_>>();
+        // What was goes first: a key may leave one app and come to another.
+        let gone = apps.iter().filter_map(|(id, _)| self.apps.get(id.as_str())).flat_map(|app| kids_of(app));
+        let owned = apps.iter().filter_map(|(id, app)| Some((id, kids_of(app.as_ref()?))));
+        let there = owned.flat_map(|(id, kids)| kids.into_iter().map(move |kid| (kid, Some(id.clone()))));
+        let encryption = self.encryption.with(gone.map(|kid| (kid, None)).chain(there));
         Self {
             version: delta.version,
             accounts,
             hosts,
             bots: self.bots.with(delta.bots.into_iter().map(|(id, bot)| (id, bot.map(|b| b.account)))),
-            apps: self.apps.with(delta.apps.into_iter().map(|(id, app)| (id, app.map(compile)))),
+            apps: self.apps.with(apps),
+            encryption,
         }
     }
 
@@ -70,6 +80,16 @@ impl Snapshot {
 
     pub fn apps(&self) -> impl Iterator<Item = &Arc<App>> {
         self.apps.values()
+    }
+
+    pub fn accounts(&self) -> impl Iterator<Item = &Account> {
+        self.accounts.values()
+    }
+
+    /// The key pair of this name, and the app that it belongs to.
+    pub fn encryption_key(&self, kid: &str) -> Option<(&Arc<App>, &RegisteredEncryptionKey)> {
+        let app = self.apps.get(self.encryption.get(kid)?.as_str())?;
+        Some((app, app.encryption_keys().iter().find(|k| k.kid.as_str() == kid)?))
     }
 
     pub fn account_of_bot(&self, bot: &str) -> Option<&AccountId> {

@@ -6,8 +6,8 @@ use sqlx::{AssertSqlSafe, FromRow};
 
 use super::error::failed;
 use super::rows::{
-    APP_COLUMNS, AppRow, GRANT_COLUMNS, GrantRow, KEY_COLUMNS, KeyRow, TABLE_GRANT_COLUMNS, TableGrantRow, grant, id,
-    table_grant,
+    APP_COLUMNS, AppRow, ENCRYPTION_KEY_COLUMNS, EncryptionKeyRow, GRANT_COLUMNS, GrantRow, KEY_COLUMNS, KeyRow,
+    TABLE_GRANT_COLUMNS, TableGrantRow, encryption_key, grant, id, table_grant,
 };
 use super::seal::Sealer;
 use super::sqlite::{Connection, Db};
@@ -112,12 +112,20 @@ impl Reader<'_> {
         for row in rows {
             let (number, credential_version) = (row.number, row.credential_version);
             let settings = row.into_settings()?;
-            let (keys, grants, table_grants) = (Vec::new(), Vec::new(), Vec::new());
-            let number = AppNumber(number);
-            apps.insert(number.0, AppRecord { number, settings, keys, grants, table_grants, credential_version });
+            let record = AppRecord {
+                number: AppNumber(number),
+                settings,
+                keys: Vec::new(),
+                encryption_keys: Vec::new(),
+                grants: Vec::new(),
+                table_grants: Vec::new(),
+                credential_version,
+            };
+            apps.insert(number, record);
         }
         self.add_bots(&mut apps).await?;
         self.add_keys(&mut apps).await?;
+        self.add_encryption_keys(&mut apps).await?;
         self.add_grants(&mut apps).await?;
         Ok(apps.into_values().map(|app| (app.settings.client_id.clone(), app)).collect())
     }
@@ -138,6 +146,17 @@ impl Reader<'_> {
         for row in rows {
             if let Some(app) = apps.get_mut(&row.app) {
                 app.keys.push(row.into_record(&app.settings.client_id, self.sealer)?);
+            }
+        }
+        Ok(())
+    }
+
+    async fn add_encryption_keys(&mut self, apps: &mut HashMap<i64, AppRecord>) -> Result<(), StoreError> {
+        let query = format!("SELECT {ENCRYPTION_KEY_COLUMNS} FROM encryption_key");
+        let rows: Vec<EncryptionKeyRow> = self.children(&query, " ORDER BY number").await?;
+        for row in rows {
+            if let Some(app) = apps.get_mut(&row.0) {
+                app.encryption_keys.push(encryption_key(row, &app.settings.client_id, self.sealer)?);
             }
         }
         Ok(())

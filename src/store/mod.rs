@@ -1,10 +1,13 @@
-//! The registry, kept in SQLite: behind the trait `registry::Repository`, with secrets sealed under a master key.
+//! The registry, kept in SQLite: behind the trait `registry::Repository`, with secrets sealed under a master key. And the
+//! journal of first uses behind `replay::Journal`, in a file of its own.
 //!
 //! `sqlite` is what SQLite alone knows; the SQL of the other files is such that PostgreSQL takes it too.
 
 mod audit;
 mod commit;
 mod error;
+mod history;
+mod journal;
 mod load;
 mod master_key;
 mod migrations;
@@ -21,13 +24,16 @@ mod watch;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-pub use self::audit::AuditRow;
+use sqlx::AssertSqlSafe;
+
+pub use self::audit::{AuditFilter, AuditRow, Note};
 pub use self::error::{KeyFileError, OpenError};
+pub use self::journal::{JournalFault, ReplayJournal};
 pub use self::reload::ReloadOutcome;
 pub use self::watch::Watcher;
 
 use self::seal::{Place, Sealer};
-use self::sqlite::Database;
+use self::sqlite::{Database, Transaction};
 use crate::registry::{Actor, Change, Delta, Registry, Repository, StoreError, Version};
 
 /// Where the store is.
@@ -64,8 +70,9 @@ impl Store {
             (None, Some(_)) => return Err(OpenError::Key(KeyFileError::Missing(key_file))),
         };
         let sealer = Sealer::new(&key).map_err(OpenError::Key)?;
-        if let Some((app, number, blob)) = sealed {
-            sealer.check_key(&blob, key_place(&app, number)).map_err(OpenError::Store)?;
+        if let Some(sealed) = sealed {
+            let Sealed { table, owner, number, blob } = &sealed;
+            sealer.check_key(blob, Place { table, owner, number: *number }).map_err(OpenError::Store)?;
         }
         Ok(Self { database, sealer: Arc::new(sealer) })
     }
@@ -73,6 +80,29 @@ impl Store {
     /// Waits for what is under way and closes the files; every copy of the store is then of no use.
     pub async fn close(&self) {
         self.database.close().await;
+    }
+
+    /// Does what `commit_at` would do and takes it back: a dry run that meets every refusal of the store.
+    ///
+    /// # Errors
+    /// Those of `commit_at`.
+    pub async fn rehearse(&self, read: Version, changes: &[Change], actor: &Actor) -> Result<(), StoreError> {
+        let (transaction, _) = self.carry_out_at(read, changes, actor).await?;
+        transaction.rollback().await.map_err(error::failed)
+    }
+
+    async fn carry_out_at(
+        &self,
+        read: Version,
+        changes: &[Change],
+        actor: &Actor,
+    ) -> Result<(Transaction, Version), StoreError> {
+        let mut transaction = self.database.write().await?;
+        if load::version(&mut transaction).await? != read {
+            return Err(StoreError::Outdated);
+        }
+        let version = commit::carry_out(&mut transaction, &self.sealer, changes, actor).await?;
+        Ok((transaction, version))
     }
 
     /// Tells when anyone has committed, without reading the registry.
@@ -101,6 +131,12 @@ impl Repository for Store {
         transaction.commit().await.map_err(error::failed)?;
         Ok(version)
     }
+
+    async fn commit_at(&self, read: Version, changes: &[Change], actor: &Actor) -> Result<Version, StoreError> {
+        let (transaction, version) = self.carry_out_at(read, changes, actor).await?;
+        transaction.commit().await.map_err(error::failed)?;
+        Ok(version)
+    }
 }
 
 /// A key's row, to which its secret is bound.
@@ -108,10 +144,29 @@ fn key_place(app: &str, number: i64) -> Place<'_> {
     Place { table: "app_key", owner: app, number }
 }
 
-type SealedKey = (String, i64, Vec<u8>);
+/// A key pair's row, to which its private half is bound.
+fn encryption_key_place(app: &str, number: i64) -> Place<'_> {
+    Place { table: "encryption_key", owner: app, number }
+}
 
-async fn first_sealed(database: &Database) -> Result<Option<SealedKey>, StoreError> {
-    let query = "SELECT app.client_id, app_key.number, app_key.sealed \
-                 FROM app_key JOIN app ON app.number = app_key.app WHERE app_key.sealed IS NOT NULL LIMIT 1";
-    sqlx::query_as(query).fetch_optional(database.readers()).await.map_err(error::failed)
+/// Something under the master key, and where it stands.
+struct Sealed {
+    table: &'static str,
+    owner: String,
+    number: i64,
+    blob: Vec<u8>,
+}
+
+async fn first_sealed(database: &Database) -> Result<Option<Sealed>, StoreError> {
+    for table in ["app_key", "encryption_key"] {
+        let query = format!(
+            "SELECT app.client_id, {table}.number, {table}.sealed \
+             FROM {table} JOIN app ON app.number = {table}.app WHERE {table}.sealed IS NOT NULL LIMIT 1"
+        );
+        let row = sqlx::query_as(AssertSqlSafe(query)).fetch_optional(database.readers()).await;
+        if let Some((owner, number, blob)) = row.map_err(error::failed)? {
+            return Ok(Some(Sealed { table, owner, number, blob }));
+        }
+    }
+    Ok(None)
 }

@@ -7,15 +7,15 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use sqlx::{Database, FromRow, Row};
 
-use super::key_place;
 use super::seal::Sealer;
 use super::sqlite::Db;
+use super::{encryption_key_place, key_place};
 use crate::clock::Timestamp;
-use crate::jose::KeyMaterial;
+use crate::jose::{DecryptionMaterial, KeyMaterial};
 use crate::model::{Algorithm, ClientId, Family, InvalidId, KeyId, Level};
 use crate::registry::{
-    AppSettings, Grant, GrantTarget, KeyNumber, KeyRecord, KeyState, Permission, Resource, ResourceKind, StoreError,
-    TableGrant,
+    AppSettings, EncryptionKeyRecord, Grant, GrantTarget, GrantVersion, KeyNumber, KeyRecord, KeyState, Permission,
+    Resource, ResourceKind, StoreError, TableGrant,
 };
 
 /// The columns of an [`AppRow`].
@@ -118,12 +118,7 @@ impl<'r> FromRow<'r, <Db as Database>::Row> for KeyRow {
 impl KeyRow {
     pub fn into_record(self, app: &ClientId, sealer: &Sealer) -> Result<KeyRecord, StoreError> {
         let damaged = |what| unreadable(&format!("the {what} of key {} of app {app}", self.number));
-        let state = match (self.state.as_str(), self.retire_at) {
-            ("active", None) => KeyState::Active,
-            ("retiring", Some(until)) => KeyState::Retiring(Timestamp::from_millis(until)),
-            ("retired", None) => KeyState::Retired,
-            _ => return Err(damaged("state")),
-        };
+        let state = key_state(&self.state, self.retire_at).ok_or_else(|| damaged("state"))?;
         let only = self.only.as_deref().map(str::parse::<Algorithm>).transpose().map_err(|_| damaged("algorithm"))?;
         let material = match (self.kind.as_str(), self.sealed, self.spki) {
             ("secret", Some(blob), None) => {
@@ -137,6 +132,36 @@ impl KeyRow {
         };
         let kid = self.kid.as_deref().map(id::<KeyId>).transpose()?;
         Ok(KeyRecord { number: KeyNumber(self.number), kid, material, state })
+    }
+}
+
+/// The columns of an [`EncryptionKeyRow`].
+pub const ENCRYPTION_KEY_COLUMNS: &str = "app, number, kid, sealed, state, retire_at, created_at";
+pub type EncryptionKeyRow = (i64, i64, String, Option<Vec<u8>>, String, Option<i64>, i64);
+
+pub fn encryption_key(
+    (_, number, kid, sealed, state, retire_at, created_at): EncryptionKeyRow,
+    app: &ClientId,
+    sealer: &Sealer,
+) -> Result<EncryptionKeyRecord, StoreError> {
+    let damaged = |what| unreadable(&format!("the {what} of encryption key {kid} of app {app}"));
+    let blob = sealed.ok_or_else(|| damaged("material"))?;
+    let pkcs8 = sealer.open(&blob, encryption_key_place(app.as_str(), number))?;
+    Ok(EncryptionKeyRecord {
+        number: KeyNumber(number),
+        kid: id(&kid)?,
+        material: DecryptionMaterial::from_pkcs8(&pkcs8).map_err(|_| damaged("material"))?,
+        state: key_state(&state, retire_at).ok_or_else(|| damaged("state"))?,
+        created_at: Timestamp::from_millis(created_at),
+    })
+}
+
+fn key_state(state: &str, retire_at: Option<i64>) -> Option<KeyState> {
+    match (state, retire_at) {
+        ("active", None) => Some(KeyState::Active),
+        ("retiring", Some(until)) => Some(KeyState::Retiring(Timestamp::from_millis(until))),
+        ("retired", None) => Some(KeyState::Retired),
+        _ => None,
     }
 }
 
@@ -176,14 +201,27 @@ fn family(kind: &str) -> Option<Family> {
 }
 
 /// The columns of a [`GrantRow`].
-pub const GRANT_COLUMNS: &str = "app, target_kind, target_id, draft, published";
-pub type GrantRow = (i64, String, String, String, String);
+pub const GRANT_COLUMNS: &str = "app, target_kind, target_id, draft, published, version, updated_at";
+pub type GrantRow = (i64, String, String, String, String, i64, i64);
 
-pub fn grant((app, kind, target, draft, published): GrantRow) -> Result<(i64, Grant), StoreError> {
-    let damaged = || unreadable(&format!("the grant of app number {app} on {kind} {target}"));
+pub fn grant((app, kind, id, draft, published, version, updated_at): GrantRow) -> Result<(i64, Grant), StoreError> {
+    let damaged = || unreadable(&format!("the grant of app number {app} on {kind} {id}"));
+    let target = target(&kind, &id)?;
     let draft = list(&draft).ok_or_else(damaged)?;
     let published = list(&published).ok_or_else(damaged)?;
-    Ok((app, Grant { target: self::target(&kind, &target)?, draft, published }))
+    Ok((app, Grant { target, draft, published, version, updated_at: Timestamp::from_millis(updated_at) }))
+}
+
+/// The columns of a [`VersionRow`].
+pub const VERSION_COLUMNS: &str = "client_id, target_kind, target_id, version, at, actor, why, scopes";
+pub type VersionRow = (String, String, String, i64, i64, String, Option<String>, String);
+
+pub fn grant_version(
+    (app, kind, target_id, version, at, actor, why, scopes): VersionRow,
+) -> Result<GrantVersion, StoreError> {
+    let damaged = || unreadable(&format!("version {version} of the grant of app {app} on {kind} {target_id}"));
+    let (target, at) = (target(&kind, &target_id)?, Timestamp::from_millis(at));
+    Ok(GrantVersion { app: id(&app)?, target, version, at, actor, why, scopes: list(&scopes).ok_or_else(damaged)? })
 }
 
 /// A grant's target from its two columns.

@@ -1,13 +1,14 @@
 //! What is SQLite alone: where the file is, how it is opened, and how a commit by others is seen.
 
 use std::fs::{DirBuilder, OpenOptions};
+use std::io;
 use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use sqlx::error::DatabaseError;
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous};
-use sqlx::{ConnectOptions as _, Sqlite, SqliteConnection, SqlitePool, Transaction};
+use sqlx::{ConnectOptions as _, Sqlite, SqliteConnection, SqlitePool};
 
 use super::error::{OpenError, failed};
 use super::migrations;
@@ -16,6 +17,7 @@ use crate::registry::StoreError;
 /// The database that the SQL of this module runs on.
 pub type Db = Sqlite;
 pub type Connection = SqliteConnection;
+pub type Transaction = sqlx::Transaction<'static, Db>;
 
 const READERS: u32 = 4;
 /// How long a commit waits for another process' one; a plan of 100,000 changes holds the lock for seconds.
@@ -52,12 +54,12 @@ impl Database {
     }
 
     /// A transaction that holds the write lock from its start, so that it can't fail half-way for want of it.
-    pub async fn write(&self) -> Result<Transaction<'static, Db>, StoreError> {
+    pub async fn write(&self) -> Result<Transaction, StoreError> {
         self.writer.begin_with("BEGIN IMMEDIATE").await.map_err(failed)
     }
 
     /// A transaction that sees one state of the database throughout.
-    pub async fn read(&self) -> Result<Transaction<'static, Db>, StoreError> {
+    pub async fn read(&self) -> Result<Transaction, StoreError> {
         self.readers.begin().await.map_err(failed)
     }
 
@@ -78,12 +80,17 @@ impl Database {
 
 /// An empty database for its owner alone; the files that SQLite puts beside it get the same mode.
 fn make(path: &Path) -> Result<(), OpenError> {
+    make_file(path).map_err(|(path, source)| OpenError::File { path, source })
+}
+
+/// The error comes with the folder or file that could not be made.
+pub fn make_file(path: &Path) -> Result<(), (PathBuf, io::Error)> {
     if let Some(folder) = path.parent() {
         let made = DirBuilder::new().recursive(true).mode(0o700).create(folder);
-        made.map_err(|source| OpenError::File { path: folder.into(), source })?;
+        made.map_err(|error| (folder.into(), error))?;
     }
     let made = OpenOptions::new().write(true).create(true).truncate(false).mode(0o600).open(path);
-    made.map(drop).map_err(|source| OpenError::File { path: path.into(), source })
+    made.map(drop).map_err(|error| (path.into(), error))
 }
 
 /// A number that is another one after each commit of any other connection, in this process or another.
@@ -133,9 +140,17 @@ async fn open_writer(path: &Path) -> Result<SqlitePool, sqlx::Error> {
     tokio::time::timeout(2 * BUSY, opening).await.unwrap_or(Err(sqlx::Error::PoolTimedOut))
 }
 
-/// SQLITE_BUSY, in the low byte of the extended code.
 fn is_busy(error: &dyn DatabaseError) -> bool {
-    error.code().and_then(|code| code.parse::<i32>().ok()).is_some_and(|code| code & 0xff == 5)
+    primary_code(error) == Some(SQLITE_BUSY)
+}
+
+pub const SQLITE_BUSY: i32 = 5;
+pub const SQLITE_CORRUPT: i32 = 11;
+pub const SQLITE_NOTADB: i32 = 26;
+
+/// The low byte of the extended code.
+pub fn primary_code(error: &dyn DatabaseError) -> Option<i32> {
+    error.code().and_then(|code| code.parse::<i32>().ok()).map(|code| code & 0xff)
 }
 
 /// A connection to a file does not age.

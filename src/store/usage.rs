@@ -1,12 +1,14 @@
 //! When keys and scopes were last used. Written without a new version: nobody who follows the registry is disturbed.
 
+use std::collections::BTreeMap;
+
 use sqlx::{Sqlite, Transaction};
 
 use super::Store;
 use super::error::failed;
 use super::rows::{id, target, target_columns};
 use crate::clock::Timestamp;
-use crate::model::{AppNumber, ScopeId};
+use crate::model::{AppNumber, ClientId, ScopeId};
 use crate::registry::{GrantTarget, KeyNumber, ScopeUse, StoreError, Use};
 
 type Writing<'t> = Transaction<'t, Sqlite>;
@@ -27,6 +29,18 @@ impl Store {
             }
         }
         transaction.commit().await.map_err(failed)
+    }
+
+    /// The last use of each of an app's keys, to a minute; keys that were never used are left out.
+    ///
+    /// # Errors
+    /// When the store can't be reached.
+    pub async fn uses_of_keys(&self, app: &ClientId) -> Result<BTreeMap<KeyNumber, Timestamp>, StoreError> {
+        let query = "SELECT app_key.number, last_used_at FROM app_key JOIN app ON app.number = app_key.app \
+                     WHERE client_id = $1 AND last_used_at IS NOT NULL";
+        let query = sqlx::query_as(query).bind(app.as_str());
+        let rows: Vec<(i64, i64)> = query.fetch_all(self.database.readers()).await.map_err(failed)?;
+        Ok(rows.into_iter().map(|(number, at)| (KeyNumber(number), Timestamp::from_millis(at))).collect())
     }
 
     /// The last use of each scope that an app has used since then, to a minute; the latest first.

@@ -1,14 +1,17 @@
 //! The access log: one JSON object a line, one line a call, written by a thread of its own.
 
 use std::io::{self, Write};
+use std::path::Path;
 use std::sync::mpsc::{Receiver, channel};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::{self, JoinHandle};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-use serde::Serialize;
-
+use super::line::{Line, finish};
+use super::log_file::LogFile;
+use crate::clock::instant;
 use crate::gateway::{AccessLog, Entry};
+use crate::policy::Case;
 
 /// How long a line may wait before it is written.
 const INTERVAL: Duration = Duration::from_millis(100);
@@ -16,6 +19,8 @@ const INTERVAL: Duration = Duration::from_millis(100);
 const LAST_LINES: Duration = Duration::from_secs(2);
 /// What may wait to be written. A reader that is slower than that loses lines, and no call waits for it.
 const MAX_WAITING: usize = 16 << 20;
+/// How many refused calls are looked into within a second. Garbage gets no more of the processor than that.
+const CASES_A_SECOND: u32 = 10;
 
 /// Writes nothing.
 #[derive(Clone, Copy, Debug)]
@@ -27,6 +32,9 @@ impl AccessLog for NoLog {
 
 /// Lines wait in memory and are written together. Dropping the log writes what waits, or gives up
 /// after two seconds.
+///
+/// What is behind a refusal is found out here, between the end of the call and the writing of its line: by then the
+/// answer is with the caller, and no call shares this thread.
 pub struct JsonLog {
     shared: Arc<Shared>,
     writer: JoinHandle<()>,
@@ -41,13 +49,50 @@ struct Shared {
 #[derive(Default)]
 struct Waiting {
     lines: Vec<u8>,
+    cases: Vec<Open>,
+    budget: Budget,
     is_over: bool,
+}
+
+/// A line that is not finished.
+struct Open {
+    line: Vec<u8>,
+    case: Case,
+}
+
+/// So many cases a second.
+#[derive(Default)]
+struct Budget(Option<(Instant, u32)>);
+
+impl Budget {
+    fn takes_one(&mut self, now: Instant) -> bool {
+        let (_, taken) = match &mut self.0 {
+            Some(second) if now.duration_since(second.0) < Duration::from_secs(1) => second,
+            second => second.insert((now, 0)),
+        };
+        let is_within = *taken < CASES_A_SECOND;
+        *taken += u32::from(is_within);
+        is_within
+    }
 }
 
 impl JsonLog {
     /// # Errors
     /// When the system gives no thread.
     pub fn new(mut sink: impl Write + Send + 'static) -> io::Result<Self> {
+        Self::writing(move |lines| sink.write_all(lines).and_then(|()| sink.flush()))
+    }
+
+    /// Appends to a file, made with mode 0640 if it is missing, and made again when it was moved away.
+    ///
+    /// # Errors
+    /// When the file can't be written to, or the system gives no thread.
+    pub fn to_file(path: &Path) -> io::Result<Self> {
+        let mut file = LogFile::open(path)?;
+        Self::writing(move |lines| file.append(lines))
+    }
+
+    fn writing(mut write: impl FnMut(&[u8]) -> io::Result<()> + Send + 'static) -> io::Result<Self> {
         let shared = Arc::new(Shared::default());
         let theirs = Arc::clone(&shared);
         let (written, all) = channel();
@@ -55,9 +100,13 @@ impl JsonLog {
             let mut lines = Vec::new();
             loop {
                 thread::park_timeout(INTERVAL);
-                let is_over = theirs.take(&mut lines);
-                // Nobody is left to tell when standard output is gone.
-                _ = sink.write_all(&lines).and_then(|()| sink.flush());
+                let (cases, is_over) = theirs.take(&mut lines);
+                for case in cases {
+                    case.solve(&mut lines);
+                }
+                if !lines.is_empty() && write(&lines).is_err() {
+                    lost(lines.split(|byte| *byte == b'\n').count() - 1);
+                }
                 lines.clear();
                 if is_over {
                     _ = written.send(());
@@ -70,11 +119,24 @@ impl JsonLog {
     }
 }
 
+fn lost(lines: usize) {
+    metrics::counter!("scopegate_access_log_dropped_total").increment(lines as u64);
+}
+
+impl Open {
+    /// Looks into the case and finishes the line.
+    fn solve(mut self, lines: &mut Vec<u8>) {
+        let refusal = self.case.solve();
+        finish(&mut self.line, refusal.expected.as_deref(), refusal.found.as_deref());
+        lines.append(&mut self.line);
+    }
+}
+
 impl Shared {
-    fn take(&self, into: &mut Vec<u8>) -> bool {
+    fn take(&self, into: &mut Vec<u8>) -> (Vec<Open>, bool) {
         let mut waiting = self.waiting.lock().unwrap_or_else(PoisonError::into_inner);
         std::mem::swap(&mut waiting.lines, into);
-        waiting.is_over
+        (std::mem::take(&mut waiting.cases), waiting.is_over)
     }
 }
 
@@ -94,73 +156,31 @@ impl AccessLog for JsonLog {
         if serde_json::to_writer(&mut line, &Line::of(entry)).is_err() {
             return;
         }
-        line.push(b'\n');
         let mut waiting = self.shared.waiting.lock().unwrap_or_else(PoisonError::into_inner);
         if waiting.lines.len() + line.len() > MAX_WAITING {
-            metrics::counter!("scopegate_access_log_dropped_total").increment(1);
-        } else {
-            waiting.lines.extend_from_slice(&line);
+            return lost(1);
+        }
+        let case = if entry.is_open() && waiting.budget.takes_one(instant()) { entry.case() } else { None };
+        match case {
+            None => {
+                finish(&mut line, entry.expected, entry.found);
+                waiting.lines.extend_from_slice(&line);
+            }
+            Some(case) => waiting.cases.push(Open { line, case }),
         }
     }
 }
 
-/// A line, field by field; what is not known is left out. Neither query nor headers are in it: they may hold secrets.
-#[derive(Serialize)]
-struct Line<'a> {
-    /// When the call came, RFC 3339.
-    time: String,
-    request_id: &'a str,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    peer: Option<String>,
-    method: &'a str,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    host: Option<&'a str>,
-    path: &'a str,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    route: Option<&'a str>,
-    /// The client id that the token names; proved only where `verified` is true.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    app: Option<&'a str>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    account: Option<&'a str>,
-    verified: bool,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    status: Option<u16>,
-    /// The true reason, also where the caller was told less.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    reason: Option<&'static str>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    expected: Option<&'a str>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    found: Option<&'a str>,
-    /// complete, abandoned, cut or panicked.
-    outcome: &'static str,
-    duration_ms: f64,
-    bytes_in: u64,
-    bytes_out: u64,
-}
+#[cfg(test)]
+mod tests {
+    use super::*;
 
-impl<'a> Line<'a> {
-    fn of(entry: &Entry<'a>) -> Self {
-        Self {
-            time: entry.at.to_string(),
-            request_id: entry.request_id,
-            peer: entry.peer.map(|p| p.address.to_string()),
-            method: entry.method.as_str(),
-            host: entry.host,
-            path: entry.uri.path(),
-            route: entry.route.map(|r| r.id.as_str()),
-            app: entry.app.map(|a| a.client_id.as_str()),
-            account: entry.app.map(|a| a.account.as_str()),
-            verified: entry.is_verified,
-            status: entry.status,
-            reason: entry.reason.map(crate::model::Reason::code),
-            expected: entry.expected,
-            found: entry.found,
-            outcome: entry.outcome.as_str(),
-            duration_ms: (entry.duration.as_secs_f64() * 1e6).round() / 1e3,
-            bytes_in: entry.bytes_in,
-            bytes_out: entry.bytes_out,
-        }
+    #[test]
+    fn no_more_cases_are_taken_than_the_second_has() {
+        let (mut budget, start) = (Budget::default(), instant());
+        let taken = |budget: &mut Budget, at| (0..100).filter(|_| budget.takes_one(at)).count();
+        assert_eq!(taken(&mut budget, start), 10);
+        assert_eq!(taken(&mut budget, start + Duration::from_millis(999)), 0);
+        assert_eq!(taken(&mut budget, start + Duration::from_secs(1)), 10);
     }
 }

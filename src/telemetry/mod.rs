@@ -1,11 +1,14 @@
 //! Logs, metrics and the listener that shows them.
 
 mod access_log;
+mod line;
 mod listener;
+mod log_file;
 mod logs;
 mod metrics;
 
 pub use access_log::{JsonLog, NoLog};
+pub use line::LoggedCall;
 pub use listener::{Health, Status};
 pub use logs::install_logs;
 pub use metrics::{MetricsError, install_metrics};

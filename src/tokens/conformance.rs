@@ -9,7 +9,7 @@ use super::{
 };
 use crate::clock::Timestamp;
 use crate::jose::IssuingMaterial;
-use crate::model::{Algorithm, AppNumber, KeyId, RegisteredClaims, TokenId};
+use crate::model::{Algorithm, AppNumber, KeyId, Reason, RegisteredClaims, TokenId};
 use crate::registry::Actor;
 
 const NOON: Timestamp = Timestamp::from_secs(1_795_348_800);
@@ -102,7 +102,8 @@ pub async fn a_life_is_kept_step_by_step_and_seen_by_other_stores(fixture: &impl
         book.check_issued(app, &claims(jti), now).unwrap();
         book.check_issued(other, &claims(jti), now).unwrap_err();
     }
-    book.check_issued(app, &claims("a"), now.after(GRACE)).unwrap_err();
+    let ended = book.check_issued(app, &claims("a"), now.after(GRACE)).unwrap_err();
+    assert_eq!(ended.reason, Reason::TokenSuperseded);
 }
 
 pub async fn of_fifty_simultaneous_first_tokens_one_is_issued(fixture: &impl Fixture) {
@@ -163,7 +164,7 @@ pub async fn an_invalidation_ends_the_tokens_of_its_app_alone(fixture: &impl Fix
     assert_eq!(store.invalidate(app, &at(NOON)).await.unwrap(), []);
     let book = book(&store).await;
     for jti in ["a", "b"] {
-        book.check_issued(app, &claims(jti), NOON).unwrap_err();
+        assert_eq!(book.check_issued(app, &claims(jti), NOON).unwrap_err().reason, Reason::TokenRevoked);
     }
     book.check_issued(other, &claims("x"), NOON).unwrap();
     store.issue(app, token("c", NOON), &at(NOON)).await.unwrap();

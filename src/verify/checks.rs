@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use super::{SingleUsePolicy, TokenRules};
 use crate::clock::Timestamp;
-use crate::jose::{self, Compact, TokenError};
-use crate::model::{Algorithm, Claims, Reason, Refusal, RegisteredClaims};
+use crate::jose::{self, Compact, Encrypted, Part, TokenError};
+use crate::model::{Algorithm, AlgorithmSet, Claims, KeyId, Reason, Refusal, RegisteredClaims, quoted};
 use crate::registry::{App, KeyChoice, RegisteredKey, Snapshot};
 
 /// The first check of all, before a byte of the token is looked at.
@@ -18,12 +18,35 @@ pub fn check_length(token: &[u8], rules: &TokenRules) -> Result<(), Refusal> {
     if length > limit { Err(refused(&TokenError::TooLarge { length, limit })) } else { Ok(()) }
 }
 
+/// A token in its parts, of which nothing is proved.
+#[derive(Debug)]
+pub enum Form<'t> {
+    Signed(Compact<'t>),
+    Encrypted(Box<Encrypted<'t>>),
+}
+
 /// Reads the token once, strictly.
 ///
 /// # Errors
-/// `token.too_large` or `token.malformed`.
-pub fn parse<'t>(token: &'t [u8], rules: &TokenRules) -> Result<Compact<'t>, Refusal> {
-    Compact::parse(token, rules.max_token_bytes).map_err(|error| refused(&error))
+/// `token.too_large`, `token.malformed`, or `token.jwe_invalid` for a header that no encrypted token may have here.
+pub fn read<'t>(token: &'t [u8], rules: &TokenRules) -> Result<Form<'t>, Refusal> {
+    match Compact::parse(token, rules.max_token_bytes) {
+        Ok(compact) => Ok(Form::Signed(compact)),
+        Err(TokenError::Encrypted) if rules.encrypted => Ok(Form::Encrypted(Box::new(read_encrypted(token, rules)?))),
+        Err(error) => Err(refused(&error)),
+    }
+}
+
+fn read_encrypted<'t>(token: &'t [u8], rules: &TokenRules) -> Result<Encrypted<'t>, Refusal> {
+    Encrypted::parse(token, rules.max_token_bytes).map_err(|error| match error {
+        TokenError::Unsupported { .. }
+        | TokenError::Critical(_)
+        | TokenError::Parameter(_)
+        | TokenError::Length(_)
+        | TokenError::Base64(Part::EphemeralKey)
+        | TokenError::Json(Part::EphemeralKey) => Refusal::new(Reason::TokenJweInvalid).found(error.to_string()),
+        error => refused(&error),
+    })
 }
 
 fn refused(error: &TokenError) -> Refusal {
@@ -40,22 +63,11 @@ fn refused(error: &TokenError) -> Refusal {
 /// # Errors
 /// `token.claim_invalid` for an app claim that is no string, `app.unknown`, `app.disabled`, `app.wrong_authenticator`.
 pub fn find_app<'s>(claims: &Claims, rules: &TokenRules, snapshot: &'s Snapshot) -> Result<&'s Arc<App>, Refusal> {
-    let Some((name, raw)) = rules.app_claims.iter().find_map(|name| Some((name, claims.get(name)?))) else {
-        let refusal =
-            Refusal::new(Reason::AppUnknown).expected(format!("one of the claims {}", rules.app_claims.join(", ")));
-        return Err(match claims.iter().find(|(n, _)| resembles(n, &rules.app_claims)) {
-            Some((near, _)) => refusal.found(format!("no such claim, but {near:?}: names are compared exactly")),
-            None => refusal.found("no such claim"),
-        });
-    };
-    let Ok(client_id) = serde_json::from_str::<std::borrow::Cow<'_, str>>(raw) else {
-        return Err(Refusal::new(Reason::TokenClaimInvalid).expected(format!("{name}: a string")));
-    };
+    let (name, client_id) = claimed_app(claims, rules)?;
     let Some(app) = snapshot.app(&client_id) else {
-        let shown: String = client_id.chars().take(80).collect();
         let bot = if snapshot.account_of_bot(&client_id).is_some() { ", which is a bot's id" } else { "" };
         let refusal = Refusal::new(Reason::AppUnknown).expected(format!("{name}: the client id of an app"));
-        return Err(refusal.found(format!("{shown:?}{bot}")));
+        return Err(refusal.found(format!("{}{bot}", quoted(&client_id))));
     };
     if !app.enabled {
         return Err(Refusal::new(Reason::AppDisabled).found(app.fault.clone().unwrap_or_else(|| "disabled".into())));
@@ -66,6 +78,33 @@ pub fn find_app<'s>(claims: &Claims, rules: &TokenRules, snapshot: &'s Snapshot)
         return Err(refusal.found(rules.authenticator.to_string()));
     }
     Ok(app)
+}
+
+/// The app that the token names, good for anything or not: for the log, nothing may be built on it.
+pub fn named_app<'s>(claims: &Claims, rules: &TokenRules, snapshot: &'s Snapshot) -> Option<&'s Arc<App>> {
+    let (_, client_id) = claimed_app(claims, rules).ok()?;
+    snapshot.app(&client_id)
+}
+
+/// The first app claim that is present, and its text.
+fn claimed_app<'r>(claims: &Claims, rules: &'r TokenRules) -> Result<(&'r str, Box<str>), Refusal> {
+    let mut first = None;
+    for name in &rules.app_claims {
+        let Some(raw) = claims.get(name) else { continue };
+        let Ok(text) = serde_json::from_str::<Box<str>>(raw) else {
+            let refusal = Refusal::new(Reason::TokenClaimInvalid).expected(format!("{name}: a string"));
+            return Err(refusal.found(format!("a JSON {}", jose::kind_of(raw))));
+        };
+        first = first.or(Some((&**name, text)));
+    }
+    first.ok_or_else(|| {
+        let refusal =
+            Refusal::new(Reason::AppUnknown).expected(format!("one of the claims {}", rules.app_claims.join(", ")));
+        match claims.iter().find(|(n, _)| resembles(n, &rules.app_claims)) {
+            Some((near, _)) => refusal.found(format!("no such claim, but {near:?}: names are compared exactly")),
+            None => refusal.found("no such claim"),
+        }
+    })
 }
 
 /// Whether a claim's name is one of the wanted names but for case, spaces and punctuation.
@@ -95,12 +134,16 @@ pub fn prove<'a>(
         KeyChoice::NoKey => return Err(Reason::AppNoKey.into()),
         KeyChoice::UnknownKid => {
             let kid: String = compact.header.key_id.iter().flat_map(|k| k.chars()).take(80).collect();
-            return Err(Refusal::new(Reason::KeyUnknown).found(format!("kid {kid:?}")));
+            let kids: Vec<_> = app.keys().iter().filter_map(|k| k.kid.as_ref()).take(5).map(KeyId::as_str).collect();
+            let refusal =
+                Refusal::new(Reason::KeyUnknown).expected(format!("one of the app's keys: {}", kids.join(", ")));
+            return Err(refusal.found(format!("kid {kid:?}")));
         }
         KeyChoice::WrongAlgorithm => {
-            let refusal =
-                Refusal::new(Reason::TokenAlgorithmNotAllowed).expected("the algorithm of one of the app's keys");
-            return Err(refusal.found(algorithm.as_str()));
+            let usable = app.algorithms.iter().filter(|a| app.keys().iter().any(|k| k.prepared_for(*a).is_some()));
+            let usable: AlgorithmSet = usable.collect();
+            let refusal = Refusal::new(Reason::TokenAlgorithmNotAllowed);
+            return Err(refusal.expected(format!("one of the app's keys: {usable}")).found(algorithm.as_str()));
         }
     };
     let signed_with = |key: &&RegisteredKey| {
@@ -129,6 +172,17 @@ pub fn check_type(token_type: Option<&str>, rules: &TokenRules) -> Result<(), Re
     }
 }
 
+/// Whether the token came encrypted, where the app has to encrypt its tokens.
+///
+/// # Errors
+/// `token.jwe_required`.
+pub fn check_encryption(is_encrypted: bool, app: &App) -> Result<(), Refusal> {
+    if app.enforce_jwe && !is_encrypted {
+        return Err(Refusal::new(Reason::TokenJweRequired).expected("five parts").found("three parts"));
+    }
+    Ok(())
+}
+
 /// `exp`, `nbf`, `iat` and the lifetime (RFC 7519 section 4.1).
 ///
 /// # Errors
@@ -140,7 +194,9 @@ pub fn check_times(claims: &RegisteredClaims, app: &App, rules: &TokenRules, now
     };
     let at = |time: Timestamp| format!("{time} ({now} now)");
     match claims.expires {
-        None if rules.require_exp || app.require_exp || limit.is_some() => return Err(Reason::TokenExpRequired.into()),
+        None if rules.require_exp || app.require_exp || limit.is_some() => {
+            return Err(Refusal::new(Reason::TokenExpRequired).expected("exp").found("no exp"));
+        }
         Some(exp) if now >= exp.after(rules.leeway.exp) => {
             let mut found = at(exp);
             if jose::looks_like_a_duration(exp) {
@@ -148,7 +204,7 @@ pub fn check_times(claims: &RegisteredClaims, app: &App, rules: &TokenRules, now
             }
             return Err(Refusal::new(Reason::TokenExpired).expected("exp ahead of now").found(found));
         }
-        Some(exp) => check_lifetime(exp, limit, rules, now)?,
+        Some(exp) => check_lifetime(exp, limit, "", rules, now)?,
         None => {}
     }
     if let Some(nbf) = claims.not_before.filter(|nbf| *nbf > now.after(rules.leeway.nbf)) {
@@ -160,11 +216,18 @@ pub fn check_times(claims: &RegisteredClaims, app: &App, rules: &TokenRules, now
     Ok(())
 }
 
-fn check_lifetime(exp: Timestamp, limit: Option<Duration>, rules: &TokenRules, now: Timestamp) -> Result<(), Refusal> {
+fn check_lifetime(
+    exp: Timestamp,
+    limit: Option<Duration>,
+    because: &str,
+    rules: &TokenRules,
+    now: Timestamp,
+) -> Result<(), Refusal> {
     match limit {
         Some(limit) if exp > now.after(limit).after(rules.leeway.exp) => {
             let refusal = Refusal::new(Reason::TokenLifetimeTooLong);
-            Err(refusal.expected(format!("exp at most {limit:?} ahead")).found(format!("{:?} ahead", now.until(exp))))
+            let expected = format!("exp at most {limit:?} ahead{because}");
+            Err(refusal.expected(expected).found(format!("{:?} ahead", now.until(exp))))
         }
         _ => Ok(()),
     }
@@ -194,27 +257,27 @@ pub struct SingleUse {
     pub until: Timestamp,
 }
 
-/// Whether the token is one of single use, and fit to be one. Also where the app wants encrypted tokens and gets a plain one.
+/// Whether the token is one of single use, and fit to be one.
 ///
 /// # Errors
-/// `token.jwe_required`, `token.jti_required`, `token.exp_required`, `token.lifetime_too_long`.
+/// `token.jti_required`, `token.exp_required`, `token.lifetime_too_long`.
 pub fn single_use(
     claims: &RegisteredClaims,
     app: &App,
     rules: &TokenRules,
     now: Timestamp,
 ) -> Result<Option<SingleUse>, Refusal> {
-    if app.enforce_jwe {
-        return Err(Refusal::new(Reason::TokenJweRequired).expected("five parts").found("three parts"));
-    }
     let jti = match &claims.token_id {
-        None if app.enforce_jti => return Err(Reason::TokenJtiRequired.into()),
+        None if app.enforce_jti => {
+            return Err(Refusal::new(Reason::TokenJtiRequired).expected("a jti, new for every call").found("no jti"));
+        }
         Some(jti) if app.enforce_jti || rules.single_use == SingleUsePolicy::Present => jti,
         _ => return Ok(None),
     };
     let Some(exp) = claims.expires else {
-        return Err(Refusal::new(Reason::TokenExpRequired).expected("exp beside a jti of single use"));
+        return Err(Refusal::new(Reason::TokenExpRequired).expected("exp beside a jti of single use").found("no exp"));
     };
-    check_lifetime(exp, rules.single_use_lifetime, rules, now)?;
-    Ok(Some(SingleUse { jti: jti.clone(), until: exp.after(rules.leeway.exp) }))
+    check_lifetime(exp, rules.single_use_lifetime, ", since the token has a jti", rules, now)?;
+    let until = exp.after(rules.leeway.exp.max(rules.single_use_memory));
+    Ok(Some(SingleUse { jti: jti.clone(), until }))
 }

@@ -2,14 +2,15 @@
 
 use std::hash::{DefaultHasher, Hash, Hasher as _};
 use std::ops::Deref;
+use std::sync::Arc;
 use std::time::Duration;
 
-use crate::model::{AlgorithmSet, AuthenticatorName};
+use crate::model::{AlgorithmSet, AuthenticatorName, ClaimNames};
 
-/// The settings of a `jwt` authenticator, made ready.
+/// The settings of a `jwt` authenticator, made ready. Cheap to clone.
 #[derive(Clone, Debug)]
 pub struct TokenRules {
-    settings: TokenSettings,
+    settings: Arc<TokenSettings>,
     fingerprint: u64,
 }
 
@@ -17,7 +18,7 @@ impl TokenRules {
     pub fn new(settings: TokenSettings) -> Self {
         let mut hasher = DefaultHasher::new();
         settings.hash(&mut hasher);
-        Self { settings, fingerprint: hasher.finish() }
+        Self { settings: Arc::new(settings), fingerprint: hasher.finish() }
     }
 
     /// Differs where the settings differ: what was proved under other settings is not found again.
@@ -40,6 +41,7 @@ pub struct TokenSettings {
     pub authenticator: AuthenticatorName,
     /// The first of these claims that is present names the app.
     pub app_claims: Vec<Box<str>>,
+    pub claim_names: ClaimNames,
     pub algorithms: AlgorithmSet,
     /// Besides an absent `typ`; compared without case.
     pub token_types: Vec<Box<str>>,
@@ -54,7 +56,12 @@ pub struct TokenSettings {
     pub single_use: SingleUsePolicy,
     /// How far `exp` may lie ahead of a token of single use.
     pub single_use_lifetime: Option<Duration>,
+    /// For how long after `exp` a use is remembered: the largest leeway that any authenticator gives, so that a token
+    /// used here is good nowhere else afterwards.
+    pub single_use_memory: Duration,
     pub max_token_bytes: usize,
+    /// Whether a token may be encrypted; where it may not, one that is counts as malformed.
+    pub encrypted: bool,
 }
 
 /// Allowance for clocks that differ.

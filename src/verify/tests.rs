@@ -1,6 +1,7 @@
 //! What a refusal costs: one verification, whatever is wrong.
 
 use std::collections::BTreeSet;
+use std::sync::LazyLock;
 use std::time::Duration;
 
 use base64::Engine as _;
@@ -9,18 +10,32 @@ use serde_json::json;
 
 use super::{Leeway, SingleUsePolicy, TokenRules, TokenSettings, Verifier};
 use crate::clock::Timestamp;
-use crate::jose::{KeyMaterial, VERIFICATIONS};
-use crate::model::{AccountId, Algorithm, AlgorithmSet, AppNumber, AuthenticatorName, ClientId, KeyId, Level, Reason};
-use crate::registry::{AppRecord, AppSettings, KeyNumber, KeyRecord, KeyState, Registry, Snapshot, Version};
+use crate::jose::{
+    DECRYPTIONS, DecryptionMaterial, EncryptionKind, KeyMaterial, SigningKey, VERIFICATIONS, encrypt, sign,
+};
+use crate::model::{
+    AccountId, Algorithm, AlgorithmSet, AppNumber, AuthenticatorName, ClaimNames, ClientId, KeyId, Level, Reason,
+};
+use crate::registry::{
+    AppRecord, AppSettings, EncryptionKeyRecord, KeyNumber, KeyRecord, KeyState, Registry, Snapshot, Version,
+};
 use crate::secret::Secret;
 
 const NOW: Timestamp = Timestamp::from_secs(1_795_348_800);
+
+static PAIR: LazyLock<DecryptionMaterial> =
+    LazyLock::new(|| DecryptionMaterial::generate(EncryptionKind::P256).unwrap());
+
+/// A key of nobody here.
+static STRANGE: LazyLock<DecryptionMaterial> =
+    LazyLock::new(|| DecryptionMaterial::generate(EncryptionKind::Rsa).unwrap());
 
 fn rules() -> TokenRules {
     let none = Duration::ZERO;
     TokenRules::new(TokenSettings {
         authenticator: AuthenticatorName::new("bearer").unwrap(),
         app_claims: vec!["appId".into()],
+        claim_names: ClaimNames::default(),
         algorithms: AlgorithmSet::of(&[Algorithm::Hs256, Algorithm::Rs256, Algorithm::EdDsa]),
         token_types: Vec::new(),
         audiences: Vec::new(),
@@ -30,7 +45,9 @@ fn rules() -> TokenRules {
         max_lifetime: None,
         single_use: SingleUsePolicy::Enforced,
         single_use_lifetime: None,
+        single_use_memory: none,
         max_token_bytes: 4096,
+        encrypted: true,
     })
 }
 
@@ -55,6 +72,7 @@ fn app(number: i64, client_id: &str, adjust: impl FnOnce(&mut AppRecord)) -> App
             enabled: true,
         },
         keys: vec![KeyRecord { number: KeyNumber(number), kid, material, state: KeyState::Active }],
+        encryption_keys: Vec::new(),
         grants: Vec::new(),
         table_grants: Vec::new(),
         credential_version: 1,
@@ -71,6 +89,17 @@ fn snapshot() -> Snapshot {
         app(2, "disabled", |app| app.settings.enabled = false),
         app(3, "keyless", |app| app.keys.clear()),
         app(4, "elsewhere", |app| app.settings.authenticators = BTreeSet::from([elsewhere])),
+        app(6, "encrypts", |app| {
+            let key = |number, kid, state| {
+                let (number, kid, material) = (KeyNumber(number), KeyId::new(kid).unwrap(), PAIR.clone());
+                EncryptionKeyRecord { number, kid, material, state, created_at: NOW }
+            };
+            app.encryption_keys = vec![
+                key(1, "k-good", KeyState::Active),
+                key(2, "k-retired", KeyState::Retired),
+                key(3, "k-over", KeyState::Retiring(NOW)),
+            ];
+        }),
         app(5, "retired", |app| app.keys[0].state = KeyState::Retired),
     ] {
         registry.apps.insert(app.settings.client_id.clone(), app);
@@ -116,4 +145,57 @@ fn an_algorithm_that_the_route_takes_from_nobody_costs_nothing_whoever_is_named(
             assert_eq!(cost(&json!({ "alg": algorithm }), &json!({ "appId": app })).1, 0, "{algorithm} of {app}");
         }
     }
+}
+
+/// The reason for which an encrypted token is refused, what the caller is told, and how many decryptions it cost.
+fn cost_encrypted(
+    kid: &str,
+    algorithm: &str,
+    change: impl FnOnce(&str) -> String,
+    inner: &str,
+) -> (Reason, Reason, usize) {
+    let key = if algorithm.starts_with("RSA") { STRANGE.public().unwrap() } else { PAIR.public().unwrap() };
+    let header = json!({ "alg": algorithm, "enc": "A256GCM", "kid": kid });
+    let token = change(&encrypt(header.as_object().unwrap(), inner.as_bytes(), &key).unwrap());
+    let before = DECRYPTIONS.get();
+    let refused = Verifier::new(0).verify(token.as_bytes(), &rules(), &snapshot(), NOW).unwrap_err();
+    (refused.refusal.reason, refused.refusal.reason.public(), DECRYPTIONS.get() - before)
+}
+
+fn signed(app: &str, secret: u8) -> String {
+    let key = SigningKey::from_secret(&Secret::new([secret; 32]));
+    sign(Algorithm::Hs256, None, &json!({ "appId": app }).to_string(), &key).unwrap()
+}
+
+#[test]
+fn an_encrypted_token_that_is_refused_costs_one_decryption_whatever_is_wrong() {
+    let (good, invalid) = (signed("encrypts", 0x5a), Reason::TokenJweInvalid);
+    let same = |token: &str| token.to_owned();
+    let cut = |token: &str| format!("{}.{}", &token[..token.rfind('.').unwrap()], URL_SAFE_NO_PAD.encode([0; 16]));
+    for (reason, kid, algorithm, inner) in [
+        (invalid, "k-nobody", "ECDH-ES", &*good),
+        (invalid, "k-nobody", "RSA-OAEP", &good),
+        (invalid, "k-retired", "ECDH-ES", &good),
+        (invalid, "k-over", "ECDH-ES", &good),
+        (invalid, "k-good", "RSA-OAEP-256", &good),
+        (invalid, "k-good", "ECDH-ES+A256KW", "{}"),
+        (invalid, "k-good", "ECDH-ES", "a.b.c"),
+        (invalid, "k-good", "ECDH-ES", "a.b.c.d.e"),
+        (invalid, "k-good", "ECDH-ES", &signed("good", 0x5a)),
+        (Reason::TokenSignatureInvalid, "k-good", "ECDH-ES", &signed("encrypts", 1)),
+        (Reason::AppUnknown, "k-good", "ECDH-ES", &signed("nobody", 1)),
+        (Reason::AppDisabled, "k-good", "ECDH-ES", &signed("disabled", 1)),
+    ] {
+        let found = cost_encrypted(kid, algorithm, same, inner);
+        assert_eq!(found, (reason, Reason::TokenInvalid, 1), "{kid} {algorithm} {inner}");
+    }
+    assert_eq!(cost_encrypted("k-good", "ECDH-ES", cut, &good), (invalid, Reason::TokenInvalid, 1), "a wrong tag");
+}
+
+#[test]
+fn what_is_inside_tells_no_more_than_a_signature_that_is_wrong() {
+    let claims = json!({ "appId": 1 }).to_string();
+    let inner = sign(Algorithm::Hs256, None, &claims, &SigningKey::from_secret(&Secret::new([0x5a; 32]))).unwrap();
+    let found = cost_encrypted("k-good", "ECDH-ES", str::to_owned, &inner);
+    assert_eq!(found, (Reason::TokenJweInvalid, Reason::TokenInvalid, 1));
 }

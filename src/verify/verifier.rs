@@ -3,10 +3,12 @@
 use std::sync::Arc;
 
 use super::cache::ProofKey;
+use super::checks::Form;
+use super::decryption::{self, Opened, hidden};
 use super::{ProofCache, SingleUse, TokenRules, checks};
 use crate::clock::Timestamp;
-use crate::jose::{self, Compact};
-use crate::model::{Algorithm, Reason, Refusal, RegisteredClaims};
+use crate::jose::{self, Compact, Encrypted};
+use crate::model::{Algorithm, AppNumber, Reason, Refusal, RegisteredClaims};
 use crate::registry::{App, KeyNumber, Snapshot};
 
 /// What a signature proved: these claims, by this key of this app.
@@ -17,6 +19,8 @@ pub struct Proof {
     pub key: KeyNumber,
     /// The app's credential version under which the key was found.
     pub credential_version: i64,
+    /// The key that opened the token, if it came encrypted.
+    pub encryption_key: Option<KeyNumber>,
     pub token_type: Option<Box<str>>,
     pub claims: RegisteredClaims,
 }
@@ -48,6 +52,11 @@ impl Verified {
     /// The key that made the signature.
     pub fn key(&self) -> KeyNumber {
         self.proof.key
+    }
+
+    /// What the signature proved.
+    pub fn proof(&self) -> &Arc<Proof> {
+        &self.proof
     }
 
     pub fn claims(&self) -> &RegisteredClaims {
@@ -94,72 +103,157 @@ impl Verifier {
         snapshot: &Snapshot,
         now: Timestamp,
     ) -> Result<Verified, Unverified> {
-        checks::check_length(token, rules).map_err(|refusal| Unverified { refusal, claimed: None })?;
-        let key = ProofKey::of(token, rules);
-        let known = self.cache.get(&key).and_then(|proof| {
-            let app = snapshot.app(&proof.client_id)?;
-            let holds = app.credential_version == proof.credential_version
-                && app.key(proof.key).is_some_and(|k| k.state.usable_at(now))
-                && app.enabled
-                && app.algorithms.contains(proof.algorithm)
-                && app.may_use(&rules.authenticator);
-            holds.then(|| (Arc::clone(app), proof))
-        });
-        let (app, proof, is_new) = match known {
-            Some((app, proof)) => (app, proof, false),
-            None => {
-                let (app, proof) = prove(token, rules, snapshot, now)?;
-                (app, Arc::new(proof), true)
+        let judgement = Judgement { rules, snapshot, now };
+        match self.begin(token, judgement)? {
+            Begun::Verified(verified) => Ok(verified),
+            Begun::Encrypted(key, encrypted) => self.conclude(key, judgement, judgement.prove_encrypted(&encrypted)?),
+        }
+    }
+
+    /// The same, but for an encrypted token that is not remembered: that one takes a decryption, which the caller may
+    /// want to leave to another thread, by calling [`Verifier::verify`] there.
+    ///
+    /// # Errors
+    /// As `verify`.
+    pub fn glance(
+        &self,
+        token: &[u8],
+        rules: &TokenRules,
+        snapshot: &Snapshot,
+        now: Timestamp,
+    ) -> Result<Glance, Unverified> {
+        Ok(match self.begin(token, Judgement { rules, snapshot, now })? {
+            Begun::Verified(verified) => Glance::Verified(verified),
+            Begun::Encrypted(_, encrypted) => {
+                let named = encrypted.header.key_id.as_deref().and_then(|kid| snapshot.encryption_key(kid));
+                Glance::Encrypted { owner: named.map(|(app, _)| app.number) }
             }
-        };
+        })
+    }
+
+    fn begin<'t>(&self, token: &'t [u8], judgement: Judgement<'_>) -> Result<Begun<'t>, Unverified> {
+        let rules = judgement.rules;
+        checks::check_length(token, rules).map_err(unclaimed)?;
+        let key = ProofKey::of(token, rules);
+        if let Some((app, proof)) = self.cache.get(&key).and_then(|proof| Some((judgement.still_holds(&proof)?, proof)))
+        {
+            return judgement.judge(app, proof).map(Begun::Verified);
+        }
+        match checks::read(token, rules).map_err(unclaimed)? {
+            Form::Signed(compact) => {
+                let proved = judgement.prove(compact, None)?;
+                self.conclude(key, judgement, proved).map(Begun::Verified)
+            }
+            Form::Encrypted(encrypted) => Ok(Begun::Encrypted(key, encrypted)),
+        }
+    }
+
+    /// Judges what was proved just now, and remembers it.
+    fn conclude(
+        &self,
+        key: ProofKey,
+        judgement: Judgement<'_>,
+        (app, proof): (Arc<App>, Proof),
+    ) -> Result<Verified, Unverified> {
+        let verified = judgement.judge(app, Arc::new(proof))?;
+        if verified.single_use.is_none() {
+            self.cache.insert(key, Arc::clone(&verified.proof));
+        }
+        Ok(verified)
+    }
+}
+
+/// What can be said of a token at once.
+#[derive(Debug)]
+pub enum Glance {
+    Verified(Verified),
+    /// It has to be decrypted first, and names a key of this app; or of none.
+    Encrypted {
+        owner: Option<AppNumber>,
+    },
+}
+
+enum Begun<'t> {
+    Verified(Verified),
+    Encrypted(ProofKey, Box<Encrypted<'t>>),
+}
+
+/// By what a token is judged.
+#[derive(Clone, Copy)]
+struct Judgement<'a> {
+    rules: &'a TokenRules,
+    snapshot: &'a Snapshot,
+    now: Timestamp,
+}
+
+impl Judgement<'_> {
+    /// The app, where nothing has happened since to what the proof stands on.
+    fn still_holds(self, proof: &Proof) -> Option<Arc<App>> {
+        let app = self.snapshot.app(&proof.client_id)?;
+        let opens = |number| app.encryption_key(number).is_some_and(|k| k.state.usable_at(self.now));
+        let holds = app.credential_version == proof.credential_version
+            && app.key(proof.key).is_some_and(|k| k.state.usable_at(self.now))
+            && proof.encryption_key.is_none_or(opens)
+            && app.enabled
+            && app.algorithms.contains(proof.algorithm)
+            && app.may_use(&self.rules.authenticator);
+        holds.then(|| Arc::clone(app))
+    }
+
+    fn judge(self, app: Arc<App>, proof: Arc<Proof>) -> Result<Verified, Unverified> {
+        let Self { rules, now, .. } = self;
         let judged = checks::check_type(proof.token_type.as_deref(), rules)
+            .and_then(|()| checks::check_encryption(proof.encryption_key.is_some(), &app))
             .and_then(|()| checks::check_times(&proof.claims, &app, rules, now))
             .and_then(|()| checks::check_parties(&proof.claims, rules))
             .and_then(|()| checks::single_use(&proof.claims, &app, rules, now));
         match judged {
-            Ok(single_use) => {
-                if is_new && single_use.is_none() {
-                    self.cache.insert(key, Arc::clone(&proof));
-                }
-                Ok(Verified { app, proof, single_use })
-            }
+            Ok(single_use) => Ok(Verified { app, proof, single_use }),
             Err(refusal) => Err(Unverified { refusal, claimed: Some(app) }),
         }
     }
+
+    fn prove_encrypted(self, encrypted: &Encrypted<'_>) -> Result<(Arc<App>, Proof), Unverified> {
+        let opened = decryption::open(encrypted, self.snapshot, self.now).map_err(unclaimed)?;
+        let compact = decryption::inner(&opened.text, self.rules).map_err(unclaimed)?;
+        self.prove(compact, Some(&opened))
+    }
+
+    /// From a token's parts to what its signature proves.
+    fn prove(self, compact: Compact<'_>, opened: Option<&Opened<'_>>) -> Result<(Arc<App>, Proof), Unverified> {
+        let Self { rules, snapshot, now } = self;
+        let hide = |refusal| if opened.is_some() { hidden(refusal) } else { refusal };
+        let app = checks::find_app(&compact.claims, rules, snapshot).and_then(|app| match opened {
+            Some(opened) => decryption::check_owner(opened, app).map(|()| app),
+            None => Ok(app),
+        });
+        let app = app.map_err(|refusal| {
+            spend_as_much(&compact, rules);
+            let claimed = checks::named_app(&compact.claims, rules, snapshot).cloned();
+            Unverified { refusal: hide(refusal), claimed }
+        })?;
+        let claimed = |refusal| Unverified { refusal, claimed: Some(Arc::clone(app)) };
+        let (algorithm, key) = checks::prove(&compact, app, rules, now).map_err(|refusal| {
+            if !matches!(refusal.reason, Reason::TokenSignatureInvalid | Reason::KeyRetired) {
+                spend_as_much(&compact, rules);
+            }
+            claimed(hide(refusal))
+        })?;
+        let proof = Proof {
+            client_id: app.client_id.as_str().into(),
+            algorithm,
+            key: key.number,
+            credential_version: app.credential_version,
+            encryption_key: opened.map(|o| o.key.number),
+            token_type: compact.header.token_type,
+            claims: jose::read_registered(&compact.claims, &rules.claim_names).map_err(claimed)?,
+        };
+        Ok((Arc::clone(app), proof))
+    }
 }
 
-/// From the token's bytes to what its signature proves.
-fn prove(
-    token: &[u8],
-    rules: &TokenRules,
-    snapshot: &Snapshot,
-    now: Timestamp,
-) -> Result<(Arc<App>, Proof), Unverified> {
-    let unclaimed = |refusal| Unverified { refusal, claimed: None };
-    let compact = checks::parse(token, rules).map_err(unclaimed)?;
-    let app = match checks::find_app(&compact.claims, rules, snapshot) {
-        Ok(app) => app,
-        Err(refusal) => {
-            spend_as_much(&compact, rules);
-            return Err(unclaimed(refusal));
-        }
-    };
-    let claimed = |refusal| Unverified { refusal, claimed: Some(Arc::clone(app)) };
-    let (algorithm, key) = checks::prove(&compact, app, rules, now).map_err(|refusal| {
-        if !matches!(refusal.reason, Reason::TokenSignatureInvalid | Reason::KeyRetired) {
-            spend_as_much(&compact, rules);
-        }
-        claimed(refusal)
-    })?;
-    let proof = Proof {
-        client_id: app.client_id.as_str().into(),
-        algorithm,
-        key: key.number,
-        credential_version: app.credential_version,
-        token_type: compact.header.token_type,
-        claims: jose::read_registered(&compact.claims).map_err(claimed)?,
-    };
-    Ok((Arc::clone(app), proof))
+fn unclaimed(refusal: Refusal) -> Unverified {
+    Unverified { refusal, claimed: None }
 }
 
 /// The time of a verification, where none was made: how long a refusal takes tells neither whether an app exists, nor

@@ -32,6 +32,7 @@ fn calls(setting: &Setting, proxy: SocketAddr) -> Result<Vec<Call>, Failure> {
     let auth = |token: String| format!("-H 'auth: {token}'");
     let get = |token: String, bot: &str| format!("curl -s -i {} {}", auth(token), changelogs(bot));
     let (ci, chat) = (&setting.ci, &setting.chat);
+    let single_use = setting.single_use(ci)?;
     let call = |about, line, status| Call { about, line, status };
     Ok(vec![
         call("A good call: app ci holds logs:change_logs on its bot", get(setting.token(ci)?, BOT), 200),
@@ -40,6 +41,8 @@ fn calls(setting: &Setting, proxy: SocketAddr) -> Result<Vec<Call>, Failure> {
             get(setting.token(&setting.admin)?, BOT),
             200,
         ),
+        call("A token with a jti is for one call: the first use", get(single_use.clone(), BOT), 200),
+        call("The same token again", get(single_use, BOT), 401),
         call("The payload was changed after it was signed", get(setting.tampered(ci)?, BOT), 401),
         call("The token has expired", get(setting.expired(ci)?, BOT), 401),
         call("The claim is called appid instead of appId", get(setting.misnamed(ci)?, BOT), 401),

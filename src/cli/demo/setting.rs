@@ -80,7 +80,7 @@ impl Setting {
     }
 
     pub fn configuration(listen: &SocketAddr, telemetry: &SocketAddr, upstream: &str, folder: &Path) -> String {
-        let database = folder.join("scopegate.db");
+        let database = |name: &str| Value::from(format!("sqlite://{}", folder.join(name).display()));
         format!(
             r#"
 profiles = ["kore"]
@@ -91,6 +91,8 @@ reason_header = true
 listen = "{telemetry}"
 [store]
 url = {url}
+[replay]
+url = {replay}
 [upstream.bots]
 urls = [{upstream}]
 [authenticator.bearer]
@@ -103,7 +105,8 @@ path = "/items/{{*rest}}"
 authenticator = "bearer"
 scope = "any"
 "#,
-            url = Value::from(format!("sqlite://{}", database.display())),
+            url = database("scopegate.db"),
+            replay = database("replay.db"),
             upstream = Value::from(upstream),
         )
     }
@@ -135,6 +138,12 @@ scope = "any"
     /// A token that is good for a day.
     pub fn token(&self, app: &DemoApp) -> Result<String, Failure> {
         signed(app, &json!({ "appId": app.client_id, "sub": "demo", "exp": self.now.after(DAY).secs() }))
+    }
+
+    /// A token for one call, good for half an hour.
+    pub fn single_use(&self, app: &DemoApp) -> Result<String, Failure> {
+        let exp = self.now.after(Duration::from_secs(1800)).secs();
+        signed(app, &json!({ "appId": app.client_id, "sub": "demo", "jti": "demo-1", "exp": exp }))
     }
 
     /// A token that was good until a minute ago.

@@ -89,6 +89,7 @@ where
 {
     let (mut request, call, name) = outbound.into_parts();
     let upstream = pool.upstream();
+    _ = call.ledger.upstream.set(name.clone());
     request.headers_mut().insert(header::HOST, upstream.host.clone());
     frame(&mut request);
     let is_head = request.method() == Method::HEAD;

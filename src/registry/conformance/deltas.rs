@@ -33,8 +33,10 @@ pub async fn everything_comes_back_as_it_went_in(place: &impl Fixture) {
     assert_eq!(kids, [None, Some("bytes"), Some("pem"), Some("jwk"), Some("rsa")].map(|k| k.map(str::to_owned)));
     assert!(app.keys.iter().all(|k| k.state == KeyState::Active));
     let published = scopes(&["logs:change_logs", "a"]);
-    assert_eq!(app.grants[0], Grant { target: on_bot("b1"), draft: published.clone(), published });
-    assert_eq!(app.grants[1], Grant { target: on_bot("b2"), draft: scopes(&["b"]), published: scopes(&[]) });
+    let updated_at = actor().at;
+    let grant = |bot, draft, published, version| Grant { target: on_bot(bot), draft, published, version, updated_at };
+    assert_eq!(app.grants[0], grant("b1", published.clone(), published, 1));
+    assert_eq!(app.grants[1], grant("b2", scopes(&["b"]), scopes(&[]), 0));
     let account_grant = &registry.apps["account-app"].grants[0];
     assert_eq!(account_grant.target, GrantTarget::Account(account_id("acme")));
     let read_and_delete = Permissions::from_iter([Permission::Read, Permission::Delete]);

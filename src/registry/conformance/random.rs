@@ -1,6 +1,7 @@
 //! Random changes: a reader who follows them knows what one who loads everything knows.
 
 use std::cell::Cell;
+use std::collections::BTreeSet;
 
 use proptest::collection::vec;
 use proptest::prelude::any;
@@ -8,11 +9,12 @@ use proptest::test_runner::{Config, TestRunner};
 
 use super::deltas::refresh;
 use super::sample::{
-    account_id, actor, add_key, bot_id, client_id, on_bot, put_account, put_app, put_bot, put_grant, put_table_grant,
-    secret, settings, view,
+    account_id, actor, add_encryption_key, add_key, alter_grant, bot_id, client_id, on_bot, put_account, put_app,
+    put_bot, put_grant, put_table_grant, scopes, secret, settings, view,
 };
 use super::{Fixture, commit, load};
 use crate::clock::Timestamp;
+use crate::model::{KeyId, ScopeId};
 use crate::registry::{
     Change, GrantTarget, KeyNumber, KeyState, Permission, Registry, Repository, Snapshot, StoreError, Version,
 };
@@ -74,6 +76,7 @@ fn start() -> Vec<Change> {
         changes.push(put_app(settings(app, "a", &["b1"])));
         changes.push(add_key(app, Some("first"), secret(app)));
         changes.push(put_grant(app, on_bot("b1"), &["s1"], true));
+        changes.push(add_encryption_key(app, &app.replace('c', "k"), 1));
     }
     changes
 }
@@ -84,10 +87,11 @@ fn change([kind, which, other, bits]: Dice, now: &Registry) -> Change {
     let (bots, hosts) = ([bot], [["h1", "h2", "h3"][usize::from(bits % 3)]]);
     let app = ["c1", "c2", "c3"][usize::from(which % 3)];
     let key = now.apps.get(app).and_then(|a| a.keys.first()).map_or(KeyNumber(0), |k| k.number);
+    let kid = ["k1", "k2", "k3"][usize::from(other % 3)];
     let (flag, id) = (bits % 2 == 0, client_id(app));
     let target = if flag { GrantTarget::Bot(bot_id(bot)) } else { GrantTarget::Account(account_id(account)) };
     let scopes = &["s1", "s2", "s3"][..usize::from(bits % 4)];
-    match kind % 16 {
+    match kind % 17 {
         0 | 1 => put_account(account, if flag { &[] } else { &hosts }),
         2 => Change::DeleteAccount(account_id(account)),
         3 | 4 => put_bot(bot, account),
@@ -106,11 +110,30 @@ fn change([kind, which, other, bits]: Dice, now: &Registry) -> Change {
             }
             _ => Change::DeleteKey { app: id, key, kid: None },
         },
-        13 => put_grant(app, target, scopes, bits % 8 < 4),
+        13 => match bits / 4 % 5 {
+            0 => put_grant(app, target, scopes, true),
+            1 => put_grant(app, target, scopes, false),
+            2 => alter_grant(app, target, scopes, &["s1", "s2"][..usize::from(which % 3)]),
+            3 => Change::PublishGrant { app: id, draft: draft(now, app, &target), target },
+            _ => Change::RestoreGrant { app: id, target, version: 1, scopes: self::scopes(scopes) },
+        },
+        16 => match bits % 8 {
+            0 | 2 => add_encryption_key(app, kid, usize::from(bits / 8 % 3)),
+            4 => Change::DeleteEncryptionKey { app: id, kid: KeyId::new(kid).unwrap() },
+            _ => {
+                let state = [KeyState::Active, KeyState::Retired][usize::from(bits / 8 % 2)];
+                Change::SetEncryptionKeyState { app: id, kid: KeyId::new(kid).unwrap(), state }
+            }
+        },
         14 if flag => Change::DeleteGrant { app: id, target },
         14 => Change::DeleteTableGrant { app: id, resource: view(account) },
         _ => put_table_grant(app, view(account), &[Permission::Read, Permission::Write][..usize::from(bits % 3)]),
     }
+}
+
+fn draft(now: &Registry, app: &str, target: &GrantTarget) -> BTreeSet<ScopeId> {
+    let grant = now.apps.get(app).and_then(|a| a.grants.iter().find(|g| g.target == *target));
+    grant.map(|g| g.draft.clone()).unwrap_or_default()
 }
 
 /// All that requests can see of a snapshot.
@@ -119,5 +142,9 @@ fn shown(snapshot: &Snapshot) -> (Version, (usize, usize, usize), Vec<String>) {
     parts.sort();
     parts.extend(["h1", "h2", "h3"].map(|host| format!("{host}: {:?}", snapshot.account_of_host(host))));
     parts.extend(["b1", "b2", "b3"].map(|bot| format!("{bot}: {:?}", snapshot.account_of_bot(bot))));
+    parts.extend(["k1", "k2", "k3"].map(|kid| {
+        let owner = snapshot.encryption_key(kid).map(|(app, key)| (&app.client_id, key.number));
+        format!("{kid}: {owner:?}")
+    }));
     (snapshot.version(), snapshot.counts(), parts)
 }

@@ -1,11 +1,12 @@
 //! Writing: all or nothing, and what is refused.
 
 use super::sample::{
-    account_id, add_key, bot_id, change_app, client_id, everything, on_bot, put_account, put_app, put_bot, put_grant,
-    put_table_grant, scopes, secret, settings, view,
+    account_id, add_encryption_key, add_key, bot_id, change_app, client_id, everything, on_bot, put_account, put_app,
+    put_bot, put_grant, put_table_grant, secret, settings, view,
 };
-use super::{Fixture, commit, conflict, load};
-use crate::registry::{Change, GrantTarget, KeyNumber, KeyState, Repository};
+use super::{Fixture, actor, commit, conflict, load};
+use crate::model::KeyId;
+use crate::registry::{AppSettings, Change, GrantTarget, KeyNumber, KeyState, Permission, Repository, StoreError};
 
 pub async fn a_commit_that_fails_leaves_nothing(place: &impl Fixture) {
     let store = place.open().await;
@@ -36,6 +37,8 @@ pub async fn a_change_of_what_is_not_there_is_a_conflict(place: &impl Fixture) {
             Change::SetKeyState { app: client_id(app), key, state },
             Change::ReplaceKey { app: client_id(app), key, kid: None, material: secret("x") },
             Change::DeleteKey { app: client_id(app), key, kid: None },
+            Change::SetEncryptionKeyState { app: client_id(app), kid: kid("k-rsa"), state },
+            Change::DeleteEncryptionKey { app: client_id(app), kid: kid("k-rsa") },
             Change::DeleteGrant { app: client_id(app), target: on_bot("b1") },
             Change::DeleteTableGrant { app: client_id(app), resource: view("orders") },
         ]
@@ -51,6 +54,7 @@ pub async fn a_change_of_what_is_not_there_is_a_conflict(place: &impl Fixture) {
         change_app(settings("account-app", "none", &[])),
         change_app(settings("bot-app", "acme", &["b1", "none"])),
         add_key("none", None, secret("x")),
+        add_encryption_key("none", "k-new", 1),
         put_grant("none", on_bot("b1"), &[], true),
         put_grant("bot-app", on_bot("none"), &[], true),
         put_grant("bot-app", GrantTarget::Account(account_id("none")), &[], true),
@@ -64,6 +68,10 @@ pub async fn a_change_of_what_is_not_there_is_a_conflict(place: &impl Fixture) {
         let sentence = conflict(&store, std::slice::from_ref(&change)).await;
         assert!(sentence.contains("does not exist") || sentence.contains(" has no "), "{change:?}: {sentence}");
     }
+}
+
+fn kid(id: &str) -> KeyId {
+    KeyId::new(id).unwrap()
 }
 
 pub async fn an_app_that_exists_is_not_added_over_with_other_settings(place: &impl Fixture) {
@@ -122,12 +130,32 @@ pub async fn a_host_belongs_to_one_account_and_may_move_within_a_commit(place: &
     assert!(registry.accounts["a"].hosts.contains("y.example") && registry.accounts["b"].hosts.contains("x.example"));
 }
 
-pub async fn a_draft_leaves_what_is_published_in_force(place: &impl Fixture) {
+pub async fn what_was_made_from_an_older_version_is_not_committed(place: &impl Fixture) {
+    let (one, other) = (place.open().await, place.open().await);
+    commit(&one, &[put_app(settings("c", "default", &[]))]).await;
+    let (read, _) = one.load().await.unwrap();
+    let rename = |name: &str| [change_app(AppSettings { name: name.into(), ..settings("c", "default", &[]) })];
+    let next = other.commit_at(read, &rename("first"), &actor()).await.unwrap();
+    let late = one.commit_at(read, &rename("second"), &actor()).await;
+    assert!(matches!(late, Err(StoreError::Outdated)), "{late:?}");
+    assert_eq!(load(&one).await.apps["c"].settings.name, "first");
+    assert_eq!(one.version().await.unwrap(), next);
+    one.commit_at(next, &rename("second"), &actor()).await.unwrap();
+    assert_eq!(load(&other).await.apps["c"].settings.name, "second");
+}
+
+pub async fn an_app_that_changes_its_account_loses_its_permissions_on_tables(place: &impl Fixture) {
     let store = place.open().await;
-    commit(&store, &[put_bot("b", "default"), put_app(settings("c", "default", &["b"]))]).await;
-    commit(&store, &[put_grant("c", on_bot("b"), &["one"], true), put_grant("c", on_bot("b"), &["two"], false)]).await;
-    let grant = load(&store).await.apps["c"].grants[0].clone();
-    assert_eq!((grant.draft, grant.published), (scopes(&["two"]), scopes(&["one"])));
-    commit(&store, &[put_grant("c", on_bot("b"), &["two"], true)]).await;
-    assert_eq!(load(&store).await.apps["c"].grants[0].published, scopes(&["two"]));
+    let grant = put_table_grant("c", view("orders"), &[Permission::Read]);
+    commit(&store, &[put_account("a", &[]), put_app(settings("c", "a", &[])), grant.clone()]).await;
+    let renamed = AppSettings { name: "another name".into(), ..settings("c", "a", &[]) };
+    commit(&store, &[change_app(renamed)]).await;
+    assert_eq!(load(&store).await.apps["c"].table_grants.len(), 1, "another name changes nothing");
+    commit(&store, &[change_app(settings("c", "default", &[]))]).await;
+    assert!(load(&store).await.apps["c"].table_grants.is_empty());
+    commit(&store, &[change_app(settings("c", "a", &[]))]).await;
+    assert!(load(&store).await.apps["c"].table_grants.is_empty(), "and coming back brings none back");
+    // What is granted after the change, in the same commit too, is granted by the new account.
+    commit(&store, &[change_app(settings("c", "default", &[])), grant]).await;
+    assert_eq!(load(&store).await.apps["c"].table_grants.len(), 1);
 }

@@ -1,12 +1,15 @@
 //! A small registry with one of everything.
 
 use std::collections::BTreeSet;
+use std::sync::LazyLock;
 use std::time::Duration;
 
 use crate::clock::Timestamp;
-use crate::jose::KeyMaterial;
+use crate::jose::{DecryptionMaterial, EncryptionKind, KeyMaterial};
 use crate::model::{AccountId, Algorithm, AuthenticatorName, BotId, ClientId, KeyId, Level, ScopeId};
-use crate::registry::{Account, Actor, AppSettings, Bot, Change, GrantTarget, Permission, Resource, ResourceKind};
+use crate::registry::{
+    Account, Actor, AppSettings, Bot, Change, Difference, GrantTarget, KeyState, Permission, Resource, ResourceKind,
+};
 use crate::secret::Secret;
 
 pub const SECRET: &str = "correct horse battery staple, and a second one";
@@ -95,7 +98,19 @@ pub fn secret(text: &str) -> KeyMaterial {
 }
 
 pub fn add_key(app: &str, kid: Option<&str>, material: KeyMaterial) -> Change {
-    Change::AddKey { app: client_id(app), kid: kid.map(|k| KeyId::new(k).unwrap()), material }
+    let kid = kid.map(|k| KeyId::new(k).unwrap());
+    Change::AddKey { app: client_id(app), kid, material, state: KeyState::Active }
+}
+
+/// Three key pairs, of both kinds.
+pub static PAIRS: LazyLock<[DecryptionMaterial; 3]> = LazyLock::new(|| {
+    let kinds = [EncryptionKind::Rsa, EncryptionKind::P256, EncryptionKind::P256];
+    kinds.map(|kind| DecryptionMaterial::generate(kind).unwrap())
+});
+
+pub fn add_encryption_key(app: &str, kid: &str, pair: usize) -> Change {
+    let (app, kid, material) = (client_id(app), KeyId::new(kid).unwrap(), PAIRS[pair].clone());
+    Change::AddEncryptionKey { app, kid, material, state: KeyState::Active }
 }
 
 /// A secret of any bytes, and a public key of each family that a PEM or JWK can give.
@@ -121,6 +136,11 @@ pub fn put_grant(app: &str, target: GrantTarget, ids: &[&str], publish: bool) ->
     Change::PutGrant { app: client_id(app), target, scopes: scopes(ids), publish }
 }
 
+pub fn alter_grant(app: &str, target: GrantTarget, gained: &[&str], lost: &[&str]) -> Change {
+    let by = Difference { gained: scopes(gained), lost: scopes(lost) };
+    Change::AlterGrant { app: client_id(app), target, by, seen: None }
+}
+
 pub fn view(name: &str) -> Resource {
     Resource { kind: ResourceKind::View, name: name.into() }
 }
@@ -140,6 +160,7 @@ pub fn everything() -> Vec<Change> {
     ];
     let kids = [None, Some("bytes"), Some("pem"), Some("jwk"), Some("rsa")];
     changes.extend(materials().into_iter().zip(kids).map(|(material, kid)| add_key("bot-app", kid, material)));
+    changes.extend([add_encryption_key("bot-app", "k-rsa", 0), add_encryption_key("bot-app", "k-p256", 1)]);
     changes.push(add_key("account-app", Some("pem"), secret("another secret")));
     changes.push(put_grant("bot-app", on_bot("b1"), &["logs:change_logs", "a"], true));
     changes.push(put_grant("bot-app", on_bot("b2"), &["b"], false));

@@ -18,7 +18,7 @@ struct Stored {
 }
 
 impl Writer<'_> {
-    /// Keys and grants stay as they are.
+    /// Keys and grants stay as they are, but for permissions on tables and views of an account that the app leaves.
     pub(super) async fn put_app(&mut self, settings: &AppSettings, is_new: bool) -> Result<Trace, StoreError> {
         let id = &settings.client_id;
         let stored = match (self.stored_app(id).await?, is_new) {
@@ -36,7 +36,14 @@ impl Writer<'_> {
             self.put_app_bots(number, bots, &settings.bots).await?;
         }
         self.numbers.insert(id.clone(), number);
-        Ok(Trace { before: stored.map(|s| app_json(&s.settings)), after: Some(app_json(settings)) })
+        let mut before = stored.as_ref().map(|s| app_json(&s.settings));
+        if stored.is_some_and(|s| s.settings.account != settings.account) {
+            let dropped = self.drop_table_grants(number).await?;
+            if let Some(before) = before.as_mut().filter(|_| !dropped.is_empty()) {
+                before["table_grants"] = dropped.into();
+            }
+        }
+        Ok(Trace { before, after: Some(app_json(settings)) })
     }
 
     pub(super) async fn delete_app(&mut self, id: &ClientId) -> Result<Trace, StoreError> {

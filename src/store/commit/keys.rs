@@ -25,17 +25,21 @@ impl Writer<'_> {
         app: &ClientId,
         kid: Option<&KeyId>,
         material: &KeyMaterial,
+        state: KeyState,
     ) -> Result<Trace, StoreError> {
         let owner = self.renew_credentials(app).await?;
-        let query = "INSERT INTO app_key (app, kid, kind, spki, only_algorithm, state) \
-                     VALUES ($1, $2, $3, $4, $5, 'active') RETURNING number";
+        let query = "INSERT INTO app_key (app, kid, kind, spki, only_algorithm, state, retire_at) \
+                     VALUES ($1, $2, $3, $4, $5, $6, $7) RETURNING number";
         let (spki, only) = public_columns(material);
+        let (state, retire_at) = state_columns(state);
         let query = sqlx::query_scalar(query)
             .bind(owner)
             .bind(kid.map(KeyId::as_str))
             .bind(kind_column(material))
             .bind(spki)
-            .bind(only);
+            .bind(only)
+            .bind(state)
+            .bind(retire_at);
         let rows = query.fetch_all(&mut *self.connection).await.map_err(|e| or_taken(e, || kid_taken(app, kid)))?;
         let number = returned(rows)?;
         if let KeyMaterial::Secret(secret) = material {
@@ -45,8 +49,7 @@ impl Writer<'_> {
             query.execute(&mut *self.connection).await.map_err(failed)?;
         }
         let (kind, fingerprint) = (kind_column(material).to_owned(), material.fingerprint());
-        let state = "active".to_owned();
-        let key = Shown { kid: kid.map(KeyId::to_string), kind, fingerprint, state, retire_at: None };
+        let key = Shown { kid: kid.map(KeyId::to_string), kind, fingerprint, state: state.to_owned(), retire_at };
         Ok(Trace { before: None, after: Some(key_json(KeyNumber(number), &key)) })
     }
 

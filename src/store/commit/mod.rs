@@ -2,13 +2,15 @@
 
 mod accounts;
 mod apps;
+mod encryption;
 mod grants;
 mod keys;
 mod trail;
 
 use std::collections::HashMap;
 
-use self::trail::{Trace, Trail};
+use self::trail::{Step, Trace, Trail};
+use super::error::failed;
 use super::load;
 use super::seal::Sealer;
 use super::sqlite::Connection;
@@ -24,12 +26,14 @@ pub async fn carry_out(
 ) -> Result<Version, StoreError> {
     // The write lock is held, so versions can be counted here. The newest row of the log is never deleted.
     let Version(version) = load::version(connection).await?;
-    let mut writer = Writer { connection, sealer, version, numbers: HashMap::new() };
+    let (numbers, accounts) = (HashMap::new(), HashMap::new());
+    let mut writer = Writer { connection, sealer, actor, version, numbers, accounts };
     let mut trail = Trail::new(actor);
     for change in changes {
         writer.version += 1;
         let trace = writer.apply(change).await?;
-        trail.add(writer.connection, writer.version, change, trace).await?;
+        let account = writer.owner_of(change, &trace).await?;
+        trail.add(writer.connection, Step { version: writer.version, change, account, trace }).await?;
     }
     trail.write(writer.connection).await?;
     if changes.iter().any(|change| matches!(change, Change::PutAccount(_))) {
@@ -41,13 +45,37 @@ pub async fn carry_out(
 struct Writer<'a> {
     connection: &'a mut Connection,
     sealer: &'a Sealer,
+    actor: &'a Actor,
     /// Of the change that is being carried out.
     version: i64,
     /// Of the apps that this commit has met.
     numbers: HashMap<ClientId, i64>,
+    /// Of the same apps: whose they are.
+    accounts: HashMap<String, String>,
 }
 
 impl Writer<'_> {
+    /// Whose the change is: that of the app that a key or a grant belongs to.
+    async fn owner_of(&mut self, change: &Change, trace: &Trace) -> Result<Option<String>, StoreError> {
+        let app = match change.subject() {
+            ("account", id) => return Ok(Some(id.to_owned())),
+            ("bot", _) => return Ok(trace.account()),
+            ("app", id) => {
+                let account = trace.account();
+                self.accounts.extend(account.clone().map(|account| (id.to_owned(), account)));
+                return Ok(account);
+            }
+            (_, app) => app,
+        };
+        if let Some(account) = self.accounts.get(app) {
+            return Ok(Some(account.clone()));
+        }
+        let query = sqlx::query_scalar("SELECT account FROM app WHERE client_id = $1").bind(app);
+        let account: Option<String> = query.fetch_optional(&mut *self.connection).await.map_err(failed)?;
+        self.accounts.extend(account.clone().map(|account| (app.to_owned(), account)));
+        Ok(account)
+    }
+
     async fn apply(&mut self, change: &Change) -> Result<Trace, StoreError> {
         match change {
             Change::PutAccount(account) => self.put_account(account).await,
@@ -56,14 +84,25 @@ impl Writer<'_> {
             Change::DeleteBot(id) => self.delete_bot(id).await,
             Change::PutApp { settings, is_new } => self.put_app(settings, *is_new).await,
             Change::DeleteApp(id) => self.delete_app(id).await,
-            Change::AddKey { app, kid, material } => self.add_key(app, kid.as_ref(), material).await,
+            Change::AddKey { app, kid, material, state } => self.add_key(app, kid.as_ref(), material, *state).await,
             Change::ReplaceKey { app, key, kid, material } => self.replace_key(app, *key, kid.as_ref(), material).await,
             Change::SetKeyState { app, key, state } => self.set_key_state(app, *key, *state).await,
             Change::DeleteKey { app, key, .. } => self.delete_key(app, *key).await,
+            Change::AddEncryptionKey { app, kid, material, state } => {
+                self.add_encryption_key(app, kid, material, *state).await
+            }
+            Change::SetEncryptionKeyState { app, kid, state } => self.set_encryption_key_state(app, kid, *state).await,
+            Change::DeleteEncryptionKey { app, kid } => self.delete_encryption_key(app, kid).await,
             Change::PutGrant { app, target, scopes, publish } => self.put_grant(app, target, scopes, *publish).await,
+            Change::AlterGrant { app, target, by, seen } => self.alter_grant(app, target, by, seen.as_ref()).await,
+            Change::PublishGrant { app, target, draft } => self.publish_grant(app, target, draft).await,
+            Change::RestoreGrant { app, target, scopes, .. } => self.restore_grant(app, target, scopes).await,
             Change::DeleteGrant { app, target } => self.delete_grant(app, target).await,
             Change::PutTableGrant { app, resource, permissions } => {
                 self.put_table_grant(app, resource, *permissions).await
+            }
+            Change::AlterTableGrant { app, resource, gained, lost } => {
+                self.alter_table_grant(app, resource, *gained, *lost).await
             }
             Change::DeleteTableGrant { app, resource } => self.delete_table_grant(app, resource).await,
         }

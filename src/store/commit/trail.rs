@@ -24,6 +24,12 @@ impl Trace {
             (Some(_), None) => "delete",
         }
     }
+
+    /// The account that stands in it, of a bot or an app.
+    pub fn account(&self) -> Option<String> {
+        let shown = self.after.as_ref().or(self.before.as_ref())?;
+        shown.get("account")?.as_str().map(str::to_owned)
+    }
 }
 
 /// The rows of both tables that are not written yet.
@@ -32,10 +38,12 @@ pub struct Trail<'a> {
     rows: Vec<Step<'a>>,
 }
 
-struct Step<'a> {
-    version: i64,
-    change: &'a Change,
-    trace: Trace,
+/// A change that was carried out.
+pub struct Step<'a> {
+    pub version: i64,
+    pub change: &'a Change,
+    pub account: Option<String>,
+    pub trace: Trace,
 }
 
 impl<'a> Trail<'a> {
@@ -43,14 +51,8 @@ impl<'a> Trail<'a> {
         Self { actor, rows: Vec::with_capacity(BATCH) }
     }
 
-    pub async fn add(
-        &mut self,
-        connection: &mut Connection,
-        version: i64,
-        change: &'a Change,
-        trace: Trace,
-    ) -> Result<(), StoreError> {
-        self.rows.push(Step { version, change, trace });
+    pub async fn add(&mut self, connection: &mut Connection, step: Step<'a>) -> Result<(), StoreError> {
+        self.rows.push(step);
         if self.rows.len() < BATCH { Ok(()) } else { self.write(connection).await }
     }
 
@@ -66,11 +68,12 @@ impl<'a> Trail<'a> {
             row.push_bind(step.version).push_bind(at).push_bind(kind).push_bind(id);
         });
         log.build().execute(&mut *connection).await.map_err(failed)?;
-        let text = "INSERT INTO audit (at, actor, kind, subject, action, before, after, why) ";
+        let text = "INSERT INTO audit (at, actor, account, kind, subject, action, before, after, why) ";
         let mut audit = QueryBuilder::<Db>::new(text);
         audit.push_values(&self.rows, |mut row, step| {
             let (kind, subject) = step.change.subject();
-            row.push_bind(at).push_bind(&self.actor.name).push_bind(kind).push_bind(subject);
+            row.push_bind(at).push_bind(&self.actor.name).push_bind(step.account.as_ref());
+            row.push_bind(kind).push_bind(subject);
             row.push_bind(step.trace.action()).push_bind(step.trace.before.as_ref().map(Value::to_string));
             row.push_bind(step.trace.after.as_ref().map(Value::to_string)).push_bind(self.actor.why.as_ref());
         });

@@ -1,5 +1,8 @@
 //! A store in a temporary folder.
 
+mod audit;
+mod history;
+mod journal;
 mod opening;
 mod reload;
 mod sealing;

@@ -1,8 +1,7 @@
 use super::Folder;
 use crate::clock::Timestamp;
-use crate::registry::Repository as _;
 use crate::registry::StoreError;
-use crate::registry::conformance::{Fixture as _, actor, put_app, settings};
+use crate::registry::conformance::Fixture as _;
 use crate::store::ReloadOutcome;
 
 const NOW: Timestamp = Timestamp::from_secs(1_795_348_800);
@@ -32,21 +31,4 @@ async fn an_answer_to_no_request_is_a_conflict() {
     let store = (store.open().await, store);
     let reported = store.0.report_reload(7, "node", true, "", NOW).await;
     assert!(matches!(reported, Err(StoreError::Conflict(why)) if why == "reload request 7 does not exist"));
-}
-
-#[tokio::test]
-async fn the_audit_tells_who_did_what_and_what_was_before() {
-    let folder = Folder::new();
-    let store = folder.open().await;
-    let mut app = settings("c", "default", &[]);
-    store.commit(&[put_app(app.clone())], &actor()).await.unwrap();
-    app.name = "renamed".into();
-    store.commit(&[crate::registry::conformance::change_app(app)], &actor()).await.unwrap();
-    let rows = store.audit(10).await.unwrap();
-    assert_eq!(rows.iter().map(|r| r.action.as_str()).collect::<Vec<_>>(), ["change", "add"]);
-    let row = &rows[0];
-    assert_eq!((row.actor.as_str(), row.kind.as_str(), row.subject.as_str()), ("cli:ana@host", "app", "c"));
-    assert_eq!((row.at, row.why.as_deref()), (actor().at, Some("a test")));
-    assert!(row.before.as_ref().unwrap().contains("the app c") && row.after.as_ref().unwrap().contains("renamed"));
-    assert_eq!(store.audit(1).await.unwrap(), rows[..1]);
 }

@@ -1,11 +1,14 @@
 use std::fs;
+use std::os::unix::fs::PermissionsExt as _;
 
 use super::Folder;
 use crate::jose::KeyMaterial;
 use crate::model::ClientId;
-use crate::registry::conformance::{Fixture as _, actor, add_key, everything, put_app, secret, settings};
-use crate::registry::{Repository as _, StoreError};
-use crate::store::{KeyFileError, OpenError, Store};
+use crate::registry::conformance::{
+    Fixture as _, PAIRS, actor, add_encryption_key, add_key, everything, put_app, secret, settings,
+};
+use crate::registry::{Change, Repository as _, StoreError};
+use crate::store::{AuditFilter, KeyFileError, OpenError, Store};
 
 const SECRET: &str = "0123-a-secret-that-nobody-should-find-in-a-file";
 
@@ -48,7 +51,42 @@ async fn no_secret_is_in_any_file_of_the_store_nor_in_the_audit() {
         }
     }
     assert!(files.iter().any(|f| bytes(f.to_str().unwrap()).windows(9).any(|w| w == b"the app c")));
-    assert!(!format!("{:?}", store.audit(100).await.unwrap()).contains(&SECRET[..8]));
+    assert!(!format!("{:?}", store.audit(&AuditFilter::latest(100)).await.unwrap()).contains(&SECRET[..8]));
+}
+
+#[tokio::test]
+async fn no_private_half_of_a_key_pair_is_in_any_file_of_the_store_nor_in_the_audit() {
+    let folder = Folder::new();
+    let store = folder.open().await;
+    store.commit(&everything(), &actor()).await.unwrap();
+    let shown = format!("{:?}", store.audit(&AuditFilter::latest(100)).await.unwrap());
+    for pair in &PAIRS[..2] {
+        let public = pair.public().unwrap();
+        assert!(shown.contains(&public.thumbprint()), "{shown}");
+        // The last bytes: in PKCS #8 of RSA they are a factor's inverse, of P-256 they are public.
+        let private = pair.pkcs8().expose();
+        let part = if private.len() > 200 { &private[private.len() - 64..] } else { &private[36..60] };
+        for file in fs::read_dir(folder.path("")).unwrap() {
+            let path = file.unwrap().path();
+            let bytes = fs::read(&path).unwrap();
+            assert!(!bytes.windows(16).any(|w| part.windows(16).any(|p| p == w)), "{}", path.display());
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_private_half_moved_to_another_row_is_not_read() {
+    let folder = Folder::new();
+    let store = folder.open().await;
+    let app = |id| put_app(settings(id, "default", &[]));
+    let keys = [add_encryption_key("c", "k1", 1), add_encryption_key("d", "k2", 2)];
+    store.commit(&[&[app("c"), app("d")][..], &keys].concat(), &actor()).await.unwrap();
+    let moved =
+        "UPDATE encryption_key SET sealed = (SELECT sealed FROM encryption_key WHERE number = 1) WHERE number = 2";
+    execute(&store, moved).await;
+    assert!(unreadable(&store).await.contains("encryption_key 2 of d"));
+    execute(&store, "UPDATE encryption_key SET sealed = NULL WHERE number = 2").await;
+    assert!(unreadable(&store).await.contains("the material of encryption key k2 of app d is damaged"));
 }
 
 #[tokio::test]
@@ -91,10 +129,20 @@ async fn a_store_is_not_opened_with_another_master_key() {
 async fn a_missing_master_key_is_made_only_while_nothing_is_sealed() {
     let folder = Folder::new();
     let store = folder.open().await;
-    let public = everything().into_iter().filter(|c| !format!("{c:?}").contains("Secret")).collect::<Vec<_>>();
+    let is_sealed = |c: &Change| matches!(c, Change::AddEncryptionKey { .. }) || format!("{c:?}").contains("Secret");
+    let (sealed, public): (Vec<_>, Vec<_>) = everything().into_iter().partition(is_sealed);
     store.commit(&public, &actor()).await.unwrap();
     store.close().await;
     fs::remove_file(folder.path("master.key")).unwrap();
+    let store = folder.open().await;
+    let key_pair = sealed.into_iter().find(|c| matches!(c, Change::AddEncryptionKey { .. })).unwrap();
+    store.commit(&[key_pair], &actor()).await.unwrap();
+    store.close().await;
+    let key = fs::read(folder.path("master.key")).unwrap();
+    fs::remove_file(folder.path("master.key")).unwrap();
+    assert!(matches!(folder.try_open().await, Err(OpenError::Key(KeyFileError::Missing(_)))), "a key pair is sealed");
+    fs::write(folder.path("master.key"), key).unwrap();
+    fs::set_permissions(folder.path("master.key"), fs::Permissions::from_mode(0o600)).unwrap();
     with_a_secret(&folder).await.close().await;
     fs::remove_file(folder.path("master.key")).unwrap();
     let error = folder.try_open().await.err().unwrap();

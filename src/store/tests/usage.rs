@@ -67,3 +67,21 @@ async fn a_use_makes_no_version_and_one_of_what_is_gone_is_skipped() {
     assert_eq!(store.uses_of_scopes(NOON).await.unwrap(), []);
     assert_eq!(store.version().await.unwrap(), before);
 }
+
+#[tokio::test]
+async fn the_last_uses_of_keys_are_those_of_the_apps_own() {
+    let folder = Folder::new();
+    let store = folder.open().await;
+    let changes = ["a", "b"].map(|id| {
+        let key = |text: &str| add_key(id, None, secret(&format!("{text} of {id}")));
+        [put_app(settings(id, "default", &[])), key("first"), key("second")]
+    });
+    store.commit(&changes.concat(), &actor()).await.unwrap();
+    let (_, registry) = store.load().await.unwrap();
+    let keys = ["a", "b"].map(|id| registry.apps[&client_id(id)].keys[1].number);
+    let uses = keys.map(|key| Use::Key { app: AppNumber(1), key, at: NOON });
+    store.record_uses(&uses).await.unwrap();
+    let found = store.uses_of_keys(&client_id("a")).await.unwrap();
+    assert_eq!(found.into_iter().collect::<Vec<_>>(), [(keys[0], NOON)]);
+    assert!(store.uses_of_keys(&client_id("none")).await.unwrap().is_empty());
+}

@@ -19,11 +19,11 @@ struct World {
     keys: PathBuf,
 }
 
-fn root() -> &'static Path {
+pub fn root() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))
 }
 
-fn library(path: &str) -> PathBuf {
+pub fn library(path: &str) -> PathBuf {
     let path = root().join("target/interop").join(path);
     assert!(path.exists(), "run tests/run once, it prepares target/interop");
     path
@@ -107,7 +107,7 @@ impl Signer {
     }
 }
 
-fn run(command: &mut Command, input: &str) -> String {
+pub fn run(command: &mut Command, input: &str) -> String {
     let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
     // A script that reads nothing may be gone before it is written to.
     _ = child.stdin.take().unwrap().write_all(input.as_bytes());

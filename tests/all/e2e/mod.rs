@@ -4,6 +4,9 @@
 
 mod harness;
 mod interop;
+mod interop_encryption;
 mod kore;
 mod operation;
 mod protocol;
+mod registry;
+mod scopes;

@@ -4,10 +4,12 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use http::Method;
+use proptest::prelude::*;
 use scopegate::model::{AccountId, Level, Reason};
-use scopegate::policy::{Found, Requirement, RouteTable, authorize};
+use scopegate::policy::{Found, Requirement, RouteTable, authorize, judge};
 use scopegate::registry::{
-    App, AppRecord, GrantTarget, Permission, Registry, Resource, ResourceKind, Snapshot, TableGrant, Version,
+    App, AppRecord, GrantTarget, Permission, Permissions, Registry, Resource, ResourceKind, Snapshot, TableGrant,
+    Version,
 };
 
 use crate::support::registry::{account, app, bot, grant, registry};
@@ -39,9 +41,11 @@ enum Need {
     TableHeld,
     TableNotHeld,
     ViewOfTheTablesName,
+    /// Any permission on any table or view.
+    AnyTable,
 }
 
-const NEEDS: [Need; 9] = [
+const NEEDS: [Need; 10] = [
     Need::AnyApp,
     Need::Held,
     Need::NotHeld,
@@ -51,6 +55,7 @@ const NEEDS: [Need; 9] = [
     Need::TableHeld,
     Need::TableNotHeld,
     Need::ViewOfTheTablesName,
+    Need::AnyTable,
 ];
 
 /// What has to come out.
@@ -65,7 +70,7 @@ fn wanted(level: Level, bot: Bot, need: Need) -> Option<Reason> {
     let permission = match need {
         Need::Closed => Some(Reason::AppWrongLevel),
         _ if is_scope && level == Level::Bot && bot == Bot::None => Some(Reason::AppWrongLevel),
-        Need::AnyApp | Need::Held | Need::TableHeld => None,
+        Need::AnyApp | Need::Held | Need::TableHeld | Need::AnyTable => None,
         Need::NotHeld | Need::InTheDraft | Need::HeldElsewhere => Some(Reason::ScopeInsufficient),
         Need::TableNotHeld | Need::ViewOfTheTablesName => Some(Reason::TableForbidden),
     };
@@ -112,6 +117,7 @@ fn requirement(level: Level, need: Need) -> Requirement {
         Need::Closed => scopes(Some("held"), None),
         Need::TableHeld => table(ResourceKind::Table, &[Permission::Read, Permission::Write]),
         Need::TableNotHeld => table(ResourceKind::Table, &[Permission::Write, Permission::Delete]),
+        Need::AnyTable => Requirement::AnyResource,
         Need::ViewOfTheTablesName => table(ResourceKind::View, &[Permission::Read]),
     }
 }
@@ -148,7 +154,7 @@ fn authorization_is_as_the_truth_table_says() {
             }
         }
     }
-    assert_eq!(allowed, 5 + 9, "of 90 cells");
+    assert_eq!(allowed, 7 + 12, "of 100 cells");
 }
 
 #[test]
@@ -164,6 +170,59 @@ fn the_account_of_the_host_goes_before_everything() {
                 assert_eq!(judged, wanted(level, bot, need), "level {level}, bot {bot:?}, {need:?}");
             }
         }
+    }
+}
+
+#[test]
+fn an_app_without_any_permission_is_no_app_for_tables() {
+    for permissions in [None, Some(Permissions::NONE)] {
+        let mut record: AppRecord = app(1, "cs-1", "acme", Level::Account);
+        let orders = Resource { kind: ResourceKind::Table, name: "orders".to_owned() };
+        record.table_grants =
+            permissions.map(|permissions| TableGrant { resource: orders, permissions }).into_iter().collect();
+        let found = verdict(&App::compile(&record), Bot::None, Requirement::AnyResource, None);
+        assert_eq!(found, Some(Reason::TableForbidden));
+    }
+}
+
+/// Names that a careless comparison might take for each other.
+fn near(name: &str, how: u8) -> String {
+    match how % 8 {
+        0 => name.to_uppercase(),
+        1 => name.to_lowercase(),
+        2 => format!("{name} "),
+        3 => name.trim().to_owned(),
+        4 => encoded(name),
+        5 => name.replace('+', " "),
+        6 => name.chars().rev().collect(),
+        _ => name.to_owned(),
+    }
+}
+
+/// As it stands in a path: only unreserved characters are left as they are.
+fn encoded(name: &str) -> String {
+    let plain = |b: u8| b.is_ascii_alphanumeric() || b"-._~".contains(&b);
+    name.bytes().map(|b| if plain(b) { char::from(b).to_string() } else { format!("%{b:02X}") }).collect()
+}
+
+proptest! {
+    #[test]
+    fn a_table_is_granted_by_its_exact_name_and_by_no_other(granted in "[^/\\\\;\\p{Cc}]{1,12}", how in 0u8..8) {
+        let asked = near(&granted, how);
+        prop_assume!(!asked.is_empty() && ![".", ".."].contains(&asked.as_str()));
+        let mut record: AppRecord = app(1, "cs-1", "acme", Level::Account);
+        let resource = Resource { kind: ResourceKind::Table, name: granted.clone() };
+        let permissions = [Permission::Read].into_iter().collect();
+        record.table_grants = vec![TableGrant { resource, permissions }];
+        let needed = Requirement::Resource { kind: ResourceKind::Table, param: "table".to_owned(), permissions };
+        let route = route("r", &[Method::GET], "/t/{table}/q", &anonymous(), needed);
+        let table = RouteTable::new(vec![Arc::new(route)]).unwrap();
+        let sent = format!("/t/{}/q", encoded(&asked));
+        let path = judge(&sent).unwrap();
+        let Found::Route { route, pattern, params } = table.find("", &Method::GET, &path) else { panic!("no route") };
+        let snapshot = Snapshot::new(Version(1), registry());
+        let verdict = authorize(&App::compile(&record), route, &route.patterns[pattern], &params, &path, None, &snapshot);
+        prop_assert_eq!(verdict.is_ok(), asked == granted, "{} for {}", asked, granted);
     }
 }
 

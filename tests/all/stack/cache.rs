@@ -150,6 +150,33 @@ fn what_was_proved_under_some_settings_is_not_found_under_others() {
     }
 }
 
+/// Neither is which claim names the user or holds the token's id.
+#[test]
+fn claims_are_read_anew_under_other_names() {
+    let (verifier, snapshot) = (Verifier::new(1 << 20), Snapshot::new(Version(1), registry()));
+    let token = Token::of(ACCOUNT).claim("sub", "a").claim("kore_sub", "b").make();
+    let subject = |names: &[&str]| {
+        let mut settings = token_settings("x");
+        settings.claim_names.subject = names.iter().map(|name| (*name).into()).collect();
+        let verified = verifier.verify(token.as_bytes(), &TokenRules::new(settings), &snapshot, now()).unwrap();
+        verified.claims().subject.clone()
+    };
+    for _ in 0..2 {
+        assert_eq!(subject(&["sub", "kore_sub"]).as_deref(), Some("a"));
+        assert_eq!(subject(&["kore_sub", "sub"]).as_deref(), Some("b"));
+        assert_eq!(subject(&[]), None);
+    }
+    let token = Token::of(ACCOUNT).claim("isAnonymous", "false").make();
+    let is_good = |booleans: Vec<Box<str>>| {
+        let mut settings = token_settings("x");
+        settings.claim_names.booleans = booleans;
+        verifier.verify(token.as_bytes(), &TokenRules::new(settings), &snapshot, now()).is_ok()
+    };
+    for _ in 0..2 {
+        assert!(is_good(vec![]) && !is_good(vec!["isAnonymous".into()]));
+    }
+}
+
 #[tokio::test]
 async fn a_cached_token_with_another_signature_is_another_token() {
     let gateway = Gateway::new();

@@ -5,6 +5,7 @@ use jsonwebtoken::Algorithm;
 use scopegate::model::Reason;
 use serde_json::json;
 
+use crate::support::encryption::{header, seal};
 use crate::support::registry::{
     ACCOUNT, BOT, DISABLED, ELSEWHERE, ENCRYPTED, KEYLESS, KIDS, OTHER, SINGLE, TABLES, secret_of,
 };
@@ -146,7 +147,7 @@ fn credentials() -> Vec<Case> {
             .call(|format, _| format.request("GET", "/any", &format!("\"{}\"", Token::of(BOT).make()))),
         Case::new("a scheme before a bare token", Reason::CredentialMalformed, (401, "credential.malformed"))
             .kore(NOT_A_TOKEN)
-            .log(Some("TOKEN"), Some("a scheme before it"))
+            .log(Some("TOKEN"), Some("the word Bearer before the token"))
             .call(|format, _| format.request("GET", "/any", &format!("Bearer {}", Token::of(BOT).make()))),
         Case::new("two credentials", Reason::CredentialAmbiguous, (400, "credential.ambiguous"))
             .kore(NOT_A_TOKEN)
@@ -173,7 +174,7 @@ fn keys_and_apps() -> Vec<Case> {
             .log(Some("HS256, ES256"), Some("RS256"))
             .call(|format, _| any(format, &Token::of(BOT).signed(Algorithm::RS256))),
         Case::new("an algorithm that the app has no key for", Reason::TokenAlgorithmNotAllowed, INVALID)
-            .log(Some("one of the app's keys"), Some("ES256"))
+            .log(Some("one of the app's keys: HS256"), Some("ES256"))
             .call(|format, _| any(format, &Token::of(BOT).signed(Algorithm::ES256))),
         Case::new("the algorithm none", Reason::TokenAlgorithmNotAllowed, INVALID)
             .log(Some("HS256"), Some("none"))
@@ -181,7 +182,7 @@ fn keys_and_apps() -> Vec<Case> {
         Case::new("another secret", Reason::TokenSignatureInvalid, INVALID)
             .call(|format, _| any(format, &Token::of(BOT).secret("quite another secret, which is long enough"))),
         Case::new("a key that the app does not have", Reason::KeyUnknown, INVALID)
-            .log(None, Some("\"k9\""))
+            .log(Some("one of the app's keys: k1, k2, k3"), Some("\"k9\""))
             .call(|format, _| any(format, &Token::of(KIDS).header("kid", "k9").secret(&secret_of("k1")))),
         Case::new("a retired key", Reason::KeyRetired, INVALID)
             .call(|format, _| any(format, &Token::of(KIDS).header("kid", "k3").secret(&secret_of("k3")))),
@@ -221,12 +222,13 @@ fn claims() -> Vec<Case> {
             .log(Some("at most 3600s ahead"), Some("3601s ahead"))
             .call(|format, _| strict(format, &fitting().claim("exp", in_secs(3601)))),
         Case::new("no exp", Reason::TokenExpRequired, (401, "token.exp_required"))
+            .log(Some("exp"), Some("no exp"))
             .call(|format, _| strict(format, &fitting().without("exp"))),
         Case::new("exp as a text", Reason::TokenClaimInvalid, (401, "token.claim_invalid"))
             .log(Some("exp: a number"), Some("a JSON string"))
             .call(|format, _| any(format, &Token::of(BOT).claim("exp", "soon"))),
         Case::new("the app claim is a number", Reason::TokenClaimInvalid, (401, "token.claim_invalid"))
-            .log(Some("appId: a string"), None)
+            .log(Some("appId: a string"), Some("a JSON number"))
             .call(|format, _| any(format, &Token::of(BOT).claim("appId", 5))),
         Case::new("another audience", Reason::TokenAudienceMismatch, (401, "token.audience_mismatch"))
             .log(Some("api"), Some("elsewhere"))
@@ -235,10 +237,17 @@ fn claims() -> Vec<Case> {
             .log(Some("ci"), Some("somebody"))
             .call(|format, _| strict(format, &fitting().claim("iss", "somebody"))),
         Case::new("no jti where one must be", Reason::TokenJtiRequired, (401, "token.jti_required"))
+            .log(Some("a jti, new for every call"), Some("no jti"))
             .call(|format, _| any(format, &Token::of(SINGLE))),
         Case::new("a plain token of an app that encrypts", Reason::TokenJweRequired, (401, "token.jwe_required"))
             .log(Some("five parts"), Some("three parts"))
             .call(|format, _| any(format, &Token::of(ENCRYPTED))),
+        Case::new("a token that is encrypted to nobody's key", Reason::TokenJweInvalid, INVALID)
+            .log(Some("in use"), Some("kid \"k-nobody\", which no app has"))
+            .call(|format, _| {
+                let token = seal(&header("ECDH-ES", "A256GCM", "k-nobody"), &Token::of(ENCRYPTED).make());
+                format.request("GET", "/any", &token)
+            }),
         Case::new("the same jti again", Reason::TokenReplayed, (401, "token.replayed"))
             .kore(Some((401, "error verifying the jwt: possibly a replay", 401)))
             .verified()

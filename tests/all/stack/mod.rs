@@ -2,11 +2,15 @@
 
 mod cache;
 mod cases;
+mod encrypted;
 mod forward;
 mod hygiene;
 mod limits;
 mod methods;
+mod overrides;
+mod quota;
 mod reasons;
+mod rotation;
 mod secrecy;
 mod single_use;
 mod usage;

@@ -9,10 +9,10 @@ use bytes::Bytes;
 use http::{HeaderMap, Request};
 use http_body_util::BodyExt as _;
 use scopegate::clock::{Clock, ManualClock};
-use scopegate::gateway::{Embedded, Gate, Limits, ScopegateLayer, Stack};
-use scopegate::policy::{Live, State};
+use scopegate::gateway::{Blocking, Embedded, Gate, Limits, Quotas, ScopegateLayer, Stack};
+use scopegate::policy::{Live, Route, RouteTable, State};
 use scopegate::registry::{Registry, ScopeCatalogue, Snapshot, Version};
-use scopegate::replay::ReplayMemory;
+use scopegate::replay::{InProcess, ReplayMemory};
 use scopegate::verify::Verifier;
 use serde_json::Value;
 use tower::{Layer as _, ServiceExt as _};
@@ -53,6 +53,11 @@ impl Reply {
 
 impl Gateway {
     pub fn new() -> Self {
+        Self::with_memory(|clock| Arc::new(InProcess::new(REPLAY_ENTRIES, clock).unwrap()))
+    }
+
+    /// With a memory of used tokens of the test's own.
+    pub fn with_memory(memory: impl FnOnce(Clock) -> Arc<dyn ReplayMemory>) -> Self {
         let (clock, hands) = Clock::manual(now());
         let (log, leaf) = (Arc::<Log>::default(), Leaf::default());
         let limits = Limits {
@@ -65,7 +70,9 @@ impl Gateway {
         let gate = Gate {
             live: Arc::new(Live::new(state(registry::registry()))),
             verifier: Arc::new(Verifier::new(1 << 20)),
-            replay: Arc::new(ReplayMemory::new(REPLAY_ENTRIES, clock.clone()).unwrap()),
+            quotas: Arc::new(Quotas::new(clock.clone())),
+            blocking: Arc::new(Blocking::new(1)),
+            replay: memory(clock.clone()),
             usage: Arc::default(),
             log: Arc::clone(&log) as _,
             limits: Arc::new(ArcSwap::from_pointee(limits)),
@@ -97,6 +104,19 @@ impl Gateway {
             routes: Arc::clone(&now.routes),
             scopes: Arc::clone(&now.scopes),
             registry: registry.clone(),
+        });
+    }
+
+    /// Puts other routes in force.
+    pub fn route(&self, routes: Vec<Route>) {
+        self.route_by(&Arc::new(RouteTable::new(routes.into_iter().map(Arc::new).collect()).unwrap()));
+    }
+
+    pub fn route_by(&self, routes: &Arc<RouteTable>) {
+        self.gate.live.update(|now| State {
+            routes: Arc::clone(routes),
+            scopes: Arc::clone(&now.scopes),
+            registry: now.registry.clone(),
         });
     }
 

@@ -2,6 +2,7 @@
 //! leaf that writes down what reaches it. It knows only what the library makes public.
 
 pub mod body;
+pub mod encryption;
 pub mod gateway;
 pub mod leaf;
 pub mod log;

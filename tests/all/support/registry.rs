@@ -3,25 +3,26 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-use scopegate::jose::KeyMaterial;
+use scopegate::jose::{DecryptionMaterial, KeyMaterial};
 use scopegate::model::{AccountId, Algorithm, AppNumber, BotId, ClientId, KeyId, Level, ScopeId};
 use scopegate::registry::{
-    Account, AppRecord, AppSettings, Bot, Grant, GrantTarget, KeyNumber, KeyRecord, KeyState, Permission, Registry,
-    Resource, ResourceKind, TableGrant,
+    Account, AppRecord, AppSettings, Bot, EncryptionKeyRecord, Grant, GrantTarget, KeyNumber, KeyRecord, KeyState,
+    Permission, Registry, Resource, ResourceKind, TableGrant,
 };
 use scopegate::secret::Secret;
 
-use super::now;
 use super::tokens::{ED25519_PUBLIC, P256_PUBLIC, P384_PUBLIC, RSA_PUBLIC, SECRET};
+use super::{encryption, now};
 
 /// Of level bot, for `st-1`: holds `logs`, and `train` as a draft. HS256, and ES256 without a key for it.
 pub const BOT: &str = "cs-bot";
-/// Of level account: holds `logs` and `users`. Every algorithm, with a key of every kind.
+/// Of level account: holds `logs` and `users`. Every algorithm, with a key of every kind. May encrypt, to `k-account`.
 pub const ACCOUNT: &str = "cs-account";
 pub const DISABLED: &str = "cs-disabled";
 pub const KEYLESS: &str = "cs-keyless";
 /// Every token of it is of single use.
 pub const SINGLE: &str = "cs-single";
+/// Has to encrypt its tokens, to `k-rsa` or `k-p256`, to `k-old` for another minute, no longer to `k-retired`.
 pub const ENCRYPTED: &str = "cs-encrypted";
 /// Keys `k1`, `k2` that retires in a minute, and `k3` that is retired; the secrets are [`secret_of`] them.
 pub const KIDS: &str = "cs-kids";
@@ -63,6 +64,7 @@ fn apps() -> [AppRecord; 10] {
     of_account.settings.algorithms = Algorithm::ALL.into();
     let public = [RSA_PUBLIC, P256_PUBLIC, P384_PUBLIC, ED25519_PUBLIC].map(|pem| KeyMaterial::from_pem(pem).unwrap());
     of_account.keys.extend(public.into_iter().zip(21..).map(|(material, number)| key(number, None, material)));
+    of_account.encryption_keys = vec![encryption_key(29, "k-account", &encryption::P256)];
     of_account.grants = vec![grant(GrantTarget::Account(account("acme")), &["logs", "users"], &["logs", "users"])];
 
     let mut disabled = app(3, DISABLED, "acme", Level::Account);
@@ -73,6 +75,14 @@ fn apps() -> [AppRecord; 10] {
     single.settings.enforce_jti = true;
     let mut encrypted = app(6, ENCRYPTED, "acme", Level::Account);
     encrypted.settings.enforce_jwe = true;
+    encrypted.encryption_keys = vec![
+        encryption_key(61, "k-rsa", &encryption::RSA),
+        encryption_key(62, "k-p256", &encryption::P256),
+        encryption_key(63, "k-old", &encryption::P256),
+        encryption_key(64, "k-retired", &encryption::P256),
+    ];
+    encrypted.encryption_keys[2].state = KeyState::Retiring(now().after(Duration::from_secs(60)));
+    encrypted.encryption_keys[3].state = KeyState::Retired;
 
     let mut kids = app(7, KIDS, "acme", Level::Account);
     kids.keys = (71..).zip(["k1", "k2", "k3"]).map(|(n, kid)| key(n, Some(kid), secret(&secret_of(kid)))).collect();
@@ -108,6 +118,7 @@ pub fn app(number: i64, client_id: &str, owner: &str, level: Level) -> AppRecord
             enabled: true,
         },
         keys: vec![key(number * 100, None, secret(SECRET))],
+        encryption_keys: Vec::new(),
         grants: Vec::new(),
         table_grants: Vec::new(),
         credential_version: 1,
@@ -116,12 +127,17 @@ pub fn app(number: i64, client_id: &str, owner: &str, level: Level) -> AppRecord
 
 pub fn grant(target: GrantTarget, draft: &[&str], published: &[&str]) -> Grant {
     let scopes = |ids: &[&str]| ids.iter().map(|id| ScopeId::new(id).unwrap()).collect();
-    Grant { target, draft: scopes(draft), published: scopes(published) }
+    Grant { draft: scopes(draft), published: scopes(published), ..Grant::new(target) }
 }
 
 pub fn key(number: i64, kid: Option<&str>, material: KeyMaterial) -> KeyRecord {
     let kid = kid.map(|kid| KeyId::new(kid).unwrap());
     KeyRecord { number: KeyNumber(number), kid, material, state: KeyState::Active }
+}
+
+pub fn encryption_key(number: i64, kid: &str, material: &DecryptionMaterial) -> EncryptionKeyRecord {
+    let (number, kid, material) = (KeyNumber(number), KeyId::new(kid).unwrap(), material.clone());
+    EncryptionKeyRecord { number, kid, material, state: KeyState::Active, created_at: now() }
 }
 
 pub fn secret(text: &str) -> KeyMaterial {

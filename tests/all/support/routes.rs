@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use http::{HeaderName, Method, Request, header, request};
-use scopegate::model::{Algorithm, AlgorithmSet, AuthenticatorName, RouteId, ScopeId, UpstreamName};
+use scopegate::model::{Algorithm, AlgorithmSet, AuthenticatorName, ClaimNames, RouteId, ScopeId, UpstreamName};
 use scopegate::policy::{
     Authenticator, AuthenticatorKind, ErrorFormat, JwtAuthenticator, Requirement, Route, RouteTable,
 };
@@ -107,6 +107,7 @@ pub fn route(
         authenticator: Arc::clone(authenticator),
         requirement,
         bot_param: path.contains("{botId}").then(|| "botId".to_owned()),
+        quota: None,
         keep_credential: false,
     }
 }
@@ -126,6 +127,7 @@ pub fn anonymous() -> Arc<Authenticator> {
         name: AuthenticatorName::new("open").unwrap(),
         kind: AuthenticatorKind::Anonymous,
         method_first: false,
+        method_override: false,
         error_format: ErrorFormat::Problem,
     })
 }
@@ -143,6 +145,7 @@ pub fn authenticator(format: Format, name: &str, adjust: impl FnOnce(&mut TokenS
         name: AuthenticatorName::new(name).unwrap(),
         kind: AuthenticatorKind::Jwt(Box::new(jwt)),
         method_first: format == Format::Kore,
+        method_override: format == Format::Kore,
         error_format,
     })
 }
@@ -152,6 +155,7 @@ pub fn token_settings(authenticator: &str) -> TokenSettings {
     TokenSettings {
         authenticator: AuthenticatorName::new(authenticator).unwrap(),
         app_claims: vec!["appId".into(), "iss".into()],
+        claim_names: ClaimNames::default(),
         algorithms: AlgorithmSet::of(&Algorithm::ALL),
         token_types: vec!["JWT".into()],
         audiences: Vec::new(),
@@ -161,7 +165,9 @@ pub fn token_settings(authenticator: &str) -> TokenSettings {
         max_lifetime: None,
         single_use: SingleUsePolicy::Enforced,
         single_use_lifetime: None,
+        single_use_memory: Duration::ZERO,
         max_token_bytes: 4096,
+        encrypted: true,
     }
 }
 

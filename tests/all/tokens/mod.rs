@@ -1,7 +1,9 @@
 //! Tokens that were changed, tokens of others, and vectors of others.
 
+mod encryption;
 mod keys;
 mod mutations;
 mod oracle;
 mod wycheproof;
+mod wycheproof_encryption;
 mod wycheproof_keys;

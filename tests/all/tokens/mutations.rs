@@ -3,7 +3,8 @@
 use http::{HeaderValue, Request};
 use jsonwebtoken::Algorithm;
 
-use crate::support::registry::ACCOUNT;
+use crate::support::encryption::{ENCRYPTIONS, header, seal};
+use crate::support::registry::{ACCOUNT, ENCRYPTED};
 use crate::support::{Format, Gateway, Random, Script, Token};
 
 const MUTATIONS: usize = 10_000;
@@ -36,11 +37,11 @@ fn mutate(token: &[u8], random: &mut Random) -> Vec<u8> {
     token
 }
 
-fn call(format: Format, token: &[u8]) -> Request<Script> {
+fn call(format: Format, path: &str, token: &[u8]) -> Request<Script> {
     let mut credential = format.credential("").into_bytes();
     credential.extend(token);
     let credential = HeaderValue::from_bytes(&credential).unwrap();
-    format.bare("GET", "/users").header(format.header(), credential).body(Script::empty()).unwrap()
+    format.bare("GET", path).header(format.header(), credential).body(Script::empty()).unwrap()
 }
 
 #[tokio::test]
@@ -53,7 +54,7 @@ async fn f027_no_single_mutation_of_a_valid_token_passes() {
     for n in 0..MUTATIONS {
         let (format, token) = (Format::ALL[n / 4 % 2], tokens[n % 4].as_bytes());
         let mutated = mutate(token, &mut random);
-        let reply = gateway.call(call(format, &mutated)).await;
+        let reply = gateway.call(call(format, "/users", &mutated)).await;
         let shown = String::from_utf8_lossy(&mutated);
         // Spaces between scheme and token belong to neither (RFC 9110 section 11.4).
         let same = mutated == token || format == Format::Problem && mutated.trim_ascii_start() == token;
@@ -63,4 +64,20 @@ async fn f027_no_single_mutation_of_a_valid_token_passes() {
     }
     assert_eq!(gateway.leaf.take().len(), passed, "SEED={seed}");
     assert!(passed < MUTATIONS / 10, "SEED={seed}: the mutations change nothing");
+}
+
+#[tokio::test]
+async fn no_mutation_of_an_encrypted_token_passes() {
+    let seed = Random::seed();
+    let mut random = Random::new(seed);
+    let gateway = Gateway::new();
+    let inner = Token::of(ENCRYPTED).make();
+    let tokens = ENCRYPTIONS.map(|encryption| seal(&header("ECDH-ES", encryption, "k-p256"), &inner));
+    for n in 0..MUTATIONS / 10 {
+        let token = tokens[n % 4].as_bytes();
+        let mutated = mutate(token, &mut random);
+        let reply = gateway.call(call(Format::Kore, "/any", &mutated)).await;
+        let right = if mutated == token { reply.status == 200 } else { (400..500).contains(&reply.status) };
+        assert!(right, "SEED={seed}, mutation {n}: {} for {}", reply.status, String::from_utf8_lossy(&mutated));
+    }
 }

@@ -27,7 +27,7 @@ const LENIENT: GeneralPurpose = GeneralPurpose::new(
 );
 
 /// A file of vectors; none where they are not there.
-fn vectors(name: &str) -> Option<Value> {
+pub fn vectors(name: &str) -> Option<Value> {
     let path = format!("{}/../shared/vectors/wycheproof/{name}", env!("CARGO_MANIFEST_DIR"));
     let text = std::fs::read_to_string(&path);
     if text.is_err() {

@@ -11,13 +11,15 @@ use serde_json::Value;
 pub struct Call {
     pub method: String,
     pub target: String,
+    pub host: String,
     pub headers: Vec<(String, String)>,
     pub body: Option<Vec<u8>>,
 }
 
 impl Call {
     pub fn new(method: &str, target: impl Into<String>) -> Self {
-        Self { method: method.into(), target: target.into(), headers: Vec::new(), body: None }
+        let (method, target, host) = (method.into(), target.into(), "gateway.test".into());
+        Self { method, target, host, headers: Vec::new(), body: None }
     }
 
     pub fn get(target: impl Into<String>) -> Self {
@@ -31,6 +33,10 @@ impl Call {
     pub fn header(mut self, name: &str, value: impl Into<String>) -> Self {
         self.headers.push((name.into(), value.into()));
         self
+    }
+
+    pub fn host(self, host: &str) -> Self {
+        Self { host: host.into(), ..self }
     }
 
     /// The bare token in the header of the kore profile.
@@ -48,7 +54,7 @@ impl Call {
     }
 
     pub fn bytes(&self) -> Vec<u8> {
-        let mut text = format!("{} {} HTTP/1.1\r\nHost: gateway.test\r\n", self.method, self.target);
+        let mut text = format!("{} {} HTTP/1.1\r\nHost: {}\r\n", self.method, self.target, self.host);
         for (name, value) in &self.headers {
             text.push_str(&format!("{name}: {value}\r\n"));
         }

@@ -9,7 +9,7 @@ use std::process::{ExitStatus, Output};
 use serde_json::Value;
 use tempfile::TempDir;
 
-use super::{Call, Child, Registry, Reply, eventually, scopegate, within};
+use super::{Call, Child, Registry, Reply, eventually, scopegate, scopegate_reading, within};
 
 /// Ports that are free, a store in the folder, and one worker.
 const LISTENERS: &str = r#"
@@ -20,6 +20,8 @@ workers = 1
 listen = "127.0.0.1:0"
 [store]
 url = "sqlite://scopegate.db"
+[replay]
+url = "sqlite://replay.db"
 "#;
 
 const SERVE: [&str; 3] = ["serve", "-c", "scopegate.toml"];
@@ -35,9 +37,15 @@ impl Setup {
         Self::whole(&format!("{top}\n{LISTENERS}\n{sections}"))
     }
 
-    /// The kore profile in front of an upstream.
+    /// The kore profile in front of an upstream, without its quotas: tests call more often than they let through.
     pub fn kore(upstream: &str, sections: &str) -> Self {
-        Self::new("profiles = [\"kore\"]", &format!("[upstream.bots]\nurls = [{upstream:?}]\n{sections}"))
+        Self::kore_with("quotas = false", upstream, sections)
+    }
+
+    /// The kore profile, used as these lines say.
+    pub fn kore_with(profile: &str, upstream: &str, sections: &str) -> Self {
+        let sections = format!("[profile.kore]\n{profile}\n[upstream.bots]\nurls = [{upstream:?}]\n{sections}");
+        Self::new("profiles = [\"kore\"]", &sections)
     }
 
     /// Routes of the test's own behind a bearer token in front of an upstream.
@@ -84,6 +92,24 @@ impl Setup {
 
     pub fn run_with(&self, arguments: &[&str], environment: &[(&str, &str)]) -> Output {
         scopegate(self.path(), &[arguments, &["-c", "scopegate.toml"]].concat(), environment)
+    }
+
+    /// Runs a command on a text that it may read.
+    pub fn feed(&self, arguments: &[&str], input: &str) -> Output {
+        scopegate_reading(self.path(), &[arguments, &["-c", "scopegate.toml"]].concat(), input.as_bytes())
+    }
+
+    /// Runs a command that has to be refused; returns why.
+    pub fn refused(&self, arguments: &[&str]) -> String {
+        let output = self.run(arguments);
+        let (out, err) = texts(&output);
+        assert_eq!((output.status.code(), out.as_str()), (Some(1), ""), "{arguments:?}: {err}");
+        err
+    }
+
+    /// Runs a command whose last argument is a text of any kind.
+    pub fn run_before(&self, arguments: &[&str]) -> Output {
+        scopegate(self.path(), &[&arguments[..2], &["-c", "scopegate.toml"], &arguments[2..]].concat(), &[])
     }
 
     /// Runs a command that has to succeed; returns its output.
@@ -198,6 +224,11 @@ impl Gateway {
     /// Waits for an event on standard error that holds this text.
     pub fn await_event(&mut self, text: &str) -> String {
         self.child.await_err(text, |line| line.contains(text).then(|| line.to_owned()))
+    }
+
+    /// Kills it, if it still runs; the folder stays as it then is.
+    pub fn kill(self) -> Setup {
+        self.setup
     }
 
     pub fn is_running(&mut self) -> bool {

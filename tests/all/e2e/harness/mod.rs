@@ -10,7 +10,7 @@ mod upstream;
 
 pub use client::{Call, Connection, Reply};
 pub use gateway::{Gateway, Setup, texts};
-pub use process::{Child, scopegate};
+pub use process::{Child, binary, scopegate, scopegate_reading};
 pub use registry::{App, Registry};
 pub use token::{Token, now, part};
 pub use upstream::{Answer, Recorder, Scripted, read_head};

@@ -9,7 +9,7 @@ use std::thread::JoinHandle;
 use super::{eventually, within};
 
 /// The binary under test; `SCOPEGATE_BIN` names another, such as a release build.
-fn binary() -> String {
+pub fn binary() -> String {
     std::env::var("SCOPEGATE_BIN").unwrap_or_else(|_| env!("CARGO_BIN_EXE_scopegate").into())
 }
 
@@ -24,6 +24,15 @@ pub fn command(folder: &Path, arguments: &[&str], environment: &[(&str, &str)]) 
 /// Runs a command to its end.
 pub fn scopegate(folder: &Path, arguments: &[&str], environment: &[(&str, &str)]) -> Output {
     command(folder, arguments, environment).output().unwrap()
+}
+
+/// Runs a command to its end with this on its standard input.
+pub fn scopegate_reading(folder: &Path, arguments: &[&str], input: &[u8]) -> Output {
+    let mut command = command(folder, arguments, &[]);
+    let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    // Whoever has found what it looks for reads no further.
+    _ = child.stdin.take().unwrap().write_all(input);
+    child.wait_with_output().unwrap()
 }
 
 /// A process whose output is read line by line while it runs. Dropping it kills it; so does the end of this process,

@@ -1,6 +1,8 @@
 //! Rows about who gets in, and what the others are told.
 
-use super::world::{ACCOUNT, BOT, SECOND_BOT, STRANGE_BOT, UPLOAD, admin, bare, changelogs, ci, stranger, world};
+use super::world::{
+    ACCOUNT, BOT, SECOND_BOT, STRANGE_BOT, UPLOAD, admin, bare, bare_admin, changelogs, ci, stranger, world,
+};
 use super::{assert_credentials, assert_refused, assert_scope};
 use crate::e2e::harness::{Answer, App, Call, Connection, Gateway, Recorder, Registry, Setup};
 
@@ -36,6 +38,12 @@ fn f002_the_token_stands_bare_in_the_header_auth() {
     let (_, text) = world.gateway.setup.explain(&format!("Bearer {token}"), "GET", &changelogs(BOT), &more);
     assert!(text.contains("Send the token in the header \"auth\", bare."), "{text}");
 
+    let in_query = Call::get(format!("{}?auth={token}", changelogs(BOT))).mark("f002");
+    for elsewhere in
+        [in_query, call.clone().header("cookie", format!("auth={token}")), call.clone().header("token", &token)]
+    {
+        assert_credentials(&world.call(&elsewhere));
+    }
     let with_scheme = world.call(&call.auth(format!("Bearer {token}")));
     super::assert_no_token(&with_scheme);
     assert_eq!(world.gateway.reason(&with_scheme), "credential.malformed");
@@ -62,17 +70,19 @@ fn f006_an_api_for_accounts_refuses_an_app_of_a_bot() {
 #[test]
 fn f007_an_app_without_scopes_calls_no_api_that_asks_for_one() {
     let world = world();
-    let token = bare().token();
     let mut connection = Connection::open(world.gateway.proxy);
     let scoped = |api: &&super::world::Api| api.bot_scope.is_some() || api.account_scope.is_some();
-    let mut count = 0;
-    for api in world.apis.iter().filter(scoped) {
-        for call in api.calls(BOT) {
-            assert_scope(&connection.call(&call.auth(&token).mark("f007")));
-            count += 1;
+    for app in [bare(), bare_admin()] {
+        let (token, mut count) = (app.token(), 0);
+        for api in world.apis.iter().filter(scoped) {
+            for call in api.calls(BOT) {
+                assert_scope(&connection.call(&call.auth(&token).mark("f007")));
+                count += 1;
+            }
         }
+        assert!(count >= 80, "{count} calls");
+        assert_eq!(world.call(&Call::post(UPLOAD, "file").auth(&token)).status, 200, "it is the scopes that it lacks");
     }
-    assert!(count >= 80, "{count} calls");
     assert!(world.upstream.marked("f007").is_empty());
 }
 
@@ -98,6 +108,39 @@ fn f014_a_change_log_call_goes_through_unchanged() {
     assert_eq!(seen.header("x-scopegate-scopes"), Some("logs:change_logs"));
     assert_eq!(seen.header("x-scopegate-subject"), Some("1234567890"));
     assert_eq!(seen.header("auth"), None);
+}
+
+#[test]
+fn f014_an_answer_is_relayed_byte_for_byte() {
+    let bytes: Vec<u8> = (0..=255).cycle().take(300_000).collect();
+    let bodies = [
+        ("200 application/json", b"[{\"_id\":\"btl-1\",  \"message\":\"Bot \\u0075pdated\"}]\n".to_vec()),
+        ("200 application/octet-stream", bytes),
+        ("200 text/plain", Vec::new()),
+        ("412 application/json", br#"{"errors":[{"msg":"Validation errors/ Invalid arguments","code":412}]}"#.to_vec()),
+        ("500 text/html", b"<h1>\xff</h1>".to_vec()),
+    ];
+    let answers = bodies.clone();
+    let upstream = Recorder::answering(move |seen| {
+        let (what, body) = &answers[seen.target.rsplit_once("limit=").unwrap().1.parse::<usize>().unwrap()];
+        let (status, kind) = what.split_once(' ').unwrap();
+        let response = http::Response::builder().status(status.parse::<u16>().unwrap()).header("content-type", kind);
+        let response = response.header("x-vendor", "one").header("x-vendor", "two").header("content-encoding", "br");
+        Answer::new(response.body(body.clone()).unwrap())
+    });
+    let registry = Registry::new().account(ACCOUNT, &[BOT]).app(&ci());
+    let gateway = Gateway::start(Setup::kore(&upstream.url(), ""), &registry);
+    let mut connection = Connection::open(gateway.proxy);
+    for (i, (what, body)) in bodies.into_iter().enumerate() {
+        let reply = connection.call(&Call::get(format!("{}?limit={i}", changelogs(BOT))).auth(ci().token()));
+        let (status, kind) = what.split_once(' ').unwrap();
+        assert_eq!(reply.status.to_string(), status);
+        assert!(reply.body == body, "{what}: {} bytes of {}", reply.body.len(), body.len());
+        let ours = ["date", "x-request-id", "content-length"];
+        let theirs: Vec<_> = reply.headers.iter().filter(|(name, _)| !ours.contains(&name.as_str())).collect();
+        let sent = [("content-type", kind), ("x-vendor", "one"), ("x-vendor", "two"), ("content-encoding", "br")];
+        assert_eq!(theirs, sent.map(|(n, v)| (n.to_owned(), v.to_owned())).iter().collect::<Vec<_>>(), "{what}");
+    }
 }
 
 #[test]
@@ -179,12 +222,18 @@ fn f073_a_bot_that_is_added_later_is_covered_by_the_grant_on_its_account() {
 
 #[test]
 fn f087_a_token_is_part_of_each_call_and_nothing_stands_in_for_it() {
-    let world = world();
-    let mut connection = Connection::open(world.gateway.proxy);
-    let call = Call::get(changelogs(BOT)).mark("f087");
+    let upstream = Recorder::answering(|_| {
+        Answer::new(http::Response::builder().header("set-cookie", "session=1; Path=/").body("logged in").unwrap())
+    });
+    let registry = Registry::new().account(ACCOUNT, &[BOT]).app(&ci());
+    let gateway = Gateway::start(Setup::kore(&upstream.url(), ""), &registry);
+    let mut connection = Connection::open(gateway.proxy);
+    let call = Call::get(changelogs(BOT));
     let good = connection.call(&call.clone().auth(ci().token()));
-    assert_eq!(good.status, 200);
-    assert_eq!(good.header("set-cookie"), None);
-    assert_credentials(&connection.call(&call));
-    assert_eq!(world.upstream.marked("f087").len(), 1);
+    assert_eq!((good.status, good.header("set-cookie")), (200, Some("session=1; Path=/")));
+    // Neither the connection nor what the upstream calls a session is one here.
+    for again in [call.clone(), call.clone().header("cookie", "session=1"), call.header("auth", "")] {
+        assert_eq!(connection.call(&again).status, 401);
+    }
+    assert_eq!(upstream.all().len(), 1);
 }

@@ -3,8 +3,8 @@
 use std::collections::BTreeSet;
 
 use super::assert_scope;
-use super::world::{BOT, changelogs, only, without, world};
-use crate::e2e::harness::{Call, Connection};
+use super::world::{ACCOUNT, BOT, changelogs, only, without, world};
+use crate::e2e::harness::{App, Call, Connection, Registry, texts};
 
 const B: &str = "/api/public/bot/{botId}";
 const S: &str = "/api/public/stream/{botId}";
@@ -111,6 +111,10 @@ fn f113_debug_logs() {
     assert_scope(&reply);
     assert_eq!(world.gateway.reason(&reply), "app.wrong_level");
     assert!(world.upstream.marked("f113").is_empty());
+    let grant = App::new("f113", ACCOUNT, &[], &["debug_logs:read"]);
+    world.gateway.setup.write("f113.toml", Registry::new().account(ACCOUNT, &[]).app(&grant).as_str());
+    let (_, err) = texts(&world.gateway.setup.run(&["apply", "-f", "f113.toml"]));
+    assert!(err.contains("no scope debug_logs:read is declared at level account; it exists at level bot"), "{err}");
 }
 
 #[test]

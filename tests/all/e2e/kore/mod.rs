@@ -3,10 +3,19 @@
 mod access;
 mod apps;
 mod catalogue;
+mod encryption;
 mod gates;
+mod mistakes;
+mod overrides;
+mod purposes;
+mod quotas;
+mod single_use;
 mod tables;
 mod tokens;
+mod tools;
 mod world;
+
+pub use self::tokens::rsa;
 
 use serde_json::{Value, json};
 

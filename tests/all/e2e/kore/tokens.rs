@@ -5,10 +5,10 @@ use std::sync::OnceLock;
 use aws_lc_rs::encoding::{AsDer as _, PublicKeyX509Der};
 use aws_lc_rs::rand::SystemRandom;
 use aws_lc_rs::rsa::{KeyPair, KeySize};
-use aws_lc_rs::signature::{KeyPair as _, RSA_PKCS1_SHA256};
+use aws_lc_rs::signature::{KeyPair as _, RSA_PKCS1_SHA256, RSA_PKCS1_SHA512};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::world::{BOT, FIXTURE_SECRET, changelogs, ci, fixture, strict, with_payload, world};
 use super::{assert_credentials, assert_no_token, body};
@@ -33,12 +33,17 @@ impl Rsa {
         Self { pair, public, jwk: format!("{{ kty = \"RSA\", n = {n:?}, e = {e:?} }}") }
     }
 
-    /// A good token for an app.
+    /// A good token for an app, signed with RS256.
     pub fn sign(&self, client_id: &str) -> String {
-        let claims = Token::of(client_id).claims;
-        let input = format!("{}.{}", part(r#"{"alg":"RS256"}"#), part(claims.to_string()));
+        self.sign_as("RS256", &Token::of(client_id).claims)
+    }
+
+    /// RS256 or RS512.
+    pub fn sign_as(&self, algorithm: &str, claims: &Value) -> String {
+        let padding = if algorithm == "RS512" { &RSA_PKCS1_SHA512 } else { &RSA_PKCS1_SHA256 };
+        let input = format!("{}.{}", part(json!({ "alg": algorithm }).to_string()), part(claims.to_string()));
         let mut signature = vec![0; self.pair.public_modulus_len()];
-        self.pair.sign(&RSA_PKCS1_SHA256, &SystemRandom::new(), input.as_bytes(), &mut signature).unwrap();
+        self.pair.sign(padding, &SystemRandom::new(), input.as_bytes(), &mut signature).unwrap();
         format!("{input}.{}", part(signature))
     }
 }
@@ -89,6 +94,22 @@ fn f010_tokens_of_an_independent_library_are_accepted() {
 }
 
 #[test]
+fn f013_a_wrong_algorithm_is_named_to_the_operator_alone() {
+    let token = Token::of(&ci().client_id);
+    let unsigned = format!("{}.{}.c2ln", part(r#"{"alg":"none"}"#), part(token.claims.to_string()));
+    let hs512 = token.clone().sign512(&ci().secret());
+    for (wrong, found) in [(hs512, "HS512"), (rsa().sign_as("RS256", &token.claims), "RS256"), (unsigned, "none")] {
+        let text = refused(&wrong, "token.algorithm_not_allowed", "f013");
+        assert!(text.contains(&format!("Expected: HS256. Found: {found}.")), "{text}");
+        let reply = call(&wrong, "f013");
+        let line = world().gateway.logged(reply.request_id());
+        assert_eq!((&line["expected"], &line["found"]), (&"HS256".into(), &found.into()));
+        let told = String::from_utf8(reply.body).unwrap();
+        assert!(!told.contains("HS256") && !told.contains(found) && !told.contains("lgorithm"), "{told}");
+    }
+}
+
+#[test]
 fn f027_a_typo_in_a_token_is_a_401_and_never_a_500() {
     let world = world();
     let token = ci().token();
@@ -122,8 +143,10 @@ fn f028_a_token_has_three_parts_and_no_other_number() {
         assert_eq!(line["reason"], "token.malformed");
         assert!(line["found"].as_str().unwrap().contains("part"), "{line}");
     }
-    // Five parts are an encrypted token, which this profile does not take from an app that does not encrypt.
-    assert_no_token(&call(&format!("{token}.{}.{}", parts[0], parts[1]), "f028"));
+    // Five parts are an encrypted token, and these are none that any key opens.
+    let reply = call(&format!("{token}.{}.{}", parts[0], parts[1]), "f028");
+    assert_credentials(&reply);
+    assert_eq!(world().gateway.logged(reply.request_id())["reason"], "token.jwe_invalid");
     assert!(world().upstream.marked("f028").is_empty());
     assert_eq!(call(&token, "f028").status, 200);
 }

@@ -170,6 +170,11 @@ pub fn bare() -> App {
     App::new("cs-00000000-6c1e-5e0a-9b46-3b1d4f2c7a90", ACCOUNT, &[BOT], &[])
 }
 
+/// Like `bare`, for every bot of its account.
+pub fn bare_admin() -> App {
+    App::new("cs-00000000-5e4f-5a3b-8c1d-0e9f8a7b6c5d", ACCOUNT, &[], &[])
+}
+
 /// Like `admin`, in the other account.
 pub fn stranger() -> App {
     App::new("cs-c4d5e6f7-8091-5a2b-9c3d-4e5f60718293", OTHER_ACCOUNT, &[], &["logs:change_logs"])
@@ -199,6 +204,12 @@ pub fn strict() -> App {
         .settings("require_exp = true")
 }
 
+/// Wants a jti in every token.
+pub fn enforcing() -> App {
+    App::new("cs-07707707-0000-5000-8000-00000000f077", ACCOUNT, &[BOT], &["logs:change_logs"])
+        .settings("enforce_jti = true")
+}
+
 /// The one world of these tests.
 pub fn world() -> &'static World {
     static WORLD: OnceLock<World> = OnceLock::new();
@@ -214,7 +225,7 @@ fn build() -> World {
     let mut registry = Registry::new()
         .account(ACCOUNT, &[BOT, SECOND_BOT])
         .account(OTHER_ACCOUNT, &[STRANGE_BOT])
-        .apps(&[ci(), admin(), bare(), stranger(), tabler(), fixture(), sdk(), strict()])
+        .apps(&[ci(), admin(), bare(), bare_admin(), stranger(), tabler(), fixture(), sdk(), strict(), enforcing()])
         .lines(&super::tables::grants(&tabler()));
     for (id, level) in &scopes {
         registry = registry.app(&only(level, id)).app(&without_of(&scopes, level, id));

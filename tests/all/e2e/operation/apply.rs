@@ -133,6 +133,12 @@ fn what_is_wrong_with_a_registry_file_is_told_with_its_line() {
         ("[[grant]]\napp = \"nobody\"\naccount = \"acme\"\nscopes = []", 1, "app nobody does not exist"),
         ("[[grant]]\napp = \"ci\"\nbot = \"st-other\"\nscopes = []", 1, "app ci is not an app of bot st-other"),
         ("[[table_grant]]\napp = \"ci\"\npermissions = [\"read\"]", 1, "a table grant is on a table or on a view"),
+        (
+            "[[table_grant]]\napp = \"ci\"\ntable = \"a/b\"\npermissions = [\"read\"]",
+            3,
+            "no call can name a table \"a/b\"",
+        ),
+        ("[[table_grant]]\napp = \"ci\"\nview = \"\"\npermissions = [\"read\"]", 3, "the name of the view is empty"),
         ("version = ", 1, ""),
     ] {
         setup.write("bad.toml", Registry::lines(registry(&[]), lines).as_str());

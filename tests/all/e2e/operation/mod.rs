@@ -1,12 +1,14 @@
-//! Running it: the registry file, reload, drain, errors at the start, what it writes, and the demo.
+//! Running it: the registry file, reload, drain, kills, errors at the start, what it writes, and the demo.
 
 mod apply;
+mod crash;
 mod demo;
 mod drain;
 mod keys;
 mod logs;
 mod reload;
 mod startup;
+mod why;
 
 use super::harness::{App, Call, Gateway, Recorder, Registry, Setup};
 

@@ -68,7 +68,7 @@ fn a_bad_file_changes_nothing_and_is_told_with_its_line() {
 fn a_file_that_is_bad_for_the_gateway_alone_is_told_by_the_command() {
     // The environment of the command differs from that of the gateway: each reads the file with its own.
     let (gateway, _upstream) = start(&registry(&[ci()]));
-    append(&gateway.setup, "\n[profile.kore]\nupstream = \"nowhere\"\n");
+    gateway.setup.edit("[profile.kore]\n", "[profile.kore]\nupstream = \"nowhere\"\n");
     let environment = [("SCOPEGATE__PROFILE__KORE__UPSTREAM", "bots")];
     let refused = gateway.setup.run_with(&["reload"], &environment);
     let (out, err) = texts(&refused);

@@ -12,7 +12,7 @@ struct Fault {
     said: &'static [&'static str],
 }
 
-const FAULTS: [Fault; 16] = [
+const FAULTS: [Fault; 27] = [
     Fault {
         text: "[proxy]\nlisten = \"TAKEN\"\nworker = 1",
         line: 3,
@@ -52,7 +52,31 @@ const FAULTS: [Fault; 16] = [
         line: 5,
         said: &["upstream.bots.ca", "none.pem"],
     },
-    Fault { text: "[proxy]\nlisten = \"TAKEN\"\n[replay]\nurl = \"redis://a\"", line: 4, said: &["replay.url"] },
+    Fault {
+        text: "[proxy]\nlisten = \"TAKEN\"\n[replay]\nurl = \"redis://a:hunter2@b\"",
+        line: 4,
+        said: &["replay.url", "at redis://; there are \"sqlite://data/replay.db\", and \"memory://\""],
+    },
+    Fault {
+        text: "[proxy]\nlisten = \"TAKEN\"\n[replay]\nurl = \"sqlite://./data/scopegate.db\"",
+        line: 4,
+        said: &["replay.url", "the store's file"],
+    },
+    Fault {
+        text: "[proxy]\nlisten = \"TAKEN\"\n[replay]\nurl = \"sqlite://data/\"",
+        line: 4,
+        said: &["replay.url", "\"data/\" is no file"],
+    },
+    Fault {
+        text: "[proxy]\nlisten = \"TAKEN\"\n[replay]\ndurability = \"disk\"",
+        line: 4,
+        said: &["replay.durability", "`process`", "`power`"],
+    },
+    Fault {
+        text: "[proxy]\nlisten = \"TAKEN\"\n[replay]\nurl = \"memory://\"\ndurability = \"power\"",
+        line: 5,
+        said: &["replay.durability", "only sqlite:// has a durability"],
+    },
     Fault {
         text: "[proxy]\nlisten = \"TAKEN\"\n[authenticator.a]\nkind = \"jwt\"\nalgorithms = [\"HS255\"]",
         line: 5,
@@ -67,6 +91,41 @@ const FAULTS: [Fault; 16] = [
         text: "[proxy]\nlisten = \"TAKEN\"\n[authenticator.a]\nkind = \"jwt\"\nalgorithms = [\"HS256\"]\nleeway = \"1h\"",
         line: 6,
         said: &["leeway", "too much"],
+    },
+    Fault {
+        text: "[proxy]\nlisten = \"TAKEN\"\n[quota.a]\nkey = [\"app\"]",
+        line: 3,
+        said: &["quota.a.windows: name at least one", "calls = 600, per = \"60s\""],
+    },
+    Fault {
+        text: "[proxy]\nlisten = \"TAKEN\"\n[quota.a]\nwindows = [{ calls = 0, per = \"60s\" }]",
+        line: 4,
+        said: &["quota.a.windows: calls = 0"],
+    },
+    Fault {
+        text: "[proxy]\nlisten = \"TAKEN\"\n[quota.a]\nwindows = [{ calls = 1, per = \"1500ms\" }]",
+        line: 4,
+        said: &["quota.a.windows: per is in whole seconds"],
+    },
+    Fault {
+        text: "[proxy]\nlisten = \"TAKEN\"\n[quota.a]\nwindows = [{ calls = 1, per = \"60s\" }, { calls = 2, per = \"1m\" }]",
+        line: 4,
+        said: &["quota.a.windows: two windows of 1m"],
+    },
+    Fault {
+        text: "[proxy]\nlisten = \"TAKEN\"\n[quota.a]\nwindows = [{ calls = 1, per = \"60s\" }]\nkey = [\"ap\"]",
+        line: 5,
+        said: &["calls can't be counted by \"ap\"", "subject, peer, or param:NAME"],
+    },
+    Fault {
+        text: "[proxy]\nlisten = \"TAKEN\"\n[quota.a]\nwindow = [{ calls = 1, per = \"60s\" }]",
+        line: 4,
+        said: &["did you mean \"windows\"?"],
+    },
+    Fault {
+        text: "[proxy]\nlisten = \"TAKEN\"\n[quota.\"a b\"]\nwindows = [{ calls = 1, per = \"60s\" }]",
+        line: 3,
+        said: &["quota.a b: no space, quote or backslash may be in it"],
     },
     Fault { text: "[proxy\nlisten = \"TAKEN\"", line: 1, said: &[] },
 ];
@@ -85,7 +144,7 @@ fn fails(text: &str, line: usize, said: &[&str]) {
         for said in said {
             assert!(err.contains(said), "{text}: {err}");
         }
-        assert!(!err.contains("is taken"), "{text}: {err}");
+        assert!(!err.contains("is taken") && !err.contains("hunter2"), "{text}: {err}");
     }
     assert!(!setup.path().join("data").exists() && !setup.path().join("scopegate.db").exists(), "no store was made");
 }
@@ -141,6 +200,31 @@ fn a_fault_in_a_route_is_told_with_its_line() {
             &["a dot segment in the path"],
         ),
         (
+            "id = \"b\"\nmethods = [\"GET\"]\npath = \"/b\"\nauthenticator = \"kore\"\nscope = \"any\"\nquota = \"run-time\"",
+            18,
+            &["there is no quota \"run-time\"", "did you mean \"runtime\"?"],
+        ),
+        (
+            "id = \"b\"\nmethods = [\"GET\"]\npath = \"/b\"\nauthenticator = \"kore\"\nscope = \"any\"\nquota = \"runtime\"",
+            18,
+            &["quota runtime counts by bot, and the route has no bot_param", "name = \"runtime\", key = [\"route\"]"],
+        ),
+        (
+            "id = \"b\"\nmethods = [\"GET\"]\npath = \"/b\"\nauthenticator = \"kore\"\nscope = \"any\"\nquota = \"runtime-table\"",
+            18,
+            &["counts by param:table, and /b has no such parameter"],
+        ),
+        (
+            "id = \"b\"\nmethods = [\"GET\"]\npath = \"/b\"\nauthenticator = \"open\"\nquota = \"runtime\"\n[authenticator.open]\nkind = \"anonymous\"",
+            17,
+            &["counts by bot, and an anonymous caller has none"],
+        ),
+        (
+            "id = \"b\"\nmethods = [\"GET\"]\npath = \"/b\"\nauthenticator = \"kore\"\nscope = \"any\"\nquota = { name = \"runtime\" }",
+            18,
+            &["a quota's name, or { name = "],
+        ),
+        (
             "id = \"b\"\nmethods = [\"GET\"]\npath = \"/b\"\nauthenticator = \"kore\"\nscope = \"any\"\nbot_param = \"botId\"",
             15,
             &["/b has no parameter {botId}"],
@@ -150,8 +234,38 @@ fn a_fault_in_a_route_is_told_with_its_line() {
             18,
             &["there is no upstream \"bot\"", "did you mean \"bots\"?"],
         ),
+        (
+            "id = \"b\"\nmethods = [\"GET\"]\npath = \"/b/{*table}\"\nauthenticator = \"kore\"\n\
+             table = { param = \"table\", permissions = [\"read\"] }",
+            15,
+            &["/b/{*table}: a bot, table or view is one segment; write {table}"],
+        ),
+        (
+            "id = \"b\"\nmethods = [\"GET\"]\npath = \"/b\"\nauthenticator = \"kore\"\ntable = \"some\"",
+            17,
+            &["expected { param = \"…\", permissions = [\"read\"] }, or \"any\""],
+        ),
     ] {
         fails(&format!("{ROUTES}{route}\n"), line, said);
+    }
+}
+
+#[test]
+fn a_token_has_one_id_wherever_it_is_used() {
+    let bearer = |claims: &str| {
+        format!(
+            "profiles = [\"kore\"]\n[authenticator.bearer]\nkind = \"jwt\"\nalgorithms = [\"HS256\"]\n\
+                 jti_claims = [{claims}]\n[upstream.bots]\nurls = [\"http://a\"]\n"
+        )
+    };
+    for good in ["\"jti\"", "\"jti\", \"kore_jti\"", "\"jti\", \"kore_jti\", \"uti\""] {
+        Setup::whole(&bearer(good)).succeed(&["check"]);
+    }
+    fails(&bearer(""), 5, &["name at least one claim that holds the token's id"]);
+    for (bad, theirs) in [("\"kore_jti\", \"jti\"", "jti"), ("\"jti\", \"uti\"", "kore_jti")] {
+        let (_, err) = texts(&Setup::whole(&bearer(bad)).run(&["check"]));
+        assert!(err.contains("would be good for one use here and one more at authenticator bearer"), "{err}");
+        assert!(err.contains(&format!("with both {theirs:?} and")), "{err}");
     }
 }
 
@@ -233,15 +347,17 @@ fn the_environment_lies_over_the_file() {
 
 #[test]
 fn check_prints_each_route_with_all_that_it_asks_for() {
-    let setup = Setup::kore("http://127.0.0.1:9", "");
+    let setup = Setup::kore_with("", "http://127.0.0.1:9", "");
     let table = setup.succeed(&["check"]);
     let lines: Vec<Vec<&str>> = table.lines().map(|l| l.split_whitespace().collect()).collect();
-    let heading = ["METHODS", "PATH", "BOT", "SCOPE", "ACCOUNT", "SCOPE", "AUTHENTICATOR", "UPSTREAM", "ROUTE"];
+    let heading =
+        ["METHODS", "PATH", "BOT", "SCOPE", "ACCOUNT", "SCOPE", "AUTHENTICATOR", "UPSTREAM", "QUOTA", "ROUTE"];
     assert_eq!(lines[0], heading);
     let path = "/api/public/bot/{botId}/changelogs";
-    let row = ["GET", path, "logs:change_logs", "logs:change_logs", "kore", "bots", "get-change-logs"];
+    let row = ["GET", path, "logs:change_logs", "logs:change_logs", "kore", "bots", "design-time", "get-change-logs"];
     assert!(lines.contains(&row.to_vec()), "{table}");
-    let row = ["POST", "/api/public/users", "-", "user_management:user_management", "kore", "bots", "create-users"];
+    let (scope, quota) = ("user_management:user_management", "design-time-admin");
+    let row = ["POST", "/api/public/users", "-", scope, "kore", "bots", quota, "create-users"];
     assert!(lines.contains(&row.to_vec()), "{table}");
     assert!(table.trim_end().ends_with("scopes") && table.contains("scopegate.toml is good: "), "{table}");
 }

@@ -1,0 +1,74 @@
+//! Where a call goes: its route, and the parameters in its path.
+
+use std::borrow::Cow;
+use std::sync::Arc;
+
+use http::Method;
+
+use super::{Attempt, Authorization, Found, Params, Pattern, Route, Sought, State, authorize, judge, wrong_method};
+use crate::model::{AccountId, Reason, Refusal};
+use crate::registry::App;
+
+/// A call's place in the route table, for those who explain; the stack has its own.
+#[derive(Debug)]
+pub struct Place<'a> {
+    pub route: &'a Arc<Route>,
+    pub pattern: &'a Pattern,
+    pub params: Params,
+    /// The judged path.
+    pub path: Cow<'a, str>,
+    /// The account that alone owns the host.
+    pub account: Option<&'a AccountId>,
+    /// The method that is judged.
+    pub method: Method,
+    /// Whether it overrides that of the request.
+    pub is_overridden: bool,
+    /// Why the method is not one of the route's.
+    pub wrong_method: Option<Refusal>,
+}
+
+impl<'a> Place<'a> {
+    /// # Errors
+    /// `request.invalid` for a path or a method with two readings, `route.unknown`.
+    pub fn find(attempt: Attempt<'a>, state: &'a State) -> Result<Self, Refusal> {
+        let path = judge(attempt.path).map_err(|why| Refusal::new(Reason::RequestInvalid).found(why))?;
+        let sought = state.routes.seek(attempt.host, attempt.method, attempt.headers, &path);
+        let Sought { found, overriding } = sought.map_err(|misled| misled.refusal())?;
+        let (route, pattern, params, allow) = match found {
+            Found::Nothing => return Err(Reason::RouteUnknown.into()),
+            Found::Route { route, pattern, params } => (route, pattern, params, None),
+            Found::OtherMethods { route, pattern, params, allow } => (route, pattern, params, Some(allow)),
+        };
+        let is_overridden = overriding.is_some();
+        let method = overriding.unwrap_or_else(|| attempt.method.clone());
+        let wrong_method = allow.map(|allow| wrong_method(&method, &allow));
+        let (pattern, account) = (&route.patterns[pattern], state.registry.account_of_host(attempt.host));
+        Ok(Self { route, pattern, params, path, account, method, is_overridden, wrong_method })
+    }
+
+    pub fn param(&self, name: &str) -> Option<&str> {
+        self.pattern.param(name).and_then(|i| self.params.get(&self.path, i))
+    }
+
+    /// The path's parameters and what they hold.
+    pub fn params(&self) -> impl Iterator<Item = (&str, &str)> {
+        let value = |i| self.params.get(&self.path, i);
+        self.pattern.params().enumerate().filter_map(move |(i, name)| Some((name, value(i)?)))
+    }
+
+    /// The bot that the path names.
+    pub fn bot(&self) -> Option<&str> {
+        self.route.bot_param.as_deref().and_then(|name| self.param(name))
+    }
+
+    /// # Errors
+    /// Those of [`authorize`].
+    pub fn authorize(&self, app: &App, state: &State) -> Result<Authorization, Refusal> {
+        authorize(app, self.route, self.pattern, &self.params, &self.path, self.account, &state.registry)
+    }
+}
+
+/// Whether a parameter holds what the documents write in its place, such as `:{id}`.
+pub(super) fn is_unfilled(value: &str) -> bool {
+    value.starts_with(':') || value.starts_with('<') || value.contains('{') || value.contains('}')
+}
