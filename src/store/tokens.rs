@@ -5,12 +5,12 @@ mod signing;
 use serde_json::{Value, json};
 use sqlx::AssertSqlSafe;
 
-use super::Store;
 use super::error::failed;
 use super::rows::id;
 use super::sqlite::{Connection, Db};
+use super::{Note, Store};
 use crate::clock::Timestamp;
-use crate::model::{AppNumber, TokenId};
+use crate::model::{AccountId, AppNumber, TokenId};
 use crate::registry::{Actor, StoreError};
 use crate::tokens::{
     AppTokens, IssuedToken, NewSigningKey, Revocation, SigningKeyRecord, Superseded, TokenDelta, TokenError,
@@ -95,16 +95,18 @@ struct Step {
     writing: Writing,
     app: i64,
     client_id: String,
+    account: AccountId,
     tokens: AppTokens,
 }
 
 impl Step {
     async fn begin(store: &Store, app: AppNumber) -> Result<Self, TokenError> {
         let mut writing = store.database.write().await?;
-        let query = sqlx::query_scalar("SELECT client_id FROM app WHERE number = $1").bind(app.0);
-        let client_id = query.fetch_optional(&mut *writing).await.map_err(failed)?.ok_or(TokenError::NoApp)?;
-        let tokens = issued(&mut writing, app.0).await?;
-        Ok(Self { writing, app: app.0, client_id, tokens })
+        let query = sqlx::query_as("SELECT client_id, account FROM app WHERE number = $1").bind(app.0);
+        let found: Option<(String, String)> = query.fetch_optional(&mut *writing).await.map_err(failed)?;
+        let (client_id, account) = found.ok_or(TokenError::NoApp)?;
+        let (account, tokens) = (id(&account)?, issued(&mut writing, app.0).await?);
+        Ok(Self { writing, app: app.0, client_id, account, tokens })
     }
 
     /// Writes what the step left.
@@ -140,16 +142,8 @@ impl Step {
     async fn commit(mut self, action: &str, after: Value, actor: &Actor) -> Result<(), TokenError> {
         let query = sqlx::query("INSERT INTO token_change (app) VALUES ($1)").bind(self.app);
         query.execute(&mut *self.writing).await.map_err(failed)?;
-        let query = "INSERT INTO audit (at, actor, kind, subject, action, after, why) \
-                     VALUES ($1, $2, 'token', $3, $4, $5, $6)";
-        let query = sqlx::query(query)
-            .bind(actor.at.millis())
-            .bind(&actor.name)
-            .bind(&self.client_id)
-            .bind(action)
-            .bind(after.to_string())
-            .bind(actor.why.as_deref());
-        query.execute(&mut *self.writing).await.map_err(failed)?;
+        let (kind, subject, account) = ("token", self.client_id.as_str(), Some(&self.account));
+        Note { kind, subject, account, action, after: &after }.write(&mut self.writing, actor).await?;
         self.writing.commit().await.map_err(|error| TokenError::Store(failed(error)))
     }
 }

@@ -8,7 +8,7 @@ use serde_json::{Map, Value, json};
 use super::Folder;
 use crate::clock::Timestamp;
 use crate::jose::{Compact, read_registered};
-use crate::model::{Algorithm, RegisteredClaims};
+use crate::model::{Algorithm, ClaimNames, RegisteredClaims};
 use crate::registry::conformance::{Fixture as _, actor, client_id, put_app, settings};
 use crate::registry::{Actor, Repository as _};
 use crate::store::Store;
@@ -52,7 +52,7 @@ impl Node {
         let compact = Compact::parse(token.token.expose(), 4096).unwrap();
         let (_, key) = self.ring.verifying(compact.header.key_id.as_deref().unwrap(), now).unwrap();
         assert!(key.verifies(compact.signing_input, &compact.signature));
-        read_registered(&compact.claims).unwrap()
+        read_registered(&compact.claims, &ClaimNames::default()).unwrap()
     }
 }
 

@@ -3,7 +3,7 @@ use crate::clock::Timestamp;
 use crate::model::{AppNumber, TokenId};
 use crate::registry::conformance::{Fixture as _, actor, client_id, put_app, settings};
 use crate::registry::{Change, Repository as _};
-use crate::store::Store;
+use crate::store::{AuditFilter, Store};
 use crate::tokens::conformance::{Fixture, token_conformance_tests};
 use crate::tokens::{IssuedToken, TokenRepository as _, TokenVersion};
 
@@ -37,9 +37,12 @@ async fn each_step_is_audited_and_goes_with_its_app() {
     store.issue(app, token("first"), &actor()).await.unwrap();
     store.refresh(app, &id("first"), token("second"), Timestamp::MAX, &actor()).await.unwrap();
     store.invalidate(app, &actor()).await.unwrap();
-    let rows = store.audit(3).await.unwrap();
+    let rows = store.audit(&AuditFilter::latest(3)).await.unwrap();
     assert_eq!(rows.iter().map(|row| row.action.as_str()).collect::<Vec<_>>(), ["invalidate", "refresh", "issue"]);
-    assert!(rows.iter().all(|row| row.kind == "token" && row.subject == "a" && row.why.as_deref() == Some("a test")));
+    assert!(rows.iter().all(|row| row.kind == "token"
+        && row.subject == "a"
+        && row.account.as_deref() == Some("default")
+        && row.why.as_deref() == Some("a test")));
     assert!(rows[0].after.as_ref().unwrap().contains(r#"["second","first"]"#), "{rows:?}");
     store.issue(app, token("third"), &actor()).await.unwrap();
     store.commit(&[Change::DeleteApp(client_id("a"))], &actor()).await.unwrap();

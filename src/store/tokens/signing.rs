@@ -4,6 +4,7 @@ use crate::clock::Timestamp;
 use crate::jose::IssuingMaterial;
 use crate::model::Algorithm;
 use crate::registry::{Actor, StoreError};
+use crate::store::Note;
 use crate::store::commit::returned;
 use crate::store::error::failed;
 use crate::store::rows::id;
@@ -71,14 +72,7 @@ pub async fn rotate(
     let query = sqlx::query("INSERT INTO token_change (app) VALUES (NULL)");
     query.execute(&mut *connection).await.map_err(failed)?;
     let after = json!({ "algorithm": next.material.algorithm().as_str(), "signs_from": next.signs_from.to_string() });
-    let query = "INSERT INTO audit (at, actor, kind, subject, action, after, why) \
-                 VALUES ($1, $2, 'signing_key', $3, 'add', $4, $5)";
-    let query = sqlx::query(query)
-        .bind(actor.at.millis())
-        .bind(&actor.name)
-        .bind(next.kid.as_str())
-        .bind(after.to_string())
-        .bind(actor.why.as_deref());
-    query.execute(&mut *connection).await.map_err(failed)?;
+    let (kind, subject) = ("signing_key", next.kid.as_str());
+    Note { kind, subject, account: None, action: "add", after: &after }.write(connection, actor).await?;
     Ok(true)
 }
