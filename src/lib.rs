@@ -32,6 +32,7 @@
 pub mod cli;
 pub mod process;
 pub mod telemetry;
+pub mod tokens;
 
 pub mod store;
 

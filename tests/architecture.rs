@@ -26,7 +26,7 @@ const ROWS: [&[&str]; 11] = [
 
 /// Adapters at the edge: (module, who may name it, what it may use).
 const EDGES: [(&str, &[&str], &[&str]); 2] = [
-    ("store", &["process", "cli"], &["registry", "replay", "jose", "model", "secret", "clock"]),
+    ("store", &["process", "cli"], &["tokens", "registry", "replay", "jose", "model", "secret", "clock"]),
     ("telemetry", &["process", "cli"], &["gateway", "policy", "registry", "net", "jose", "model", "secret", "clock"]),
 ];
 

@@ -110,6 +110,8 @@ fn kore_words(reason: Reason) -> (u16, &'static str, u16) {
         | Reason::TokenAudienceMismatch
         | Reason::TokenIssuerMismatch
         | Reason::TokenJtiRequired
+        | Reason::TokenRevoked
+        | Reason::TokenSuperseded
         | Reason::TokenJweRequired
         | Reason::TokenJweInvalid
         | Reason::KeyUnknown

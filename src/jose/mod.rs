@@ -7,6 +7,7 @@ mod compact;
 mod decoy;
 mod error;
 mod header;
+mod issuing;
 mod jwe;
 mod key;
 mod object;
@@ -17,6 +18,7 @@ pub use compact::Compact;
 pub use decoy::spend_a_verification;
 pub use error::{KeyError, Part, TokenError};
 pub use header::Header;
+pub use issuing::{IssuingKey, IssuingMaterial};
 #[cfg(test)]
 pub(crate) use jwe::DECRYPTIONS;
 pub use jwe::{

@@ -43,6 +43,15 @@ fn check(text: &str) -> Result<(), InvalidId> {
     }
 }
 
+/// A `jti` is any text that its issuer chose.
+fn check_length(text: &str) -> Result<(), InvalidId> {
+    match text.len() {
+        0 => Err(InvalidId::Empty),
+        1..=MAX_LEN => Ok(()),
+        _ => Err(InvalidId::TooLong),
+    }
+}
+
 /// For what stands in a list that is joined by spaces (RFC 6749 section 3.3), or in quotes (RFC 9651 section 3.3.3).
 fn check_word(text: &str) -> Result<(), InvalidId> {
     check(text)?;
@@ -57,7 +66,7 @@ macro_rules! ids {
         pub struct $name(Arc<str>);
 
         impl $name {
-            /// Printable ASCII, 1 to 256 bytes.
+            /// Printable ASCII, 1 to 256 bytes, where the type does not say otherwise.
             ///
             /// # Errors
             /// When the text is anything else.
@@ -108,6 +117,8 @@ ids! {
     KeyId check
     /// A scope token (RFC 6749 section 3.3).
     ScopeId check_word
+    /// A token's name (`jti`, RFC 7519 section 4.1.7): any text of 1 to 256 bytes.
+    TokenId check_length
     /// A configured route.
     RouteId check
     /// A configured authenticator.

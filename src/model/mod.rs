@@ -12,7 +12,7 @@ mod text;
 pub use algorithm::{Algorithm, AlgorithmSet, Family, UnknownAlgorithm};
 pub use claims::{Audience, ClaimNames, Claims, Name, RegisteredClaims};
 pub use id::{
-    AccountId, AppNumber, AuthenticatorName, BotId, ClientId, InvalidId, KeyId, QuotaName, RouteId, ScopeId,
+    AccountId, AppNumber, AuthenticatorName, BotId, ClientId, InvalidId, KeyId, QuotaName, RouteId, ScopeId, TokenId,
     UpstreamName,
 };
 pub use level::Level;

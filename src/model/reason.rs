@@ -150,6 +150,12 @@ reasons! {
     TokenReplayed "token.replayed" 401 InvalidToken TokenReplayed
         "The token's jti was used before."
         "Make one token per call, each with its own jti."
+    TokenRevoked "token.revoked" 401 InvalidToken TokenRevoked
+        "The token was revoked."
+        "Get a new token; whoever runs the app knows why this one was ended."
+    TokenSuperseded "token.superseded" 401 InvalidToken TokenSuperseded
+        "The token was refreshed, and its grace is over."
+        "Use the token that the refresh gave; deploy it within the grace."
     TokenJweRequired "token.jwe_required" 401 InvalidToken TokenJweRequired
         "The app must encrypt its tokens, and this one is only signed."
         "Encrypt the signed token to the public key that `scopegate encryption show` prints for the app: five parts instead of three."

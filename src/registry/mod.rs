@@ -35,5 +35,6 @@ pub use record::{
 };
 pub use repository::{Actor, Delta, Repository, StoreError, Version};
 pub use rules::{GrantError, GrantRules, TakenTokens};
+pub(crate) use sharded::Sharded;
 pub use snapshot::Snapshot;
 pub use usage::{NOTED_EVERY, ScopeUse, UsageBook, Use};

@@ -3,7 +3,7 @@ use sqlx::QueryBuilder;
 
 use super::Store;
 use super::error::failed;
-use super::sqlite::Db;
+use super::sqlite::{Connection, Db};
 use crate::clock::Timestamp;
 use crate::model::{AccountId, ClientId};
 use crate::registry::{Actor, StoreError};
@@ -16,11 +16,11 @@ pub struct AuditRow {
     pub actor: String,
     /// Whose it was; none where that was not known.
     pub account: Option<String>,
-    /// `account`, `bot`, `app`, `key`, `grant`, `table_grant`, or `registry` for all of them.
+    /// `account`, `bot`, `app`, `key`, `grant`, `table_grant`, `token`, `signing_key`, or `registry` for all of them.
     pub kind: String,
     /// The id of the account or bot, or the client id of the app that the key or grant belongs to.
     pub subject: String,
-    /// `add`, `change` or `delete`; `reveal` where a secret was asked for.
+    /// `add`, `change` or `delete`; `reveal` where a secret was asked for; `issue`, `refresh`, `invalidate` or `revoke` of tokens.
     pub action: String,
     /// As JSON.
     pub before: Option<String>,
@@ -63,6 +63,25 @@ pub struct Note<'a> {
 
 type Row = (i64, i64, String, Option<String>, String, String, String, Option<String>, Option<String>, Option<String>);
 
+impl Note<'_> {
+    /// Within a transaction, beside what it tells of.
+    pub(super) async fn write(&self, connection: &mut Connection, actor: &Actor) -> Result<(), StoreError> {
+        let query = "INSERT INTO audit (at, actor, account, kind, subject, action, after, why) \
+                     VALUES ($1, $2, $3, $4, $5, $6, $7, $8)";
+        let query = sqlx::query(query)
+            .bind(actor.at.millis())
+            .bind(&actor.name)
+            .bind(self.account.map(AccountId::as_str))
+            .bind(self.kind)
+            .bind(self.subject)
+            .bind(self.action)
+            .bind(self.after.to_string())
+            .bind(actor.why.as_ref());
+        query.execute(connection).await.map_err(failed)?;
+        Ok(())
+    }
+}
+
 impl Store {
     /// Rows of the audit, newest first.
     ///
@@ -97,18 +116,7 @@ impl Store {
     /// When the store can't be reached.
     pub async fn note(&self, note: Note<'_>, actor: &Actor) -> Result<(), StoreError> {
         let mut transaction = self.database.write().await?;
-        let query = "INSERT INTO audit (at, actor, account, kind, subject, action, after, why) \
-                     VALUES ($1, $2, $3, $4, $5, $6, $7, $8)";
-        let query = sqlx::query(query)
-            .bind(actor.at.millis())
-            .bind(&actor.name)
-            .bind(note.account.map(AccountId::as_str))
-            .bind(note.kind)
-            .bind(note.subject)
-            .bind(note.action)
-            .bind(note.after.to_string())
-            .bind(actor.why.as_ref());
-        query.execute(&mut *transaction).await.map_err(failed)?;
+        note.write(&mut transaction, actor).await?;
         transaction.commit().await.map_err(failed)
     }
 }

@@ -17,6 +17,7 @@ mod seal;
 mod sqlite;
 #[cfg(test)]
 mod tests;
+mod tokens;
 mod usage;
 mod watch;
 
@@ -157,11 +158,15 @@ struct Sealed {
 }
 
 async fn first_sealed(database: &Database) -> Result<Option<Sealed>, StoreError> {
-    for table in ["app_key", "encryption_key"] {
+    let of_apps = |table: &'static str| {
         let query = format!(
             "SELECT app.client_id, {table}.number, {table}.sealed \
              FROM {table} JOIN app ON app.number = {table}.app WHERE {table}.sealed IS NOT NULL LIMIT 1"
         );
+        (table, query)
+    };
+    let ours = ("signing_key", "SELECT kid, number, sealed FROM signing_key LIMIT 1".to_owned());
+    for (table, query) in [of_apps("app_key"), of_apps("encryption_key"), ours] {
         let row = sqlx::query_as(AssertSqlSafe(query)).fetch_optional(database.readers()).await;
         if let Some((owner, number, blob)) = row.map_err(error::failed)? {
             return Ok(Some(Sealed { table, owner, number, blob }));

@@ -9,6 +9,7 @@ const SQLITE: &[(i64, &str, &str)] = &[
     (4, "audit", include_str!("sqlite/0004_audit.sql")),
     (5, "grant history", include_str!("sqlite/0005_grant_history.sql")),
     (6, "scope_use", include_str!("sqlite/0006_scope_use.sql")),
+    (7, "tokens", include_str!("sqlite/0007_tokens.sql")),
 ];
 
 /// Of the journal of first uses, a database apart.

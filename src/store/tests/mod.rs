@@ -7,6 +7,8 @@ mod opening;
 mod reload;
 mod sealing;
 mod size;
+mod token_service;
+mod tokens;
 mod usage;
 mod watching;
 

@@ -97,7 +97,9 @@ fn check_common(reply: &Reply, at: &str) {
 }
 
 /// Those that need more than a request, and the tests that have them.
-const ELSEWHERE_TESTED: [(Reason, &str); 9] = [
+const ELSEWHERE_TESTED: [(Reason, &str); 11] = [
+    (Reason::TokenRevoked, "the conformance of token stores"),
+    (Reason::TokenSuperseded, "the conformance of token stores"),
     (Reason::ReplayUnavailable, "single_use"),
     (Reason::QuotaExceeded, "quota"),
     (Reason::RequestTimeout, "forward"),

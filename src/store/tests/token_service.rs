@@ -1,0 +1,124 @@
+//! The token service over a real store.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use serde_json::{Map, Value, json};
+
+use super::Folder;
+use crate::clock::Timestamp;
+use crate::jose::{Compact, read_registered};
+use crate::model::{Algorithm, ClaimNames, RegisteredClaims};
+use crate::registry::conformance::{Fixture as _, actor, client_id, put_app, settings};
+use crate::registry::{Actor, Repository as _};
+use crate::store::Store;
+use crate::tokens::{
+    Holder, KeyRing, LifecycleError, Lifetimes, NewToken, RotationSettings, TokenBook, TokenError,
+    TokenRepository as _, TokenService,
+};
+
+const DAY: Duration = Duration::from_secs(86_400);
+const LIFETIMES: Lifetimes = Lifetimes { life: Duration::from_secs(90 * 86_400), grace: Duration::from_secs(600) };
+const NOON: Timestamp = Timestamp::from_secs(1_795_348_800);
+
+fn at(at: Timestamp) -> Actor {
+    Actor { at, ..actor() }
+}
+
+/// A node: the service, with what its requests ask.
+struct Node {
+    service: TokenService<Store>,
+    book: Arc<TokenBook>,
+    ring: Arc<KeyRing>,
+}
+
+impl Node {
+    async fn new(folder: &Folder) -> Self {
+        let rotation = RotationSettings {
+            algorithm: Algorithm::EdDsa,
+            every: 30 * DAY,
+            lead: Duration::from_secs(3600),
+            longest_life: LIFETIMES.life,
+        };
+        let (book, ring) = (Arc::<TokenBook>::default(), Arc::<KeyRing>::default());
+        let service = TokenService::new(folder.open().await, Arc::clone(&book), Arc::clone(&ring), rotation);
+        service.rotate(&at(NOON)).await.unwrap();
+        service.follow().await.unwrap();
+        Self { service, book, ring }
+    }
+
+    /// What a good token says.
+    fn claims(&self, token: &NewToken, now: Timestamp) -> RegisteredClaims {
+        let compact = Compact::parse(token.token.expose(), 4096).unwrap();
+        let (_, key) = self.ring.verifying(compact.header.key_id.as_deref().unwrap(), now).unwrap();
+        assert!(key.verifies(compact.signing_input, &compact.signature));
+        read_registered(&compact.claims, &ClaimNames::default()).unwrap()
+    }
+}
+
+async fn holder(folder: &Folder) -> Holder {
+    let store = folder.open().await;
+    store.commit(&[put_app(settings("a", "default", &[]))], &actor()).await.unwrap();
+    let app = store.load().await.unwrap().1.apps[&client_id("a")].number;
+    let claims = Map::from_iter([("companyKey".to_owned(), json!("acme"))]);
+    Holder { app, client_id: client_id("a"), claims }
+}
+
+#[tokio::test]
+async fn a_token_is_good_at_once_here_and_on_other_nodes_as_soon_as_they_follow() {
+    let folder = Folder::new();
+    let holder = holder(&folder).await;
+    let (here, there) = (Node::new(&folder).await, Node::new(&folder).await);
+    let token = here.service.issue(&holder, LIFETIMES, &at(NOON)).await.unwrap();
+    assert_eq!(token.expires_at, NOON.after(LIFETIMES.life));
+    let claims = here.claims(&token, NOON);
+    assert_eq!((claims.expires, claims.issued_at), (Some(token.expires_at), Some(NOON)));
+    here.book.check_issued(holder.app, &claims, NOON).unwrap();
+    there.book.check_issued(holder.app, &claims, NOON).unwrap_err();
+    there.service.follow().await.unwrap();
+    assert_eq!(there.claims(&token, NOON).token_id, claims.token_id, "one key for all nodes");
+    there.book.check_issued(holder.app, &claims, NOON).unwrap();
+    there.service.invalidate(holder.app, &at(NOON)).await.unwrap();
+    there.book.check_issued(holder.app, &claims, NOON).unwrap_err();
+}
+
+#[tokio::test]
+async fn a_token_says_whose_it_is_and_is_unlike_any_other() {
+    let folder = Folder::new();
+    let holder = holder(&folder).await;
+    let node = Node::new(&folder).await;
+    let first = node.service.issue(&holder, LIFETIMES, &at(NOON)).await.unwrap();
+    let compact = Compact::parse(first.token.expose(), 4096).unwrap();
+    let claims: Value = serde_json::from_str(compact.claims.as_json()).unwrap();
+    assert_eq!((&claims["appId"], &claims["companyKey"]), (&json!("a"), &json!("acme")));
+    let jti = node.claims(&first, NOON).token_id.unwrap();
+    let submitted = (*jti).to_owned().try_into().unwrap();
+    let second = node.service.refresh(&holder, &submitted, LIFETIMES, &at(NOON)).await.unwrap();
+    assert_ne!(second.token, first.token);
+    assert_ne!(node.claims(&second, NOON).token_id, Some(jti));
+    let again = node.service.refresh(&holder, &submitted, LIFETIMES, &at(NOON)).await;
+    assert!(matches!(again, Err(TokenError::Lifecycle(LifecycleError::AlreadyRefreshed))));
+}
+
+#[tokio::test]
+async fn keys_rotate_under_living_tokens() {
+    let folder = Folder::new();
+    let holder = holder(&folder).await;
+    let node = Node::new(&folder).await;
+    let token = node.service.issue(&holder, LIFETIMES, &at(NOON)).await.unwrap();
+    let mut now = NOON;
+    while now < token.expires_at {
+        node.service.rotate(&at(now)).await.unwrap();
+        let claims = node.claims(&token, now);
+        node.book.check_issued(holder.app, &claims, now).unwrap();
+        now = now.after(DAY);
+    }
+    let kids = |now| node.ring.jwks(now)["keys"].as_array().unwrap().len();
+    assert_eq!(kids(now), 3, "one that signs, and those whose tokens may live");
+    for _ in 0..365 {
+        now = now.after(DAY);
+        node.service.rotate(&at(now)).await.unwrap();
+    }
+    assert!(kids(now) <= 5);
+    assert!(folder.open().await.signing_keys().await.unwrap().len() <= 6, "those whose time is over are deleted");
+}

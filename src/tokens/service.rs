@@ -1,0 +1,159 @@
+//! The service over all of this: makes tokens, and takes each step of their lives in the store before anybody hears of it.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use aws_lc_rs::rand::{SecureRandom as _, SystemRandom};
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use serde_json::{Map, Value};
+
+use super::{
+    IssuedToken, KeyRing, NewSigningKey, NoSigningKey, RotationSettings, TokenBook, TokenError, TokenRepository,
+};
+use crate::clock::Timestamp;
+use crate::jose::IssuingMaterial;
+use crate::model::{AppNumber, ClientId, KeyId, TokenId};
+use crate::registry::{Actor, StoreError};
+use crate::secret::Secret;
+
+/// How long tokens of a kind live.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Lifetimes {
+    pub life: Duration,
+    /// How long a token stays good after it was refreshed.
+    pub grace: Duration,
+}
+
+/// Whose tokens are meant.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Holder {
+    pub app: AppNumber,
+    pub client_id: ClientId,
+    /// Claims beside those that every token of ours has.
+    pub claims: Map<String, Value>,
+}
+
+/// A new token. It exists nowhere else: whoever loses it has to refresh or start over.
+#[derive(Clone, Debug)]
+pub struct NewToken {
+    pub token: Secret,
+    pub expires_at: Timestamp,
+}
+
+/// Issues, refreshes, invalidates; and rotates the keys that sign.
+pub struct TokenService<R> {
+    repository: R,
+    book: Arc<TokenBook>,
+    ring: Arc<KeyRing>,
+    rotation: RotationSettings,
+}
+
+impl<R: TokenRepository> TokenService<R> {
+    pub fn new(repository: R, book: Arc<TokenBook>, ring: Arc<KeyRing>, rotation: RotationSettings) -> Self {
+        Self { repository, book, ring, rotation }
+    }
+
+    /// The first token of an app.
+    ///
+    /// # Errors
+    /// When the app has one, and when the store can't be reached or there is no key.
+    pub async fn issue(&self, holder: &Holder, lifetimes: Lifetimes, actor: &Actor) -> Result<NewToken, TokenError> {
+        let (token, record) = self.make(holder, lifetimes.life, actor.at)?;
+        self.repository.issue(holder.app, record, actor).await?;
+        self.follow().await?;
+        Ok(token)
+    }
+
+    /// A successor to the token of that id, which stays good for its grace.
+    ///
+    /// # Errors
+    /// When the token is not the app's current one or has expired, and as [`TokenService::issue`].
+    pub async fn refresh(
+        &self,
+        holder: &Holder,
+        submitted: &TokenId,
+        lifetimes: Lifetimes,
+        actor: &Actor,
+    ) -> Result<NewToken, TokenError> {
+        let (token, record) = self.make(holder, lifetimes.life, actor.at)?;
+        let good_until = actor.at.after(lifetimes.grace);
+        self.repository.refresh(holder.app, submitted, record, good_until, actor).await?;
+        self.follow().await?;
+        Ok(token)
+    }
+
+    /// Ends all tokens of an app at once; the ids of those that were good.
+    ///
+    /// # Errors
+    /// When there is no such app, or the store can't be reached.
+    pub async fn invalidate(&self, app: AppNumber, actor: &Actor) -> Result<Vec<TokenId>, TokenError> {
+        let ended = self.repository.invalidate(app, actor).await?;
+        self.follow().await?;
+        Ok(ended)
+    }
+
+    /// The token that an app has, which may have expired.
+    ///
+    /// # Errors
+    /// When the store can't be reached.
+    pub async fn current(&self, app: AppNumber) -> Result<Option<IssuedToken>, StoreError> {
+        Ok(self.repository.tokens_of(app).await?.current)
+    }
+
+    /// Takes over what changed in the store, by this node or another.
+    ///
+    /// # Errors
+    /// When the store can't be reached or read; book and ring stay as they were.
+    pub async fn follow(&self) -> Result<(), StoreError> {
+        let delta = self.repository.token_changes_since(self.book.version()).await?;
+        if delta.has_new_keys {
+            let keys = self.repository.signing_keys().await?;
+            let followed = self.ring.follow(&keys, &self.rotation);
+            followed.map_err(|error| StoreError::Unreadable(format!("a signing key: {error}")))?;
+        }
+        self.book.follow(&delta);
+        Ok(())
+    }
+
+    /// Makes the next signing key when its time has come, and forgets those whose time is over. To be called every now
+    /// and then; of several nodes one succeeds, and the others follow.
+    ///
+    /// # Errors
+    /// When the store can't be reached, or the system gives no random bytes.
+    pub async fn rotate(&self, actor: &Actor) -> Result<(), StoreError> {
+        let keys = self.repository.signing_keys().await?;
+        let Some(signs_from) = self.rotation.due(&keys, actor.at) else { return Ok(()) };
+        let unable = |what: &str| StoreError::Unavailable(what.into());
+        let material = IssuingMaterial::generate(self.rotation.algorithm).map_err(|_| unable("no key can be made"))?;
+        let kid = random_id().map_err(|_| unable("the system gives no random bytes"))?;
+        let kid = KeyId::new(&kid).map_err(|error| StoreError::Unavailable(error.into()))?;
+        let ends = self.rotation.ends(&keys);
+        let is_over = |end: &Option<Timestamp>| end.is_some_and(|end| end <= actor.at);
+        let over: Vec<_> = keys.iter().zip(&ends).filter(|(_, end)| is_over(end)).map(|(key, _)| key.number).collect();
+        let next = NewSigningKey { kid, material, signs_from };
+        self.repository.rotate(keys.last().map(|key| key.number), &next, &over, actor).await?;
+        self.follow().await
+    }
+
+    /// A token and the record of it; nobody has it yet.
+    fn make(&self, holder: &Holder, life: Duration, now: Timestamp) -> Result<(NewToken, IssuedToken), TokenError> {
+        let jti = TokenId::new(&random_id()?).map_err(|_| NoSigningKey)?;
+        // NumericDates of ours are whole seconds, and so is what is told of them.
+        let (issued_at, expires_at) = (Timestamp::from_secs(now.secs()), Timestamp::from_secs(now.after(life).secs()));
+        let mut claims = holder.claims.clone();
+        claims.insert("appId".into(), holder.client_id.as_str().into());
+        claims.insert("jti".into(), jti.as_str().into());
+        claims.insert("iat".into(), issued_at.secs().into());
+        claims.insert("exp".into(), expires_at.secs().into());
+        let token = self.ring.sign("JWT", &Value::Object(claims).to_string(), now)?;
+        Ok((NewToken { token: Secret::from(token), expires_at }, IssuedToken { jti, issued_at, expires_at }))
+    }
+}
+
+/// 128 random bits as 22 characters.
+fn random_id() -> Result<String, NoSigningKey> {
+    let mut bytes = [0; 16];
+    SystemRandom::new().fill(&mut bytes)?;
+    Ok(URL_SAFE_NO_PAD.encode(bytes))
+}
