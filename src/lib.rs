@@ -37,6 +37,7 @@ pub mod tokens;
 pub mod store;
 
 pub mod config;
+pub mod endpoints;
 pub mod gateway;
 pub mod policy;
 pub mod verify;

@@ -55,7 +55,7 @@ fn rows(route: &Route) -> impl Iterator<Item = [String; 8]> {
             bot.clone(),
             account.clone(),
             route.authenticator.name.to_string(),
-            route.upstream.to_string(),
+            route.target.to_string(),
             route.quota.as_ref().map_or_else(|| "-".into(), |q| q.name.to_string()),
             route.id.to_string(),
         ]

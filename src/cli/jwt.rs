@@ -16,9 +16,7 @@ use crate::clock::Timestamp;
 use crate::gateway::told;
 use crate::jose::{Compact, read_time, sign};
 use crate::model::Algorithm;
-use crate::policy::{
-    Attempt, AuthenticatorKind, Explanation, Found, Outcome, RouteTable, State, canonical_host, explain, judge,
-};
+use crate::policy::{Attempt, Explanation, Found, Outcome, RouteTable, State, canonical_host, explain, judge};
 use crate::registry::{Repository as _, Snapshot};
 
 /// Make tokens, read them, and find out why one is refused
@@ -190,10 +188,9 @@ impl Explain {
     /// The token in the header, and after the scheme, that the route wants.
     fn headers(&self, token: &str, host: &str, routes: &RouteTable) -> Result<HeaderMap, Failure> {
         let jwt = judge(&self.path).ok().and_then(|path| match routes.find(host, &self.method, &path) {
-            Found::Route { route, .. } | Found::OtherMethods { route, .. } => match &route.authenticator.kind {
-                AuthenticatorKind::Jwt(jwt) => Some((jwt.header.clone(), jwt.scheme.clone())),
-                AuthenticatorKind::Anonymous => None,
-            },
+            Found::Route { route, .. } | Found::OtherMethods { route, .. } => {
+                route.authenticator.credential().map(|(header, scheme)| (header.clone(), scheme.to_owned()))
+            }
             Found::Nothing => None,
         });
         let (header, scheme) = jwt.unwrap_or((http::header::AUTHORIZATION, "Bearer".into()));

@@ -16,10 +16,12 @@ use super::upstream::UpstreamSection;
 use super::{
     ConfigError, Diagnostic, ProxySettings, RegistrySettings, ReplaySettings, StoreLocation, TelemetrySettings,
 };
+use crate::endpoints::EndpointSettings;
 use crate::gateway::forward::Upstream;
 use crate::model::{AuthenticatorName, QuotaName, UpstreamName};
 use crate::policy::{Authenticator, Quota, Route, RouteTable};
 use crate::registry::{GrantRules, ScopeCatalogue};
+use crate::tokens::RotationSettings;
 
 /// A configuration in which every name leads somewhere.
 #[derive(Debug)]
@@ -29,6 +31,9 @@ pub struct Config {
     pub store: StoreLocation,
     pub replay: ReplaySettings,
     pub registry: RegistrySettings,
+    pub endpoints: EndpointSettings,
+    /// How our own keys are rotated.
+    pub rotation: RotationSettings,
     pub upstreams: HashMap<UpstreamName, Arc<Upstream>>,
     pub routes: Arc<RouteTable>,
     pub scopes: Arc<ScopeCatalogue>,
@@ -44,6 +49,8 @@ impl Config {
             ("telemetry", self.telemetry != running.telemetry),
             ("store", self.store != running.store),
             ("replay", self.replay != running.replay),
+            ("tokens", self.rotation != running.rotation),
+            ("khoros", self.endpoints.khoros != running.endpoints.khoros),
         ];
         keys.extend(others.into_iter().filter(|(_, differs)| *differs).map(|(key, _)| key));
         keys
@@ -96,7 +103,8 @@ fn resolve(source: Source, folder: &Path, with_environment: bool) -> Result<Conf
         let place = ["include", &i.to_string()].map(str::to_owned);
         parts.include(&source, &place, folder, pattern);
     }
-    let MainFile { proxy, telemetry, store, replay, registry, upstream, authenticator, quota, route, scope, .. } = main;
+    let MainFile { proxy, telemetry, store, replay, registry, tokens, khoros, .. } = main;
+    let MainFile { upstream, authenticator, quota, route, scope, .. } = main;
     parts.add(&source, PartFile { upstream, authenticator, quota, route, scope });
 
     let upstreams = parts.upstreams();
@@ -114,13 +122,17 @@ fn resolve(source: Source, folder: &Path, with_environment: bool) -> Result<Conf
     let replay = replay
         .resolve(&store)
         .map_err(|(key, why)| parts.report(&source, &["replay", key], format!("replay.{key}: {why}"), None));
-    match (proxy, replay, routes) {
-        (Ok(proxy), Ok(replay), Some(routes)) if parts.faults.is_empty() => Ok(Config {
+    let issuing = super::tokens::endpoints(&khoros).and_then(|e| Ok((tokens.resolve(&e)?, e)));
+    let issuing = issuing.map_err(|(key, why)| parts.report(&source, &key, format!("{}: {why}", key.join(".")), None));
+    match (proxy, replay, routes, issuing) {
+        (Ok(proxy), Ok(replay), Some(routes), Ok((rotation, endpoints))) if parts.faults.is_empty() => Ok(Config {
             proxy,
             telemetry: telemetry.resolve(),
             store,
             replay,
             registry: registry.resolve(),
+            endpoints,
+            rotation,
             upstreams,
             routes: Arc::new(routes),
             scopes,
@@ -161,7 +173,8 @@ impl Parts {
                 for route in &mut part.route {
                     if let Some(section) = section {
                         route.upstream = route.upstream.take().or_else(|| section.upstream.clone());
-                        route.hosts.extend(section.hosts.iter().cloned());
+                        let hosts = section.hosts.of(route.hosts_of.as_deref().unwrap_or(&route.authenticator));
+                        route.hosts.extend(hosts.iter().cloned());
                         route.quota = route.quota.take().filter(|_| section.quotas);
                     }
                 }

@@ -5,11 +5,14 @@ use std::sync::Arc;
 
 use http::Method;
 use serde::Deserialize;
+use serde::de::{Deserializer, Error as _};
 
 use super::diagnostic::nearest;
 use super::quota::KeyPart;
-use crate::model::{Level, RouteId, ScopeId, UpstreamName};
-use crate::policy::{Authenticator, AuthenticatorKind, Pattern, Quota, QuotaKey, Requirement, Route, configured_host};
+use crate::model::{Endpoint, Level, RouteId, ScopeId, UpstreamName};
+use crate::policy::{
+    Authenticator, AuthenticatorKind, Pattern, Quota, QuotaKey, Requirement, Route, Target, configured_host,
+};
 use crate::registry::{Permission, ResourceKind, ScopeCatalogue};
 
 #[derive(Clone, Debug, Deserialize)]
@@ -23,14 +26,33 @@ pub(super) struct RouteSection {
     methods: Vec<String>,
     path: OneOrMany,
     pub upstream: Option<String>,
-    authenticator: String,
+    endpoint: Option<EndpointKey>,
+    advice: Option<String>,
+    pub authenticator: String,
+    /// The authenticator whose hosts a profile's route has, where it is another than the route's own.
+    pub hosts_of: Option<String>,
     scope: Option<ScopeKey>,
     table: Option<TableKey>,
     view: Option<ResourceKey>,
     bot_param: Option<String>,
+    app_param: Option<String>,
     pub quota: Option<QuotaChoice>,
     #[serde(default)]
     keep_credential: bool,
+}
+
+/// An endpoint's name; the error lists all.
+#[derive(Clone, Copy, Debug)]
+struct EndpointKey(Endpoint);
+
+impl<'de> Deserialize<'de> for EndpointKey {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let name = String::deserialize(deserializer)?;
+        Endpoint::ALL.iter().find(|e| e.as_str() == name).map(|e| Self(*e)).ok_or_else(|| {
+            let known: Vec<_> = Endpoint::ALL.iter().map(|e| e.as_str()).collect();
+            D::Error::custom(format!("{name:?} is no endpoint: {}", known.join(", ")))
+        })
+    }
 }
 
 /// A quota's name, or a quota that counts this route's calls by another key.
@@ -127,13 +149,13 @@ impl RouteSection {
         };
         let patterns = self.patterns()?;
         let resource = self.table.as_ref().and_then(TableKey::named).or(self.view.as_ref());
-        for name in self.bot_param.iter().chain(resource.map(|r| &r.param)) {
+        for name in self.bot_param.iter().chain(&self.app_param).chain(resource.map(|r| &r.param)) {
             if let Some(pattern) = patterns.iter().find(|p| p.param(name).is_none()) {
                 return fault("path", format!("{} has no parameter {{{name}}}", pattern.as_str()));
             }
             let rest = format!("{{*{name}}}");
             if let Some(pattern) = patterns.iter().find(|p| p.as_str().contains(&rest)) {
-                let why = format!("{}: a bot, table or view is one segment; write {{{name}}}", pattern.as_str());
+                let why = format!("{}: a bot, app, table or view is one segment; write {{{name}}}", pattern.as_str());
                 return fault("path", why);
             }
         }
@@ -149,10 +171,11 @@ impl RouteSection {
                 .collect::<Result<_, _>>()?,
             methods: self.methods()?,
             patterns,
-            upstream: self.upstream(names)?,
+            target: self.target(names)?,
             requirement: self.requirement(authenticator, names.scopes)?,
             authenticator: Arc::clone(authenticator),
             bot_param: self.bot_param.clone(),
+            app_param: self.app_param.clone(),
             quota,
             keep_credential: self.keep_credential,
         })
@@ -184,6 +207,15 @@ impl RouteSection {
             )),
         };
         self.methods.iter().map(parse).collect()
+    }
+
+    fn target(&self, names: &Names<'_>) -> Result<Target, Fault> {
+        match (self.endpoint, &self.advice) {
+            (None, None) => self.upstream(names).map(Target::Upstream),
+            (Some(EndpointKey(endpoint)), None) => Ok(Target::Endpoint(endpoint)),
+            (None, Some(path)) => Ok(Target::Advice(path.clone())),
+            (Some(_), Some(_)) => fault("advice", "an endpoint or an advice, not both"),
+        }
     }
 
     fn upstream(&self, names: &Names<'_>) -> Result<UpstreamName, Fault> {

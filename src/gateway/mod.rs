@@ -139,9 +139,11 @@ mod limits;
 mod matched;
 mod meters;
 mod outbound;
+mod own;
 mod quota;
 mod record;
 mod refuse;
+mod sign_in;
 mod step;
 mod wait;
 
@@ -156,10 +158,12 @@ pub use embed::{Embedded, ScopegateLayer};
 pub use gate::{AccessLog, Entry, Gate, GateSettings, Limits, Outcome};
 pub use limits::{Bounded, LimitsLayer};
 pub use matched::{Match, Matched};
-pub use outbound::{Clean, Outbound};
+pub use outbound::{Clean, Destination, Outbound, Visit};
+pub use own::{Answering, Asked, Own, OwnAnswers};
 pub use quota::{Meter, Metered, Quotas};
 pub use record::{RecordLayer, Recorded};
 pub use refuse::{Answered, RefuseLayer, Refused};
+pub use sign_in::SignIns;
 pub use step::{Step, StepLayer};
 pub use wait::{Ask, Later, WaitLayer, WaitingStep};
 

@@ -2,6 +2,7 @@
 
 mod algorithm;
 mod claims;
+mod endpoint;
 mod id;
 mod level;
 mod nearest;
@@ -11,6 +12,7 @@ mod text;
 
 pub use algorithm::{Algorithm, AlgorithmSet, Family, UnknownAlgorithm};
 pub use claims::{Audience, ClaimNames, Claims, Name, RegisteredClaims};
+pub use endpoint::Endpoint;
 pub use id::{
     AccountId, AppNumber, AuthenticatorName, BotId, ClientId, InvalidId, KeyId, QuotaName, RouteId, ScopeId, TokenId,
     UpstreamName,

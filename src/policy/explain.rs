@@ -290,7 +290,7 @@ fn walk_signed<'s>(
         }
         Err(refusal) => story.failed_to_prove("signature", hide(refusal), compact, jwt, registry),
     }
-    if let Err(refusal) = verify::check_encryption(opened.is_some(), app) {
+    if let Err(refusal) = verify::check_encryption(opened.is_some(), app, &jwt.rules) {
         story.failed(ENCRYPTION, &refusal);
     }
     walk_claims(story, compact, app, jwt, now);

@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize, Serializer};
 use crate::clock::Timestamp;
 use crate::gateway::Entry;
 use crate::model::Reason;
+use crate::verify::Signer;
 
 /// A line but for its end; what is not known is left out. Neither query nor headers are in it: they may hold secrets.
 #[derive(Serialize)]
@@ -73,7 +74,8 @@ impl<'a> Line<'a> {
             path: entry.uri.path(),
             route: entry.route.map(|r| r.id.as_str()),
             app: entry.app.map(|a| a.client_id.as_str()),
-            account: entry.app.map(|a| a.account.as_str()),
+            service: entry.service.map(|s| s.name.as_str()),
+            account: entry.app.map(|a| &a.account).or(entry.service.map(|s| &s.account)).map(|a| a.as_str()),
             verified: entry.is_verified,
             key: key_of(entry),
             alg: entry.proof.map(|p| p.algorithm.as_str()),
@@ -93,8 +95,12 @@ impl<'a> Line<'a> {
 
 fn key_of<'a>(entry: &Entry<'a>) -> Option<Cow<'a, str>> {
     let (app, proof) = (entry.app?, entry.proof?);
-    let kid = app.key(proof.key).and_then(|key| key.kid.as_ref());
-    Some(kid.map_or_else(|| proof.key.0.to_string().into(), |kid| kid.as_str().into()))
+    let number = match proof.signer {
+        Signer::App(number) => number,
+        Signer::Issuer(number) => return Some(format!("ours:{}", number.0).into()),
+    };
+    let kid = app.key(number).and_then(|key| key.kid.as_ref());
+    Some(kid.map_or_else(|| number.0.to_string().into(), |kid| kid.as_str().into()))
 }
 
 /// As its text, without a copy of it.

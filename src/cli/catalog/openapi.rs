@@ -186,6 +186,9 @@ fn responses(call: &Call<'_>) -> Value {
     let (media, schema) = match format {
         ErrorFormat::Problem => ("application/problem+json", "Problem"),
         ErrorFormat::Kore => ("application/json", "KoreError"),
+        ErrorFormat::Khoros => ("application/json", "KhorosError"),
+        ErrorFormat::Icr => ("application/json", "IcrError"),
+        ErrorFormat::Oauth => ("application/json", "OauthError"),
     };
     let content = json!({ media: { "schema": { "$ref": format!("#/components/schemas/{schema}") } } });
     let mut texts: BTreeMap<u16, Vec<&str>> = BTreeMap::new();

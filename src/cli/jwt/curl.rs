@@ -9,7 +9,7 @@ use super::super::Failure;
 use super::super::catalog::export::{Part, base_url, of_listener, parts};
 use crate::config::{self, Config};
 use crate::model::shell_word;
-use crate::policy::{AuthenticatorKind, Found, Route, canonical_host, judge};
+use crate::policy::{Found, Route, canonical_host, judge};
 
 #[derive(Debug, Args)]
 pub(super) struct CurlArguments {
@@ -134,10 +134,7 @@ impl CurlArguments {
 }
 
 fn credential(route: &Route) -> Option<Credential> {
-    match &route.authenticator.kind {
-        AuthenticatorKind::Anonymous => None,
-        AuthenticatorKind::Jwt(jwt) => Some((jwt.header.clone(), jwt.scheme.clone())),
-    }
+    route.authenticator.credential().map(|(header, scheme)| (header.clone(), scheme.to_owned()))
 }
 
 /// As a segment of a path (RFC 3986 section 3.3), but for these characters.
