@@ -42,7 +42,7 @@ async fn catch_up(store: &Store, live: &Live) -> Result<(), StoreError> {
     if version == live.load().registry.version() {
         return Ok(());
     }
-    let changed = delta.accounts.len() + delta.bots.len() + delta.apps.len();
+    let changed = delta.len();
     live.update(|state| State {
         routes: Arc::clone(&state.routes),
         scopes: Arc::clone(&state.scopes),
