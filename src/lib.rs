@@ -48,6 +48,7 @@ pub mod replay;
 
 pub mod jose;
 pub mod model;
+pub mod password;
 
 pub mod clock;
 pub mod secret;

@@ -67,9 +67,13 @@ pub(super) fn requirement(route: &Route) -> (String, String) {
     match &route.requirement {
         Requirement::Nothing => match route.authenticator.kind {
             AuthenticatorKind::Anonymous => ("(anybody)".into(), "(anybody)".into()),
-            AuthenticatorKind::Jwt(_) => ("-".into(), "-".into()),
+            AuthenticatorKind::Jwt(_) | AuthenticatorKind::Basic => ("-".into(), "-".into()),
         },
         Requirement::AnyApp => ("(any app)".into(), "(any app)".into()),
+        Requirement::Role(role) => {
+            let role = role.as_ref().map_or_else(|| "(any service account)".to_owned(), |role| format!("role {role}"));
+            (role.clone(), role)
+        }
         Requirement::Scope { bot, account } => {
             let text =
                 |scope: &Option<crate::model::ScopeId>| scope.as_ref().map_or_else(|| "-".into(), ToString::to_string);

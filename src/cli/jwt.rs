@@ -10,7 +10,7 @@ use serde_json::{Map, Value};
 
 use super::Failure;
 use super::encrypt::{self, EncryptTo};
-use super::open::{ConfigArgument, now, open_store};
+use super::open::{ConfigArgument, issued_tokens, now, open_store};
 use super::token::{KeyArgument, TokenArgument};
 use crate::clock::Timestamp;
 use crate::gateway::told;
@@ -170,13 +170,14 @@ impl Explain {
         let token = self.token.read()?;
         let store = open_store(&config).await?;
         let (version, registry) = store.load().await?;
+        let issued = issued_tokens(&store, &config).await?;
         store.close().await;
         let state = State { routes: config.routes, scopes: config.scopes, registry: Snapshot::new(version, registry) };
         // As the gateway reads it: without a port, in lower case.
         let host = canonical_host(&self.host).map_err(|_| Failure::new(format!("{:?} is no host name", self.host)))?;
         let headers = self.headers(&token, &host, &state.routes)?;
         let attempt = Attempt { method: &self.method, host: &host, path: &self.path, headers: &headers };
-        let story = explain(attempt, &state, self.at.unwrap_or_else(now));
+        let story = explain(attempt, &state, &issued, self.at.unwrap_or_else(now));
         if self.json {
             println!("{}", serde_json::to_string_pretty(&story)?);
         } else {

@@ -54,6 +54,7 @@ pub(super) struct AuthenticatorSection {
 #[serde(rename_all = "lowercase")]
 enum Kind {
     Jwt,
+    Basic,
     Anonymous,
 }
 
@@ -184,8 +185,9 @@ impl AuthenticatorSection {
         longest_leeway: Duration,
     ) -> Result<Authenticator, (&'static str, String)> {
         let kind = match self.kind {
-            None => return Err(("kind", "kind is missing: write kind = \"jwt\" or kind = \"anonymous\"".into())),
+            None => return Err(("kind", "kind is missing: write kind = \"jwt\", \"basic\" or \"anonymous\"".into())),
             Some(Kind::Anonymous) => AuthenticatorKind::Anonymous,
+            Some(Kind::Basic) => AuthenticatorKind::Basic,
             Some(Kind::Jwt) => AuthenticatorKind::Jwt(Box::new(self.jwt(name, longest_leeway)?)),
         };
         let error_format = match self.error_format {

@@ -211,6 +211,7 @@ impl RegistryFile {
                 .filter_map(|(i, g)| reader.table_grant(i, g))
                 .collect(),
             apps: file.app.into_iter().map(|app| app.desired(&account)).collect(),
+            ..Desired::default()
         };
         let faults = reader.faults;
         if faults.is_empty() { Ok(Self { source, desired }) } else { Err(ConfigError(faults)) }

@@ -19,7 +19,7 @@ use super::{
 use crate::endpoints::EndpointSettings;
 use crate::gateway::forward::Upstream;
 use crate::model::{AuthenticatorName, QuotaName, UpstreamName};
-use crate::policy::{Authenticator, Quota, Route, RouteTable};
+use crate::policy::{Authenticator, AuthenticatorKind, Quota, Route, RouteTable};
 use crate::registry::{GrantRules, ScopeCatalogue};
 use crate::tokens::RotationSettings;
 
@@ -122,6 +122,17 @@ fn resolve(source: Source, folder: &Path, with_environment: bool) -> Result<Conf
     let replay = replay
         .resolve(&store)
         .map_err(|(key, why)| parts.report(&source, &["replay", key], format!("replay.{key}: {why}"), None));
+    if let (Ok(proxy), Some(routes)) = (&proxy, &routes)
+        && let Some(route) = routes.routes().iter().find(|r| matches!(r.authenticator.kind, AuthenticatorKind::Basic))
+        && !proxy.keeps_secrets()
+    {
+        let message = format!(
+            "proxy.listen: route {} takes passwords, and would have them sent in the clear to {}",
+            route.id, proxy.listen
+        );
+        let help = "give the listener a certificate with proxy.tls, or let it listen on a loopback address alone";
+        parts.report(&source, &["proxy", "listen"], message, Some(help.into()));
+    }
     let issuing = super::tokens::endpoints(&khoros).and_then(|e| Ok((tokens.resolve(&e)?, e)));
     let issuing = issuing.map_err(|(key, why)| parts.report(&source, &key, format!("{}: {why}", key.join(".")), None));
     match (proxy, replay, routes, issuing) {

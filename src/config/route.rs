@@ -9,7 +9,7 @@ use serde::de::{Deserializer, Error as _};
 
 use super::diagnostic::nearest;
 use super::quota::KeyPart;
-use crate::model::{Endpoint, Level, RouteId, ScopeId, UpstreamName};
+use crate::model::{Endpoint, Level, RoleName, RouteId, ScopeId, UpstreamName};
 use crate::policy::{
     Authenticator, AuthenticatorKind, Pattern, Quota, QuotaKey, Requirement, Route, Target, configured_host,
 };
@@ -34,6 +34,7 @@ pub(super) struct RouteSection {
     scope: Option<ScopeKey>,
     table: Option<TableKey>,
     view: Option<ResourceKey>,
+    role: Option<RoleName>,
     bot_param: Option<String>,
     app_param: Option<String>,
     pub quota: Option<QuotaChoice>,
@@ -254,11 +255,11 @@ impl RouteSection {
                 Arc::new(Quota { key, ..Quota::clone(named) })
             }
         };
-        let is_anonymous = matches!(authenticator.kind, AuthenticatorKind::Anonymous);
+        let has_no_app = !matches!(authenticator.kind, AuthenticatorKind::Jwt(_));
         for part in &quota.key {
             let lacks = |pattern: &&Pattern| matches!(part, QuotaKey::Param(name) if pattern.param(name).is_none());
             let why = match part {
-                part if part.needs_app() && is_anonymous => "an anonymous caller has none".to_owned(),
+                part if part.needs_app() && has_no_app => "a caller without a token has none".to_owned(),
                 QuotaKey::Bot if self.bot_param.is_none() => "the route has no bot_param".to_owned(),
                 _ => match patterns.iter().find(lacks) {
                     Some(pattern) => format!("{} has no such parameter", pattern.as_str()),
@@ -273,6 +274,22 @@ impl RouteSection {
 
     fn requirement(&self, authenticator: &Authenticator, scopes: &ScopeCatalogue) -> Result<Requirement, Fault> {
         let is_anonymous = matches!(authenticator.kind, AuthenticatorKind::Anonymous);
+        let is_basic = matches!(authenticator.kind, AuthenticatorKind::Basic);
+        let asks_of_apps = self.scope.is_some() || self.table.is_some() || self.view.is_some();
+        match &self.role {
+            Some(_) if !is_basic => {
+                return fault("role", "roles are held by service accounts: use a basic authenticator");
+            }
+            _ if is_basic && asks_of_apps => {
+                return fault("scope", "a service account holds roles: write role = \"…\"");
+            }
+            None if is_basic => {
+                let help = "write role = \"…\", or role = \"any\" for any service account";
+                return Err(("role", "the route asks for no role".into(), Some(help.into())));
+            }
+            Some(role) => return Ok(Requirement::Role((role.as_str() != "any").then(|| role.clone()))),
+            None => {}
+        }
         let requirement = match (&self.scope, &self.table, &self.view) {
             (None, None, None) if is_anonymous => return Ok(Requirement::Nothing),
             _ if is_anonymous => return fault("scope", "an anonymous route can ask for nothing: leave it out"),

@@ -1,6 +1,6 @@
 //! Sign-ins by name and password: what is known is let through at once, guesses are few and cost no worker's time.
 
-use std::hash::{BuildHasher as _, Hash as _, Hasher as _, RandomState};
+use std::hash::{BuildHasher as _, RandomState};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -33,11 +33,11 @@ pub struct SignIns {
 }
 
 /// Whether somebody may sign in.
-pub(super) type SignedIn = Result<Arc<ServiceAccount>, Denied>;
+pub type SignedIn = Result<Arc<ServiceAccount>, Denied>;
 
 /// Why not, and after how many seconds it is worth another try, if that is why.
 #[derive(Debug)]
-pub(super) struct Denied {
+pub struct Denied {
     pub refusal: Refusal,
     pub retry_after: Option<u64>,
 }
@@ -55,7 +55,7 @@ impl SignIns {
         let limiter = |calls, key| {
             let name = QuotaName::new("sign-in").map_err(|_| Unspecified)?;
             let window = QuotaWindow::new(calls, MINUTE).map_err(|_| Unspecified)?;
-            Ok(Limiter::new(&Quota { name, windows: vec![window], key }, clock))
+            Ok::<_, Unspecified>(Limiter::new(&Quota { name, windows: vec![window], key }, clock))
         };
         Ok(Self {
             passwords: Arc::new(Passwords::new()?),
@@ -74,7 +74,9 @@ impl SignIns {
         let counts = [(&self.by_peer, self.key(&network, "")), (&self.by_name, self.key(&network, &given.name))];
         for (limiter, key) in counts {
             if let Some(exceeded) = limiter.take(key).exceeded {
-                let expected = format!("at most {PER_NAME} sign-ins a minute of a name from {network} that were not right before, {PER_PEER} of all names");
+                let expected = format!(
+                    "at most {PER_NAME} sign-ins a minute of a name from {network} that were not right before, {PER_PEER} of all names"
+                );
                 let refusal = Refusal::new(Reason::CredentialThrottled).expected(expected);
                 return Ask::Now(Err(Denied { refusal, retry_after: Some(exceeded.retry_after) }));
             }
@@ -96,11 +98,7 @@ impl SignIns {
     }
 
     fn key(&self, network: &str, name: &str) -> u128 {
-        let hash = |state: &RandomState| {
-            let mut hasher = state.build_hasher();
-            (network, name).hash(&mut hasher);
-            u128::from(hasher.finish())
-        };
+        let hash = |state: &RandomState| u128::from(state.hash_one((network, name)));
         hash(&self.keys[0]) << 64 | hash(&self.keys[1])
     }
 }

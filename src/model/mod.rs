@@ -14,8 +14,8 @@ pub use algorithm::{Algorithm, AlgorithmSet, Family, UnknownAlgorithm};
 pub use claims::{Audience, ClaimNames, Claims, Name, RegisteredClaims};
 pub use endpoint::Endpoint;
 pub use id::{
-    AccountId, AppNumber, AuthenticatorName, BotId, ClientId, InvalidId, KeyId, QuotaName, RouteId, ScopeId, TokenId,
-    UpstreamName,
+    AccountId, AppNumber, AuthenticatorName, BotId, ClientId, InstallationId, InvalidId, KeyId, PermissionName,
+    QuotaName, RoleName, RouteId, ScopeId, ServiceName, TokenId, UpstreamName,
 };
 pub use level::Level;
 pub use nearest::nearest;

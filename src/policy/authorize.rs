@@ -3,7 +3,7 @@
 use super::place::is_unfilled;
 use super::{Params, Pattern, Requirement, Route};
 use crate::model::{AccountId, BotId, Level, Reason, Refusal, RoleName, ScopeId};
-use crate::registry::{App, ServiceAccount, Permissions, ResourceKind, Snapshot};
+use crate::registry::{App, Permissions, ResourceKind, ServiceAccount, Snapshot};
 
 /// What was found while an app was let through.
 #[derive(Clone, Debug)]
@@ -61,7 +61,8 @@ pub fn authorize_service(
     host_account: Option<&AccountId>,
 ) -> Result<(), Refusal> {
     if let Some(owner) = host_account.filter(|account| **account != service.account) {
-        let refusal = Refusal::new(Reason::AppWrongAccount).expected(format!("an account of {owner}, which owns the host"));
+        let refusal =
+            Refusal::new(Reason::AppWrongAccount).expected(format!("an account of {owner}, which owns the host"));
         return Err(refusal.found(format!("service account {} of {}", service.name, service.account)));
     }
     match &route.requirement {

@@ -45,6 +45,13 @@ pub(super) fn of_credential(jwt: &JwtAuthenticator) -> String {
     format!("Send the token in the header {:?}{scheme}.", jwt.header.as_str())
 }
 
+pub(super) fn of_basic(route: &Route) -> String {
+    format!(
+        "Route {} takes name and password of a service account in \"authorization\" after \"Basic\", no token.",
+        route.id
+    )
+}
+
 /// A parameter that holds what documents write in its place.
 pub(super) fn of_unfilled(place: &Place<'_>) -> Option<String> {
     let (name, value) = place.params().find(|(_, value)| is_unfilled(value))?;
@@ -167,6 +174,12 @@ pub fn advise_call(reason: Reason, attempt: Attempt<'_>, app: Option<&App>, stat
             | Reason::CredentialWrongScheme,
             AuthenticatorKind::Jwt(jwt),
         ) => vec![of_credential(jwt)],
+        (
+            Reason::CredentialMissing | Reason::CredentialMalformed | Reason::CredentialWrongScheme,
+            AuthenticatorKind::Basic,
+        ) => {
+            vec![of_basic(place.route)]
+        }
         _ => app.map(|app| advise(reason, &place, app, state)).unwrap_or_default(),
     }
 }

@@ -19,7 +19,7 @@ mod table;
 pub use authorize::{Authorization, authorize, authorize_service};
 pub use credential::{credential, name_and_password, token_in};
 pub use diagnose::{Case, Near, Unsolved, is_placeholder, nearest};
-pub use explain::{Attempt, Check, Explanation, Outcome, explain, explain_token};
+pub use explain::{Attempt, Check, Explanation, Moment, Outcome, explain, explain_token};
 pub use hints::advise_call;
 pub use host::{canonical_host, configured_host};
 pub use method::METHOD_OVERRIDE;

@@ -17,7 +17,7 @@ pub struct State {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Followed {
     pub version: Version,
-    /// Accounts, bots and apps.
+    /// Accounts, bots, apps and service accounts.
     pub changed: usize,
 }
 
@@ -44,7 +44,7 @@ impl Live {
         if version == self.load().registry.version() {
             return Ok(None);
         }
-        let changed = delta.accounts.len() + delta.bots.len() + delta.apps.len();
+        let changed = delta.len();
         self.update(|state| {
             // Somebody else may have followed further in the meantime.
             let is_news = version > state.registry.version();

@@ -84,7 +84,10 @@ impl Prepared {
     ///
     /// # Errors
     /// When a port is taken, or the registry or the journal can't be read.
-    pub async fn new(parts: Parts, log: impl FnOnce(&Arc<Live>) -> Arc<dyn AccessLog>) -> Result<Self, StartError> {
+    pub async fn new(
+        parts: Parts,
+        log: impl FnOnce(&Arc<Live>, &Issued) -> Arc<dyn AccessLog>,
+    ) -> Result<Self, StartError> {
         let config = &parts.config;
         let listeners = net::bind(config.proxy.listen, config.proxy.workers).map_err(StartError::Proxy)?;
         let telemetry = net::bind_alone(config.telemetry.listen).map_err(StartError::Telemetry)?;
@@ -101,9 +104,9 @@ impl Prepared {
             replay_entries: config.replay.max_entries,
         };
         let (memory, journal) = replay::open(&config.replay, &parts.clock).await?;
-        let log = log(&live);
-        let gate = Gate::new(live, log, parts.clock.clone(), settings).map_err(|_| StartError::Randomness)?;
         let tokens = TokenService::new(parts.store.clone(), Issued::default(), config.rotation.clone());
+        let log = log(&live, tokens.issued());
+        let gate = Gate::new(live, log, parts.clock.clone(), settings).map_err(|_| StartError::Randomness)?;
         if signing::is_wanted(&config.routes) {
             signing::rotate_once(&tokens, &parts.clock).await.map_err(StartError::Store)?;
         }

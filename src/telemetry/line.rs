@@ -31,6 +31,9 @@ pub(super) struct Line<'a> {
     /// The client id that the token names; proved only where `verified` is true.
     #[serde(skip_serializing_if = "Option::is_none")]
     app: Option<&'a str>,
+    /// The service account that signed in.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    service: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     account: Option<&'a str>,
     verified: bool,
@@ -141,6 +144,8 @@ pub struct LoggedCall {
     pub route: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub app: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub service: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub account: Option<String>,
     pub verified: bool,

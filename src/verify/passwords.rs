@@ -33,7 +33,7 @@ impl Passwords {
     /// # Errors
     /// When the system gives no random bytes.
     pub fn new() -> Result<Self, Unspecified> {
-        let key = hmac::Key::new(hmac::HMAC_SHA256, &random::<32>()?);
+        let key = hmac::Key::new(hmac::HMAC_SHA256, &random::<32>().map_err(|_| Unspecified)?);
         Ok(Self { key, right: Cache::new(REMEMBERED) })
     }
 

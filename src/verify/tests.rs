@@ -78,6 +78,7 @@ fn app(number: i64, client_id: &str, adjust: impl FnOnce(&mut AppRecord)) -> App
         encryption_keys: Vec::new(),
         grants: Vec::new(),
         table_grants: Vec::new(),
+        installations: Vec::new(),
         credential_version: 1,
     };
     adjust(&mut app);

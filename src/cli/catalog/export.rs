@@ -104,6 +104,8 @@ impl<'a> Call<'a> {
         match &self.route.requirement {
             Requirement::Nothing => "open to anybody".to_owned(),
             Requirement::AnyApp => "any valid app".to_owned(),
+            Requirement::Role(None) => "any service account".to_owned(),
+            Requirement::Role(Some(role)) => format!("a service account with role {role}"),
             Requirement::Scope { .. } => {
                 let at = |level| self.route.requirement.scope_for(level).map(|s| format!("{s} at level {level}"));
                 let scopes: Vec<_> = [at(Level::Bot), at(Level::Account)].into_iter().flatten().collect();

@@ -9,8 +9,9 @@ use std::sync::Arc;
 use arc_swap::ArcSwap;
 use http::HeaderValue;
 
+pub(super) use self::key::network;
 use self::key::{Key, Keys, key_text};
-use self::limiter::Limiter;
+pub(super) use self::limiter::Limiter;
 use super::{Authorized, Gate, Refused, Step};
 use crate::clock::Clock;
 use crate::model::{Reason, Refusal};
@@ -71,17 +72,17 @@ pub(super) struct Standing {
 }
 
 /// What came of counting a call.
-struct Count {
+pub(super) struct Count {
     standing: Standing,
-    exceeded: Option<Exceeded>,
+    pub exceeded: Option<Exceeded>,
 }
 
 /// The call is one too many, and was not counted.
-struct Exceeded {
+pub(super) struct Exceeded {
     /// The window that opens last.
     window: usize,
     /// In whole seconds, at least one: when a call would be let through if none came before it.
-    retry_after: u64,
+    pub retry_after: u64,
 }
 
 /// The counts of all quotas, shared by all workers. A quota that a reload left as it was keeps its counts; one that it

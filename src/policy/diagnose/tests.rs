@@ -69,6 +69,7 @@ fn app(number: i64, client_id: &str, keys: usize) -> AppRecord {
         encryption_keys: Vec::new(),
         grants: Vec::new(),
         table_grants: Vec::new(),
+        installations: Vec::new(),
         credential_version: 1,
     }
 }

@@ -50,6 +50,7 @@ fn put(registry: &mut Registry, settings: AppSettings, keys: Vec<KeyRecord>) {
         encryption_keys: vec![],
         grants: vec![],
         table_grants: vec![],
+        installations: Vec::new(),
         credential_version: 1,
     };
     registry.apps.insert(id, record);

@@ -180,6 +180,7 @@ mod tests {
             encryption_keys: Vec::new(),
             grants,
             table_grants,
+            installations: Vec::new(),
             credential_version: 1,
         };
         Registry { apps: BTreeMap::from([(client_id("c"), record)]), ..Registry::default() }
