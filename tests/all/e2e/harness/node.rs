@@ -49,7 +49,7 @@ impl Node {
         let folder = Arc::new(tempfile::tempdir().unwrap());
         let store = folder.path().join("scopegate.db");
         let configuration = format!(
-            "{top}\n[proxy]\nlisten = \"127.0.0.1:0\"\nworkers = 1\n[telemetry]\nlisten = \"127.0.0.1:0\"\n\
+            "{top}\n[proxy]\nlisten = \"127.0.0.1:0\"\nworkers = 1\nreason_header = true\n[telemetry]\nlisten = \"127.0.0.1:0\"\n\
              [store]\nurl = \"sqlite://{}\"\n[replay]\nurl = \"memory://\"\n{sections}",
             store.display()
         );

@@ -61,11 +61,11 @@ fn f038_each_account_has_base_urls_of_its_own_and_takes_no_other_accounts_tokens
 #[test]
 fn f038_an_owner_that_a_post_creates_is_of_the_account_that_asks() {
     let world = World::new();
-    let reply = world.call(&basic(&Call::post(owner("new one"), ""), "acme-issuer").host("acme.response.test"));
+    let reply = world.call(&basic(&Call::post(owner("new-one"), ""), "acme-issuer").host("acme.response.test"));
     let token = reply.json()["data"]["token"].as_str().unwrap().to_owned();
     assert_eq!(super::claims(&token)["companyKey"], "acme");
     assert_eq!(
-        world.call(&basic(&Call::get(owner("new one")), "rival-issuer").host("rival.response.test")).status,
+        world.call(&basic(&Call::get(owner("new-one")), "rival-issuer").host("rival.response.test")).status,
         401
     );
 }
