@@ -23,7 +23,8 @@ pub use issuing::{IssuingKey, IssuingMaterial};
 pub(crate) use jwe::DECRYPTIONS;
 pub use jwe::{
     ContentEncryption, DecryptionFailed, DecryptionKey, DecryptionMaterial, Encrypted, EncryptedHeader,
-    EncryptionError, EncryptionKey, EncryptionKind, KeyManagement, encrypt, read_protected, spend_a_decryption,
+    EncryptionError, EncryptionKey, EncryptionKind, KeyManagement, encrypt, make_decoys, read_protected,
+    spend_a_decryption,
 };
 #[cfg(test)]
 pub(crate) use key::VERIFICATIONS;
