@@ -1,10 +1,13 @@
 //! The command line: a file a command.
 
 mod account;
+pub mod agent;
 mod app;
 mod apply;
+mod ask;
 mod audit;
 mod bot;
+mod call;
 mod catalog;
 mod check;
 mod demo;
@@ -12,6 +15,7 @@ mod edit;
 mod encrypt;
 mod encryption;
 mod export;
+mod exposure;
 mod failure;
 mod jwt;
 mod key;
@@ -21,6 +25,8 @@ mod open;
 mod reload;
 mod scope;
 mod serve;
+mod signer;
+mod skew;
 mod table;
 mod token;
 mod view;
@@ -67,6 +73,8 @@ enum Command {
     #[command(subcommand)]
     Jwt(jwt::Jwt),
     #[command(subcommand)]
+    Agent(agent::Agent),
+    #[command(subcommand)]
     Catalog(catalog::Catalog),
     Why(why::Why),
 }
@@ -102,6 +110,7 @@ pub fn run() -> ExitCode {
         Command::Audit(command) => block_on(command.run()),
         Command::Scope(command) => block_on(command.run()),
         Command::Jwt(command) => block_on(command.run()),
+        Command::Agent(command) => block_on(command.run()),
         Command::Catalog(command) => command.run(),
         Command::Why(command) => block_on(command.run()),
     };
