@@ -57,7 +57,8 @@ impl Bench {
 
     /// What was said since the last call of this.
     fn said(&mut self) -> String {
-        self.keeper.take_events().iter().map(|event| format!("{event}\n")).collect()
+        let events: Vec<_> = self.keeper.take_events().iter().map(ToString::to_string).collect();
+        events.join("\n")
     }
 
     /// How long the keeper waits now.
