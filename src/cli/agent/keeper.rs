@@ -232,10 +232,12 @@ impl<T: Transport> Keeper<T> {
 
     /// One call, and one more where the gateway refuses what a wrong clock made.
     async fn exchange(&mut self) -> Result<Fresh, Refused> {
-        let used = self.skew;
+        let used = self.skew.secs();
         let answer = self.call().await;
         match answer {
-            Err(refused) if refused.is_unauthorized && !self.parts.issuer.needs_current() && self.skew != used => {
+            Err(refused)
+                if refused.is_unauthorized && !self.parts.issuer.needs_current() && self.skew.secs() != used =>
+            {
                 self.call().await
             }
             answer => answer,

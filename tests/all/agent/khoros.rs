@@ -189,8 +189,8 @@ async fn a_clock_that_is_wrong_is_corrected_by_the_gateways() {
         bench.step().await;
         let word = if ahead > 0 { "slow" } else { "fast" };
         assert!(bench.said().contains(&format!("this machine's clock is 120 s {word}, within 1 s")));
-        // The wait is as long as by a clock that is right.
-        assert_eq!(bench.waits().await.as_secs().abs_diff(60 * 86_400), 0, "{ahead}");
+        // The wait is as long as by a clock that is right, but for the second that a Date does not divide.
+        assert!(bench.waits().await.as_secs().abs_diff(60 * 86_400) <= 1, "{ahead}");
     }
 }
 
@@ -207,7 +207,8 @@ async fn a_file_that_can_not_be_replaced_stops_a_refresh_before_it_begins() {
     let mut keeper = Bench::keeper(issuer(), schedule, &folder, bench.gateway.clock().clone(), &bench.gateway);
     assert_eq!(keeper.step().await.unwrap(), Step::GiveUp);
     assert!(keeper.take_events()[0].to_string().contains("could not be kept"));
-    assert_eq!((bench.gateway.inner().calls, bench.gateway.inner().current.as_str()), (1, "token-2"));
+    assert_eq!(bench.gateway.inner().calls, 1);
+    assert_eq!(bench.gateway.inner().current, "token-2");
     std::fs::rename(&moved, &folder).unwrap();
     bench.step().await;
     assert_eq!(bench.read(), "token-3");
