@@ -168,7 +168,8 @@ impl<T: Transport> Keeper<T> {
         if found.is_none() || found == self.token {
             return Ok(false);
         }
-        if self.token.is_some() {
+        let is_replaced = self.token.is_some();
+        if is_replaced {
             self.events.push(Event::Replaced);
         }
         let Some(text) = found else { return Ok(false) };
@@ -182,6 +183,11 @@ impl<T: Transport> Keeper<T> {
                 let until = claimed(&text).1;
                 self.adopt(text, until);
             }
+        }
+        // Whoever put it there a moment ago has just got it; to refresh it at once would be a race without an end.
+        if is_replaced && self.life.is_none() {
+            let from = self.now();
+            self.life = Some(Life { from, until: from.after(self.parts.issuer.assumed_life()) });
         }
         Ok(true)
     }
