@@ -11,6 +11,7 @@ mod issuing;
 mod jwe;
 mod key;
 mod object;
+mod private_pem;
 mod registered;
 mod sign;
 
@@ -30,6 +31,7 @@ pub use jwe::{
 pub(crate) use key::VERIFICATIONS;
 pub use key::{KeyMaterial, PreparedKey};
 pub use object::read_object;
+pub use private_pem::{Mended, NoPrivateKey, PrivatePem};
 pub(crate) use registered::looks_like_a_duration;
 pub use registered::{kind_of, read_registered, read_time};
 pub use sign::{SigningError, SigningKey, sign};
