@@ -11,6 +11,8 @@ use scopegate::policy::{Live, State};
 use scopegate::registry::{Repository as _, Snapshot};
 use scopegate::store::{Store, StoreSettings};
 use scopegate::telemetry::JsonLog;
+use scopegate::tokens::{Issued, TokenService};
+use scopegate::verify::Verifier;
 
 type Error = Box<dyn std::error::Error>;
 
@@ -21,9 +23,15 @@ async fn gate(path: &Path) -> Result<Gate, Error> {
     let (version, registry) = store.load().await?;
     let registry = Snapshot::new(version, registry);
     let live = Arc::new(Live::new(State { routes: config.routes, scopes: config.scopes, registry }));
-    tokio::spawn(scopegate::process::follow(store, Arc::clone(&live)));
+    // What was revoked, and which tokens are our own.
+    let tokens = Arc::new(TokenService::new(store.clone(), Issued::default(), config.rotation));
+    tokens.follow().await?;
+    let settings = GateSettings::default();
+    let verifier = Verifier::new(settings.cache_bytes).with_issuance(Arc::new(tokens.issued().clone()));
+    tokio::spawn(scopegate::process::follow(store, Arc::clone(&live), tokens));
     let log = Arc::new(JsonLog::new(std::io::stdout())?);
-    Ok(Gate::new(live, log, Clock::System, GateSettings::default())?)
+    let gate = Gate::new(live, log, Clock::System, settings)?;
+    Ok(Gate { verifier: Arc::new(verifier), ..gate })
 }
 
 async fn report(headers: HeaderMap) -> String {

@@ -37,6 +37,7 @@ pub mod tokens;
 pub mod store;
 
 pub mod config;
+pub mod endpoints;
 pub mod gateway;
 pub mod policy;
 pub mod verify;
@@ -47,6 +48,7 @@ pub mod replay;
 
 pub mod jose;
 pub mod model;
+pub mod password;
 
 pub mod clock;
 pub mod secret;

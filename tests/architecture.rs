@@ -20,19 +20,20 @@ const ROWS: [&[&str]; 11] = [
     &["verify", "issuers"],
     &["registry", "replay", "net"],
     &["jose"],
-    &["model"],
+    &["model", "password"],
     &["secret", "clock"],
 ];
 
 /// Adapters at the edge: (module, who may name it, what it may use).
 const EDGES: [(&str, &[&str], &[&str]); 2] = [
-    ("store", &["process", "cli"], &["tokens", "registry", "replay", "jose", "model", "secret", "clock"]),
+    ("store", &["process", "cli"], &["tokens", "registry", "replay", "jose", "model", "password", "secret", "clock"]),
     ("telemetry", &["process", "cli"], &["gateway", "policy", "registry", "net", "jose", "model", "secret", "clock"]),
 ];
 
 /// Crates that one module alone names.
-const OWNED: [(&str, &str); 6] = [
+const OWNED: [(&str, &str); 7] = [
     ("jsonwebtoken", "jose"),
+    ("argon2", "password"),
     ("sqlx", "store"),
     ("governor", "gateway"),
     ("figment", "config"),

@@ -5,8 +5,11 @@ use clap::Args;
 use super::Failure;
 use super::live::is_ready;
 use super::open::ConfigArgument;
+use super::service::warn;
 use super::table::table;
+use crate::config::Config;
 use crate::policy::{AuthenticatorKind, Requirement, Route, allowed_methods};
+use crate::store::service_accounts_at;
 
 /// Validate a configuration and print its routes
 #[derive(Debug, Args)]
@@ -35,6 +38,7 @@ impl Check {
                 &rows
             )
         );
+        look_at_the_registry(&config).await;
         println!(
             "\n{} is good: {} routes, {} scopes",
             self.config.path.display(),
@@ -42,6 +46,14 @@ impl Check {
             config.scopes.iter().count()
         );
         Ok(ExitCode::SUCCESS)
+    }
+}
+
+/// Warns of what an operator should know of the registry, where there is one.
+async fn look_at_the_registry(config: &Config) {
+    match service_accounts_at(&config.store.url).await {
+        Ok(services) => services.iter().for_each(warn),
+        Err(error) => eprintln!("scopegate: the registry was not looked at: {error}"),
     }
 }
 
@@ -55,7 +67,7 @@ fn rows(route: &Route) -> impl Iterator<Item = [String; 8]> {
             bot.clone(),
             account.clone(),
             route.authenticator.name.to_string(),
-            route.upstream.to_string(),
+            route.target.to_string(),
             route.quota.as_ref().map_or_else(|| "-".into(), |q| q.name.to_string()),
             route.id.to_string(),
         ]
@@ -67,9 +79,13 @@ pub(super) fn requirement(route: &Route) -> (String, String) {
     match &route.requirement {
         Requirement::Nothing => match route.authenticator.kind {
             AuthenticatorKind::Anonymous => ("(anybody)".into(), "(anybody)".into()),
-            AuthenticatorKind::Jwt(_) => ("-".into(), "-".into()),
+            AuthenticatorKind::Jwt(_) | AuthenticatorKind::Basic => ("-".into(), "-".into()),
         },
         Requirement::AnyApp => ("(any app)".into(), "(any app)".into()),
+        Requirement::Role(role) => {
+            let role = role.as_ref().map_or_else(|| "(any service account)".to_owned(), |role| format!("role {role}"));
+            (role.clone(), role)
+        }
         Requirement::Scope { bot, account } => {
             let text =
                 |scope: &Option<crate::model::ScopeId>| scope.as_ref().map_or_else(|| "-".into(), ToString::to_string);

@@ -24,6 +24,7 @@ use crate::process::{ConfigSource, Parts, Prepared, StartError};
 use crate::registry::{PlanOptions, Repository as _};
 use crate::store::{Store, StoreSettings};
 use crate::telemetry::install_metrics;
+use crate::tokens::Issued;
 
 /// Show what the gateway does: everything in one process, on loopback
 ///
@@ -74,7 +75,8 @@ impl Demo {
             metrics: install_metrics()?,
             clock: Clock::System,
         };
-        let narrate = |live: &_| Arc::new(narrator::Narrator::new(Arc::clone(live))) as Arc<_>;
+        let narrate =
+            |live: &_, issued: &Issued| Arc::new(narrator::Narrator::new(Arc::clone(live), issued.clone())) as Arc<_>;
         let prepared = Prepared::new(parts, narrate).await.map_err(with_flag)?;
         let running = prepared.start()?;
         calls::print(&setting, running.proxy, running.telemetry, &upstream);

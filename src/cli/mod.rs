@@ -1,10 +1,13 @@
 //! The command line: a file a command.
 
 mod account;
+pub mod agent;
 mod app;
 mod apply;
+mod ask;
 mod audit;
 mod bot;
+mod call;
 mod catalog;
 mod check;
 mod demo;
@@ -12,7 +15,9 @@ mod edit;
 mod encrypt;
 mod encryption;
 mod export;
+mod exposure;
 mod failure;
+mod installation;
 mod jwt;
 mod key;
 mod live;
@@ -21,8 +26,12 @@ mod open;
 mod reload;
 mod scope;
 mod serve;
+mod service;
+mod signer;
+mod skew;
 mod table;
 mod token;
+mod tokens;
 mod view;
 mod why;
 
@@ -61,11 +70,19 @@ enum Command {
     Key(key::Key),
     #[command(subcommand)]
     Encryption(encryption::Encryption),
+    #[command(subcommand)]
+    Service(service::Service),
+    #[command(subcommand)]
+    Installation(installation::Installation),
+    #[command(subcommand)]
+    Token(tokens::Token),
     Audit(audit::Audit),
     #[command(subcommand)]
     Scope(scope::Scope),
     #[command(subcommand)]
     Jwt(jwt::Jwt),
+    #[command(subcommand)]
+    Agent(agent::Agent),
     #[command(subcommand)]
     Catalog(catalog::Catalog),
     Why(why::Why),
@@ -99,9 +116,13 @@ pub fn run() -> ExitCode {
         Command::App(command) => block_on(command.run()),
         Command::Key(command) => block_on(command.run()),
         Command::Encryption(command) => block_on(command.run()),
+        Command::Service(command) => block_on(command.run()),
+        Command::Installation(command) => block_on(command.run()),
+        Command::Token(command) => block_on(command.run()),
         Command::Audit(command) => block_on(command.run()),
         Command::Scope(command) => block_on(command.run()),
         Command::Jwt(command) => block_on(command.run()),
+        Command::Agent(command) => block_on(command.run()),
         Command::Catalog(command) => command.run(),
         Command::Why(command) => block_on(command.run()),
     };

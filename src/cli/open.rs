@@ -9,6 +9,7 @@ use crate::clock::{Clock, Timestamp};
 use crate::config::{self, Config};
 use crate::registry::Actor;
 use crate::store::{Store, StoreSettings};
+use crate::tokens::{Issued, TokenService};
 
 #[derive(Debug, Args)]
 pub(super) struct ConfigArgument {
@@ -42,6 +43,13 @@ pub(super) async fn make_store(config: &Config) -> Result<Store, Failure> {
 async fn open(config: &Config, create: bool) -> Result<Store, Failure> {
     let (url, key_file) = (config.store.url.clone(), config.store.key_file.clone());
     Ok(Store::open(&StoreSettings { url, key_file, create }).await?)
+}
+
+/// Our own keys and what was issued and revoked, as the store has it now.
+pub(super) async fn issued_tokens(store: &Store, config: &Config) -> Result<Issued, Failure> {
+    let tokens = TokenService::new(store.clone(), Issued::default(), config.rotation.clone());
+    tokens.follow().await?;
+    Ok(tokens.issued().clone())
 }
 
 pub(super) fn now() -> Timestamp {

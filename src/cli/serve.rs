@@ -33,7 +33,7 @@ impl Serve {
         let (routes, url) = (config.routes.routes().len(), config.store.url.clone());
         let source = ConfigSource::File(self.config.path);
         let parts = Parts { config, source, store: store.clone(), metrics: install_metrics()?, clock: Clock::System };
-        let prepared = Prepared::new(parts, |_| log).await?;
+        let prepared = Prepared::new(parts, |_, _| log).await?;
         let (_, _, apps) = prepared.gate.live.load().registry.counts();
         let running = prepared.start()?;
         let (proxy, telemetry) = (running.proxy, running.telemetry);

@@ -10,10 +10,13 @@ use super::time::Span;
 use crate::model::{Algorithm, AlgorithmSet, AuthenticatorName, ClaimNames};
 use crate::policy::{Authenticator, AuthenticatorKind, ErrorFormat, JwtAuthenticator};
 use crate::registry::TakenTokens;
-use crate::verify::{Leeway, SingleUsePolicy, TokenRules, TokenSettings};
+use crate::verify::{Leeway, Origin, SingleUsePolicy, TokenRules, TokenSettings};
 
 /// What clocks that NTP keeps differ by, amply.
 const LEEWAY: Duration = Duration::from_secs(30);
+
+/// So long after `exp` a token may be good yet, here or elsewhere, now or after a reload; and so long is a use remembered.
+const LONGEST_LEEWAY: Duration = Duration::from_secs(300);
 
 /// A jti has to be remembered for as long as its token is good.
 const SINGLE_USE_LIFETIME: Duration = Duration::from_secs(24 * 3600);
@@ -24,8 +27,11 @@ const SINGLE_USE_LIFETIME: Duration = Duration::from_secs(24 * 3600);
 pub(super) struct AuthenticatorSection {
     kind: Option<Kind>,
     header: Option<String>,
-    scheme: Option<String>,
+    scheme: Option<SchemeKey>,
+    prefix: Option<String>,
+    issued: Option<IssuedKey>,
     app_claims: Option<Vec<String>>,
+    app_numbers: Option<bool>,
     subject_claims: Option<Vec<String>>,
     jti_claims: Option<Vec<String>>,
     boolean_claims: Option<Vec<String>>,
@@ -35,6 +41,7 @@ pub(super) struct AuthenticatorSection {
     audiences: Option<Vec<String>>,
     issuers: Option<Vec<String>>,
     require_exp: Option<bool>,
+    require_iat: Option<bool>,
     leeway: Option<LeewayKey>,
     max_lifetime: Option<Span>,
     single_use: Option<SingleUseKey>,
@@ -50,6 +57,7 @@ pub(super) struct AuthenticatorSection {
 #[serde(rename_all = "lowercase")]
 enum Kind {
     Jwt,
+    Basic,
     Anonymous,
 }
 
@@ -72,6 +80,26 @@ enum EncryptedKey {
 enum ErrorFormatKey {
     Problem,
     Kore,
+    Khoros,
+    Icr,
+    Oauth,
+}
+
+/// One scheme, or several of which the first is the one that is told.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(untagged, expecting = "expected a scheme, or a list of schemes")]
+enum SchemeKey {
+    One(String),
+    Many(Vec<String>),
+}
+
+/// The tokens of ours that are taken, where it is not those that apps sign.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+enum IssuedKey {
+    Held,
+    Access,
+    Installation,
 }
 
 /// One allowance for all claims, or one for each.
@@ -97,7 +125,10 @@ impl AuthenticatorSection {
             kind: self.kind.or(base.kind),
             header: self.header.or(base.header),
             scheme: self.scheme.or(base.scheme),
+            prefix: self.prefix.or(base.prefix),
+            issued: self.issued.or(base.issued),
             app_claims: self.app_claims.or(base.app_claims),
+            app_numbers: self.app_numbers.or(base.app_numbers),
             subject_claims: self.subject_claims.or(base.subject_claims),
             jti_claims: self.jti_claims.or(base.jti_claims),
             boolean_claims: self.boolean_claims.or(base.boolean_claims),
@@ -107,6 +138,7 @@ impl AuthenticatorSection {
             audiences: self.audiences.or(base.audiences),
             issuers: self.issuers.or(base.issuers),
             require_exp: self.require_exp.or(base.require_exp),
+            require_iat: self.require_iat.or(base.require_iat),
             leeway: self.leeway.or(base.leeway),
             max_lifetime: self.max_lifetime.or(base.max_lifetime),
             single_use: self.single_use.or(base.single_use),
@@ -128,7 +160,7 @@ impl AuthenticatorSection {
     pub fn taken(&self) -> Option<TakenTokens> {
         let algorithms = self.algorithms.as_deref().map(AlgorithmSet::of).unwrap_or_default();
         let without_exp = self.require_exp == Some(false) && self.max_lifetime.is_none();
-        (self.kind == Some(Kind::Jwt)).then_some(TakenTokens {
+        (self.kind == Some(Kind::Jwt) && self.issued.is_none()).then_some(TakenTokens {
             algorithms,
             without_exp,
             encrypted: self.takes_encrypted(),
@@ -140,28 +172,20 @@ impl AuthenticatorSection {
         self.encrypted == Some(EncryptedKey::Allowed)
     }
 
-    /// How long after `exp` a token may still be taken here; zero where the section says nothing good about it.
-    pub fn exp_leeway(&self) -> Duration {
-        let is_jwt = self.kind == Some(Kind::Jwt);
-        self.leeway().ok().filter(|_| is_jwt).map_or(Duration::ZERO, |leeway| leeway.exp)
-    }
-
-    /// `longest_leeway` is the largest [`exp_leeway`](Self::exp_leeway) of all authenticators.
-    ///
     /// # Errors
     /// What is wrong, and with which key.
-    pub fn resolve(
-        &self,
-        name: &AuthenticatorName,
-        longest_leeway: Duration,
-    ) -> Result<Authenticator, (&'static str, String)> {
+    pub fn resolve(&self, name: &AuthenticatorName) -> Result<Authenticator, (&'static str, String)> {
         let kind = match self.kind {
-            None => return Err(("kind", "kind is missing: write kind = \"jwt\" or kind = \"anonymous\"".into())),
+            None => return Err(("kind", "kind is missing: write kind = \"jwt\", \"basic\" or \"anonymous\"".into())),
             Some(Kind::Anonymous) => AuthenticatorKind::Anonymous,
-            Some(Kind::Jwt) => AuthenticatorKind::Jwt(Box::new(self.jwt(name, longest_leeway)?)),
+            Some(Kind::Basic) => AuthenticatorKind::Basic,
+            Some(Kind::Jwt) => AuthenticatorKind::Jwt(Box::new(self.jwt(name)?)),
         };
         let error_format = match self.error_format {
             Some(ErrorFormatKey::Kore) => ErrorFormat::Kore,
+            Some(ErrorFormatKey::Khoros) => ErrorFormat::Khoros,
+            Some(ErrorFormatKey::Icr) => ErrorFormat::Icr,
+            Some(ErrorFormatKey::Oauth) => ErrorFormat::Oauth,
             Some(ErrorFormatKey::Problem) | None => ErrorFormat::Problem,
         };
         let (method_first, method_override) =
@@ -169,28 +193,30 @@ impl AuthenticatorSection {
         Ok(Authenticator { name: name.clone(), kind, method_first, method_override, error_format })
     }
 
-    fn jwt(
-        &self,
-        name: &AuthenticatorName,
-        longest_leeway: Duration,
-    ) -> Result<JwtAuthenticator, (&'static str, String)> {
+    fn jwt(&self, name: &AuthenticatorName) -> Result<JwtAuthenticator, (&'static str, String)> {
         let header = self.header.as_deref().unwrap_or("authorization");
         let header = header.parse::<HeaderName>().map_err(|_| ("header", format!("{header:?} is no header name")))?;
-        let scheme = self.scheme.clone().unwrap_or_else(|| "Bearer".into());
-        if !scheme.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-') {
-            return Err((
-                "scheme",
-                format!("{scheme:?} is no scheme; use letters, digits and -, or \"\" for a bare token"),
-            ));
+        let (scheme, other_schemes) = self.schemes()?;
+        let prefix = self.prefix.clone().unwrap_or_default();
+        if !prefix.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-' || b == b'_') {
+            return Err(("prefix", format!("{prefix:?}: use letters, digits, - and _")));
         }
-        let algorithms = self.algorithms.as_deref().map(AlgorithmSet::of).unwrap_or_default();
+        let origin = self.origin();
+        let ours = (origin != Origin::App).then(|| AlgorithmSet::of(&[Algorithm::EdDsa, Algorithm::Rs256]));
+        let algorithms = self.algorithms.as_deref().map(AlgorithmSet::of).or(ours).unwrap_or_default();
         if algorithms.is_empty() {
             return Err((
                 "algorithms",
                 "name the algorithms that are taken, for example algorithms = [\"HS256\"]".into(),
             ));
         }
-        let app_claims = texts(self.app_claims.as_deref(), &["appId", "iss"]);
+        let app_claims = match origin {
+            Origin::App => texts(self.app_claims.as_deref(), &["appId", "iss"]),
+            _ if self.app_claims.is_some() => {
+                return Err(("app_claims", "in tokens of ours it is always appId".into()));
+            }
+            _ => vec!["appId".into()],
+        };
         if app_claims.is_empty() {
             return Err(("app_claims", "name at least one claim that holds the app's client id".into()));
         }
@@ -204,17 +230,26 @@ impl AuthenticatorSection {
         }
         let settings = TokenSettings {
             authenticator: name.clone(),
+            origin,
             app_claims,
+            app_numbers: self.app_numbers.unwrap_or(false),
             claim_names: ClaimNames {
                 subject: texts(self.subject_claims.as_deref(), &["sub"]),
                 token_id,
                 booleans: texts(self.boolean_claims.as_deref(), &[]),
             },
             algorithms,
-            token_types: texts(self.token_types.as_deref(), &["JWT"]),
+            token_types: match origin.token_type() {
+                Some(_) if self.token_types.is_some() => {
+                    return Err(("token_types", "tokens of ours have types of their own".into()));
+                }
+                Some(own) => vec![own.into()],
+                None => texts(self.token_types.as_deref(), &["JWT"]),
+            },
             audiences: texts(self.audiences.as_deref(), &[]),
             issuers: texts(self.issuers.as_deref(), &[]),
             require_exp: self.require_exp.unwrap_or(true),
+            require_iat: self.require_iat.unwrap_or(false),
             leeway: self.leeway()?,
             max_lifetime: self.max_lifetime.map(|s| s.0),
             single_use: match self.single_use {
@@ -222,11 +257,39 @@ impl AuthenticatorSection {
                 Some(SingleUseKey::Enforced) | None => SingleUsePolicy::Enforced,
             },
             single_use_lifetime: Some(self.single_use_lifetime.map_or(SINGLE_USE_LIFETIME, |s| s.0)),
-            single_use_memory: longest_leeway,
+            single_use_memory: LONGEST_LEEWAY,
             max_token_bytes,
             encrypted: self.takes_encrypted(),
         };
-        Ok(JwtAuthenticator { header, scheme, rules: TokenRules::new(settings) })
+        Ok(JwtAuthenticator { header, scheme, other_schemes, prefix, rules: TokenRules::new(settings) })
+    }
+
+    fn origin(&self) -> Origin {
+        match self.issued {
+            None => Origin::App,
+            Some(IssuedKey::Held) => Origin::Held,
+            Some(IssuedKey::Access) => Origin::Access,
+            Some(IssuedKey::Installation) => Origin::Installation,
+        }
+    }
+
+    /// The first, and the others.
+    fn schemes(&self) -> Result<(String, Vec<String>), (&'static str, String)> {
+        let mut schemes = match &self.scheme {
+            None => vec!["Bearer".to_owned()],
+            Some(SchemeKey::One(one)) => vec![one.clone()],
+            Some(SchemeKey::Many(many)) => many.clone(),
+        };
+        let is_fit = |s: &String| s.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-');
+        if let Some(unfit) = schemes.iter().find(|s| !is_fit(s)) {
+            let why = format!("{unfit:?} is no scheme; use letters, digits and -, or \"\" for a bare token");
+            return Err(("scheme", why));
+        }
+        if schemes.is_empty() || schemes.len() > 1 && schemes.contains(&String::new()) {
+            return Err(("scheme", "name one scheme, several, or \"\" alone for a bare token".into()));
+        }
+        let others = schemes.split_off(1);
+        Ok((schemes.remove(0), others))
     }
 
     fn leeway(&self) -> Result<Leeway, (&'static str, String)> {
@@ -239,7 +302,7 @@ impl AuthenticatorSection {
             }
         };
         let largest = leeway.exp.max(leeway.nbf).max(leeway.iat);
-        if largest.as_secs() > 300 {
+        if largest > LONGEST_LEEWAY {
             return Err((
                 "leeway",
                 format!("{largest:?} is too much: clocks that differ by more than 5m need mending"),

@@ -11,6 +11,7 @@ use super::registry::RegistrySection;
 use super::route::RouteSection;
 use super::scope::ScopeSection;
 use super::stores::{ReplaySection, StoreSection, TelemetrySection};
+use super::tokens::{KhorosSection, TokensSection};
 use super::upstream::UpstreamSection;
 
 /// The main file.
@@ -26,6 +27,8 @@ pub(super) struct MainFile {
     pub store: StoreSection,
     pub replay: ReplaySection,
     pub registry: RegistrySection,
+    pub tokens: TokensSection,
+    pub khoros: KhorosSection,
     pub upstream: BTreeMap<String, UpstreamSection>,
     pub authenticator: BTreeMap<String, AuthenticatorSection>,
     pub quota: BTreeMap<String, QuotaSection>,
@@ -39,15 +42,39 @@ pub(super) struct MainFile {
 pub(super) struct ProfileSection {
     /// Where its routes lead; needed where there are several upstreams.
     pub upstream: Option<String>,
-    /// The hosts that its routes serve; any if absent.
-    pub hosts: Vec<String>,
+    /// The hosts that its routes serve, or those of each authenticator's routes; any if absent.
+    pub hosts: HostsKey,
     /// Whether its routes have the platform's quotas.
     pub quotas: bool,
 }
 
 impl Default for ProfileSection {
     fn default() -> Self {
-        Self { upstream: None, hosts: Vec::new(), quotas: true }
+        Self { upstream: None, hosts: HostsKey::default(), quotas: true }
+    }
+}
+
+/// One list for all routes of a profile, or one for the routes of each authenticator.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(untagged, expecting = "expected a list of hosts, or { AUTHENTICATOR = [hosts] }")]
+pub(super) enum HostsKey {
+    All(Vec<String>),
+    Each(BTreeMap<String, Vec<String>>),
+}
+
+impl Default for HostsKey {
+    fn default() -> Self {
+        Self::All(Vec::new())
+    }
+}
+
+impl HostsKey {
+    /// The hosts of the routes of an authenticator.
+    pub fn of(&self, authenticator: &str) -> &[String] {
+        match self {
+            Self::All(hosts) => hosts,
+            Self::Each(each) => each.get(authenticator).map_or(&[], Vec::as_slice),
+        }
     }
 }
 

@@ -18,6 +18,7 @@ mod scope;
 mod source;
 mod stores;
 mod time;
+mod tokens;
 mod upstream;
 
 pub use diagnostic::{ConfigError, Diagnostic};

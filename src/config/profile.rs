@@ -1,6 +1,9 @@
 //! The profiles in the binary.
 
-const PROFILES: [(&str, &str); 1] = [("kore", include_str!("../../config/profiles/kore.toml"))];
+const PROFILES: [(&str, &str); 2] = [
+    ("kore", include_str!("../../config/profiles/kore.toml")),
+    ("khoros", include_str!("../../config/profiles/khoros.toml")),
+];
 
 pub(super) fn text(name: &str) -> Option<&'static str> {
     PROFILES.iter().find(|(known, _)| *known == name).map(|(_, text)| *text)

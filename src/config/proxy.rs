@@ -96,6 +96,13 @@ pub struct ProxySettings {
     pub(super) at_start: AtStart,
 }
 
+impl ProxySettings {
+    /// Whether nobody between a caller and the gateway can read what they say.
+    pub(super) fn keeps_secrets(&self) -> bool {
+        self.server.tls.is_some() || self.listen.ip().to_canonical().is_loopback()
+    }
+}
+
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct AtStart {
     listen: SocketAddr,

@@ -16,10 +16,12 @@ use super::upstream::UpstreamSection;
 use super::{
     ConfigError, Diagnostic, ProxySettings, RegistrySettings, ReplaySettings, StoreLocation, TelemetrySettings,
 };
+use crate::endpoints::EndpointSettings;
 use crate::gateway::forward::Upstream;
 use crate::model::{AuthenticatorName, QuotaName, UpstreamName};
-use crate::policy::{Authenticator, Quota, Route, RouteTable};
+use crate::policy::{Authenticator, AuthenticatorKind, Quota, Route, RouteTable};
 use crate::registry::{GrantRules, ScopeCatalogue};
+use crate::tokens::RotationSettings;
 
 /// A configuration in which every name leads somewhere.
 #[derive(Debug)]
@@ -29,6 +31,9 @@ pub struct Config {
     pub store: StoreLocation,
     pub replay: ReplaySettings,
     pub registry: RegistrySettings,
+    pub endpoints: EndpointSettings,
+    /// How our own keys are rotated.
+    pub rotation: RotationSettings,
     pub upstreams: HashMap<UpstreamName, Arc<Upstream>>,
     pub routes: Arc<RouteTable>,
     pub scopes: Arc<ScopeCatalogue>,
@@ -44,6 +49,8 @@ impl Config {
             ("telemetry", self.telemetry != running.telemetry),
             ("store", self.store != running.store),
             ("replay", self.replay != running.replay),
+            ("tokens", self.rotation != running.rotation),
+            ("khoros", self.endpoints.khoros != running.endpoints.khoros),
         ];
         keys.extend(others.into_iter().filter(|(_, differs)| *differs).map(|(key, _)| key));
         keys
@@ -96,7 +103,8 @@ fn resolve(source: Source, folder: &Path, with_environment: bool) -> Result<Conf
         let place = ["include", &i.to_string()].map(str::to_owned);
         parts.include(&source, &place, folder, pattern);
     }
-    let MainFile { proxy, telemetry, store, replay, registry, upstream, authenticator, quota, route, scope, .. } = main;
+    let MainFile { proxy, telemetry, store, replay, registry, tokens, khoros, .. } = main;
+    let MainFile { upstream, authenticator, quota, route, scope, .. } = main;
     parts.add(&source, PartFile { upstream, authenticator, quota, route, scope });
 
     let upstreams = parts.upstreams();
@@ -114,13 +122,28 @@ fn resolve(source: Source, folder: &Path, with_environment: bool) -> Result<Conf
     let replay = replay
         .resolve(&store)
         .map_err(|(key, why)| parts.report(&source, &["replay", key], format!("replay.{key}: {why}"), None));
-    match (proxy, replay, routes) {
-        (Ok(proxy), Ok(replay), Some(routes)) if parts.faults.is_empty() => Ok(Config {
+    if let (Ok(proxy), Some(routes)) = (&proxy, &routes)
+        && let Some(route) = routes.routes().iter().find(|r| matches!(r.authenticator.kind, AuthenticatorKind::Basic))
+        && !proxy.keeps_secrets()
+    {
+        let message = format!(
+            "proxy.listen: route {} takes passwords, and would have them sent in the clear to {}",
+            route.id, proxy.listen
+        );
+        let help = "give the listener a certificate with proxy.tls, or let it listen on a loopback address alone";
+        parts.report(&source, &["proxy", "listen"], message, Some(help.into()));
+    }
+    let issuing = super::tokens::endpoints(&khoros).and_then(|e| Ok((tokens.resolve(&e)?, e)));
+    let issuing = issuing.map_err(|(key, why)| parts.report(&source, &key, format!("{}: {why}", key.join(".")), None));
+    match (proxy, replay, routes, issuing) {
+        (Ok(proxy), Ok(replay), Some(routes), Ok((rotation, endpoints))) if parts.faults.is_empty() => Ok(Config {
             proxy,
             telemetry: telemetry.resolve(),
             store,
             replay,
             registry: registry.resolve(),
+            endpoints,
+            rotation,
             upstreams,
             routes: Arc::new(routes),
             scopes,
@@ -161,7 +184,8 @@ impl Parts {
                 for route in &mut part.route {
                     if let Some(section) = section {
                         route.upstream = route.upstream.take().or_else(|| section.upstream.clone());
-                        route.hosts.extend(section.hosts.iter().cloned());
+                        let hosts = section.hosts.of(route.hosts_of.as_deref().unwrap_or(&route.authenticator));
+                        route.hosts.extend(hosts.iter().cloned());
                         route.quota = route.quota.take().filter(|_| section.quotas);
                     }
                 }
@@ -268,11 +292,10 @@ impl Parts {
 
     fn resolved_authenticators(&mut self) -> BTreeMap<String, Arc<Authenticator>> {
         let sections = std::mem::take(&mut self.authenticators);
-        let longest_leeway = sections.values().map(|(_, section)| section.exp_leeway()).max().unwrap_or_default();
         let mut authenticators = BTreeMap::new();
         for (name, (source, section)) in &sections {
             let parsed = AuthenticatorName::new(name).map_err(|e| ("", e.to_string()));
-            match parsed.and_then(|n| section.resolve(&n, longest_leeway)) {
+            match parsed.and_then(|n| section.resolve(&n)) {
                 Ok(authenticator) => _ = authenticators.insert(name.clone(), Arc::new(authenticator)),
                 Err((key, why)) => {
                     let message = dotted("authenticator", name, key, &why);

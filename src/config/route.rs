@@ -5,11 +5,14 @@ use std::sync::Arc;
 
 use http::Method;
 use serde::Deserialize;
+use serde::de::{Deserializer, Error as _};
 
 use super::diagnostic::nearest;
 use super::quota::KeyPart;
-use crate::model::{Level, RouteId, ScopeId, UpstreamName};
-use crate::policy::{Authenticator, AuthenticatorKind, Pattern, Quota, QuotaKey, Requirement, Route, configured_host};
+use crate::model::{Endpoint, Level, RoleName, RouteId, ScopeId, UpstreamName};
+use crate::policy::{
+    Authenticator, AuthenticatorKind, Pattern, Quota, QuotaKey, Requirement, Route, Target, configured_host,
+};
 use crate::registry::{Permission, ResourceKind, ScopeCatalogue};
 
 #[derive(Clone, Debug, Deserialize)]
@@ -23,14 +26,34 @@ pub(super) struct RouteSection {
     methods: Vec<String>,
     path: OneOrMany,
     pub upstream: Option<String>,
-    authenticator: String,
+    endpoint: Option<EndpointKey>,
+    advice: Option<String>,
+    pub authenticator: String,
+    /// The authenticator whose hosts a profile's route has, where it is another than the route's own.
+    pub hosts_of: Option<String>,
     scope: Option<ScopeKey>,
     table: Option<TableKey>,
     view: Option<ResourceKey>,
+    role: Option<RoleName>,
     bot_param: Option<String>,
+    app_param: Option<String>,
     pub quota: Option<QuotaChoice>,
     #[serde(default)]
     keep_credential: bool,
+}
+
+/// An endpoint's name; the error lists all.
+#[derive(Clone, Copy, Debug)]
+struct EndpointKey(Endpoint);
+
+impl<'de> Deserialize<'de> for EndpointKey {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let name = String::deserialize(deserializer)?;
+        Endpoint::ALL.iter().find(|e| e.as_str() == name).map(|e| Self(*e)).ok_or_else(|| {
+            let known: Vec<_> = Endpoint::ALL.iter().map(|e| e.as_str()).collect();
+            D::Error::custom(format!("{name:?} is no endpoint: {}", known.join(", ")))
+        })
+    }
 }
 
 /// A quota's name, or a quota that counts this route's calls by another key.
@@ -127,13 +150,13 @@ impl RouteSection {
         };
         let patterns = self.patterns()?;
         let resource = self.table.as_ref().and_then(TableKey::named).or(self.view.as_ref());
-        for name in self.bot_param.iter().chain(resource.map(|r| &r.param)) {
+        for name in self.bot_param.iter().chain(&self.app_param).chain(resource.map(|r| &r.param)) {
             if let Some(pattern) = patterns.iter().find(|p| p.param(name).is_none()) {
                 return fault("path", format!("{} has no parameter {{{name}}}", pattern.as_str()));
             }
             let rest = format!("{{*{name}}}");
             if let Some(pattern) = patterns.iter().find(|p| p.as_str().contains(&rest)) {
-                let why = format!("{}: a bot, table or view is one segment; write {{{name}}}", pattern.as_str());
+                let why = format!("{}: a bot, app, table or view is one segment; write {{{name}}}", pattern.as_str());
                 return fault("path", why);
             }
         }
@@ -149,10 +172,11 @@ impl RouteSection {
                 .collect::<Result<_, _>>()?,
             methods: self.methods()?,
             patterns,
-            upstream: self.upstream(names)?,
+            target: self.target(names)?,
             requirement: self.requirement(authenticator, names.scopes)?,
             authenticator: Arc::clone(authenticator),
             bot_param: self.bot_param.clone(),
+            app_param: self.app_param.clone(),
             quota,
             keep_credential: self.keep_credential,
         })
@@ -184,6 +208,15 @@ impl RouteSection {
             )),
         };
         self.methods.iter().map(parse).collect()
+    }
+
+    fn target(&self, names: &Names<'_>) -> Result<Target, Fault> {
+        match (self.endpoint, &self.advice) {
+            (None, None) => self.upstream(names).map(Target::Upstream),
+            (Some(EndpointKey(endpoint)), None) => Ok(Target::Endpoint(endpoint)),
+            (None, Some(path)) => Ok(Target::Advice(path.clone())),
+            (Some(_), Some(_)) => fault("advice", "an endpoint or an advice, not both"),
+        }
     }
 
     fn upstream(&self, names: &Names<'_>) -> Result<UpstreamName, Fault> {
@@ -222,11 +255,11 @@ impl RouteSection {
                 Arc::new(Quota { key, ..Quota::clone(named) })
             }
         };
-        let is_anonymous = matches!(authenticator.kind, AuthenticatorKind::Anonymous);
+        let has_no_app = !matches!(authenticator.kind, AuthenticatorKind::Jwt(_));
         for part in &quota.key {
             let lacks = |pattern: &&Pattern| matches!(part, QuotaKey::Param(name) if pattern.param(name).is_none());
             let why = match part {
-                part if part.needs_app() && is_anonymous => "an anonymous caller has none".to_owned(),
+                part if part.needs_app() && has_no_app => "a caller without a token has none".to_owned(),
                 QuotaKey::Bot if self.bot_param.is_none() => "the route has no bot_param".to_owned(),
                 _ => match patterns.iter().find(lacks) {
                     Some(pattern) => format!("{} has no such parameter", pattern.as_str()),
@@ -241,6 +274,22 @@ impl RouteSection {
 
     fn requirement(&self, authenticator: &Authenticator, scopes: &ScopeCatalogue) -> Result<Requirement, Fault> {
         let is_anonymous = matches!(authenticator.kind, AuthenticatorKind::Anonymous);
+        let is_basic = matches!(authenticator.kind, AuthenticatorKind::Basic);
+        let asks_of_apps = self.scope.is_some() || self.table.is_some() || self.view.is_some();
+        match &self.role {
+            Some(_) if !is_basic => {
+                return fault("role", "roles are held by service accounts: use a basic authenticator");
+            }
+            _ if is_basic && asks_of_apps => {
+                return fault("scope", "a service account holds roles: write role = \"…\"");
+            }
+            None if is_basic => {
+                let help = "write role = \"…\", or role = \"any\" for any service account";
+                return Err(("role", "the route asks for no role".into(), Some(help.into())));
+            }
+            Some(role) => return Ok(Requirement::Role((role.as_str() != "any").then(|| role.clone()))),
+            None => {}
+        }
         let requirement = match (&self.scope, &self.table, &self.view) {
             (None, None, None) if is_anonymous => return Ok(Requirement::Nothing),
             _ if is_anonymous => return fault("scope", "an anonymous route can ask for nothing: leave it out"),

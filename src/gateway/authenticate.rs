@@ -4,11 +4,12 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use super::ledger::Doubt;
-use super::{Ask, Blocking, Gate, Matched, Refused, WaitingStep};
+use super::sign_in::{Denied, SignedIn};
+use super::{Ask, Blocking, Gate, Matched, Refused, SignIns, WaitingStep};
 use crate::clock::Timestamp;
 use crate::model::{Reason, Refusal};
-use crate::policy::{AuthenticatorKind, Case, State, credential};
-use crate::registry::UsageBook;
+use crate::policy::{AuthenticatorKind, Case, JwtAuthenticator, State, credential, name_and_password};
+use crate::registry::{ServiceAccount, UsageBook};
 use crate::verify::{Glance, TokenRules, Unverified, Verified, Verifier};
 
 /// Who was found to call.
@@ -16,6 +17,8 @@ use crate::verify::{Glance, TokenRules, Unverified, Verified, Verifier};
 pub enum Caller {
     /// An app, by a token that is good now.
     App(Verified),
+    /// A service account, by its password.
+    Service(Arc<ServiceAccount>),
     /// Anybody: the route asks for no credential.
     Anonymous,
 }
@@ -24,6 +27,7 @@ pub enum Caller {
 pub struct Authenticate {
     verifier: Arc<Verifier>,
     blocking: Arc<Blocking>,
+    sign_ins: Arc<SignIns>,
     usage: Arc<UsageBook>,
 }
 
@@ -32,6 +36,7 @@ impl Authenticate {
         Self {
             verifier: Arc::clone(&gate.verifier),
             blocking: Arc::clone(&gate.blocking),
+            sign_ins: Arc::clone(&gate.sign_ins),
             usage: Arc::clone(&gate.usage),
         }
     }
@@ -59,51 +64,84 @@ impl<B> Authenticated<B> {
 
 type Verdict = Result<Verified, Unverified>;
 
+/// What was found out about a caller.
+pub enum Finding {
+    /// No credential is asked for.
+    Nobody,
+    Token(Verdict),
+    SignIn(SignedIn),
+}
+
 impl<B> WaitingStep<Matched<B>> for Authenticate {
     type Out = Authenticated<B>;
-    /// None where no credential is asked for.
-    type Answer = Option<Verdict>;
+    type Answer = Finding;
 
-    /// Only an encrypted token that is not remembered is waited for.
-    fn ask(&self, matched: &Matched<B>) -> Ask<Option<Verdict>> {
-        let place = matched.place();
-        let AuthenticatorKind::Jwt(jwt) = &place.route.authenticator.kind else { return Ask::Now(None) };
-        let now = matched.call().now;
+    /// An encrypted token is waited for, and a password, if it is not known from before.
+    fn ask(&self, matched: &Matched<B>) -> Ask<Finding> {
+        let (place, headers) = (matched.place(), matched.request().headers());
+        match &place.route.authenticator.kind {
+            AuthenticatorKind::Anonymous => Ask::Now(Finding::Nobody),
+            AuthenticatorKind::Basic => match name_and_password(headers) {
+                Ok(given) => self.sign_ins.ask(given, matched.call().peer, &place.state).map(Finding::SignIn),
+                Err(refusal) => Ask::Now(Finding::SignIn(Err(refusal.into()))),
+            },
+            AuthenticatorKind::Jwt(jwt) => self.ask_verifier(matched, jwt).map(Finding::Token),
+        }
+    }
+
+    fn take(&self, matched: Matched<B>, finding: Finding) -> Result<Authenticated<B>, Refused> {
+        match finding {
+            Finding::Nobody => Ok(Authenticated { matched, caller: Caller::Anonymous }),
+            Finding::Token(verdict) => self.take_verdict(matched, verdict),
+            Finding::SignIn(Ok(account)) => {
+                _ = matched.call().ledger.service.set(Arc::clone(&account));
+                Ok(Authenticated { matched, caller: Caller::Service(account) })
+            }
+            Finding::SignIn(Err(Denied { refusal, retry_after })) => {
+                let refused = matched.place().refused(refusal);
+                Err(retry_after.into_iter().fold(refused, Refused::retrying_after))
+            }
+        }
+    }
+}
+
+impl Authenticate {
+    fn ask_verifier<B>(&self, matched: &Matched<B>, jwt: &JwtAuthenticator) -> Ask<Verdict> {
+        let (place, now) = (matched.place(), matched.call().now);
         let glance = credential(matched.request().headers(), jwt)
             .map_err(unverified)
             .and_then(|token| Ok((token, self.verifier.glance(token, &jwt.rules, &place.state.registry, now)?)));
         match glance {
-            Ok((_, Glance::Verified(verified))) => Ask::Now(Some(Ok(verified))),
+            Ok((_, Glance::Verified(verified))) => Ask::Now(Ok(verified)),
             Ok((token, Glance::Encrypted { owner })) => {
                 let work =
                     Decryption { token: token.into(), rules: jwt.rules.clone(), state: Arc::clone(&place.state), now };
                 let verifier = Arc::clone(&self.verifier);
                 match self.blocking.submit(owner, move || work.run(&verifier)) {
                     Some(verdict) => Ask::Later(Box::pin(async move {
-                        Some(verdict.await.unwrap_or_else(|_| Err(unverified(Reason::GatewayInternal))))
+                        verdict.await.unwrap_or_else(|_| Err(unverified(Reason::GatewayInternal)))
                     })),
-                    None => Ask::Now(Some(Err(unverified(self.overloaded())))),
+                    None => Ask::Now(Err(unverified(self.overloaded()))),
                 }
             }
-            Err(unverified) => Ask::Now(Some(Err(unverified))),
+            Err(unverified) => Ask::Now(Err(unverified)),
         }
     }
 
-    fn take(&self, matched: Matched<B>, verdict: Option<Verdict>) -> Result<Authenticated<B>, Refused> {
+    fn take_verdict<B>(&self, matched: Matched<B>, verdict: Verdict) -> Result<Authenticated<B>, Refused> {
         let call = matched.call();
         match verdict {
-            None => Ok(Authenticated { matched, caller: Caller::Anonymous }),
-            Some(Ok(verified)) => {
+            Ok(verified) => {
                 _ = call.ledger.app.set(Arc::clone(verified.app()));
                 call.ledger.is_verified.store(true, Ordering::Relaxed);
                 call.ledger.is_single_use.store(verified.single_use().is_some(), Ordering::Relaxed);
                 _ = call.ledger.proof.set(Arc::clone(verified.proof()));
-                if let Some(used) = verified.app().key_use(verified.key(), call.now) {
+                if let Some(used) = verified.key().and_then(|key| verified.app().key_use(key, call.now)) {
                     self.usage.note(used);
                 }
                 Ok(Authenticated { matched, caller: Caller::App(verified) })
             }
-            Some(Err(unverified)) => {
+            Err(unverified) => {
                 if let Some(app) = unverified.claimed {
                     _ = call.ledger.app.set(app);
                 }
@@ -119,9 +157,7 @@ impl<B> WaitingStep<Matched<B>> for Authenticate {
             }
         }
     }
-}
 
-impl Authenticate {
     fn overloaded(&self) -> Refusal {
         let limit = self.blocking.limit();
         let expected =

@@ -47,6 +47,11 @@ impl<B> Step<Authenticated<B>> for Authorize {
         place.wrong_method(matched.request().method())?;
         let authorization = match authenticated.caller() {
             Caller::Anonymous => None,
+            Caller::Service(service) => {
+                let judged = policy::authorize_service(service, &place.route, place.host_account.as_ref());
+                judged.map_err(|refusal| place.refused(refusal))?;
+                None
+            }
             Caller::App(verified) => {
                 let app = verified.app();
                 let account = place.host_account.as_ref();

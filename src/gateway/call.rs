@@ -7,8 +7,10 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use http::{HeaderValue, Request};
 
+use super::Refused;
 use super::ledger::Ledger;
 use crate::clock::Timestamp;
+use crate::model::Refusal;
 use crate::net::Peer;
 
 /// What every step may know of the call that it works on.
@@ -19,6 +21,17 @@ pub struct Call {
     pub now: Timestamp,
     pub peer: Option<Peer>,
     pub(super) ledger: Arc<Ledger>,
+}
+
+impl Call {
+    /// In the format of the call's route, once that is known.
+    pub fn refused(&self, refusal: impl Into<Refusal>) -> Refused {
+        let refused = Refused::new(refusal);
+        match self.ledger.route.get() {
+            Some(route) => refused.on(route),
+            None => refused,
+        }
+    }
 }
 
 /// A request that is on record. Made by `record` alone.

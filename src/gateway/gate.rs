@@ -9,12 +9,12 @@ use aws_lc_rs::error::Unspecified;
 use http::{Method, Uri};
 
 use super::ledger::Doubt;
-use super::{Blocking, Quotas};
+use super::{Blocking, Quotas, SignIns};
 use crate::clock::{Clock, Timestamp};
 use crate::model::{BotId, Reason, Refusal, UpstreamName};
 use crate::net::Peer;
 use crate::policy::{AuthenticatorKind, Case, Live, Route, Unsolved, token_in};
-use crate::registry::{App, UsageBook};
+use crate::registry::{App, ServiceAccount, UsageBook};
 use crate::replay::{InProcess, ReplayMemory};
 use crate::secret::Secret;
 use crate::verify::{Proof, Verifier};
@@ -23,10 +23,13 @@ use crate::verify::{Proof, Verifier};
 #[derive(Clone)]
 pub struct Gate {
     pub live: Arc<Live>,
+    /// Which tokens are our own and which were revoked it knows only if it is made so.
     pub verifier: Arc<Verifier>,
     pub quotas: Arc<Quotas>,
     /// Where encrypted tokens are decrypted.
     pub blocking: Arc<Blocking>,
+    /// Sign-ins by password. Whoever makes the gate sweeps it.
+    pub sign_ins: Arc<SignIns>,
     /// Which tokens of single use were used. Whoever makes the gate sweeps it.
     pub replay: Arc<dyn ReplayMemory>,
     /// Last uses, for whoever writes them.
@@ -70,6 +73,7 @@ impl Gate {
             verifier: Arc::new(Verifier::new(settings.cache_bytes)),
             quotas: Arc::new(Quotas::new(clock.clone())),
             blocking: Arc::new(Blocking::for_this_machine()),
+            sign_ins: Arc::new(SignIns::new(&clock)?),
             replay: Arc::new(InProcess::new(settings.replay_entries, clock.clone())?),
             usage: Arc::default(),
             log,
@@ -154,6 +158,8 @@ pub struct Entry<'a> {
     pub route: Option<&'a Arc<Route>>,
     /// The app that the token named, proved or not.
     pub app: Option<&'a App>,
+    /// The service account that signed in.
+    pub service: Option<&'a ServiceAccount>,
     /// Whether the token was good.
     pub is_verified: bool,
     /// What the token's signature proved, if the token was good.
@@ -190,7 +196,7 @@ impl Entry<'_> {
     pub fn case(&self) -> Option<Case> {
         let owned = |text: &str| text.to_owned().into();
         let (expected, found) = (self.expected.map(owned), self.found.map(owned));
-        let (refusal, doubt) = (Refusal { reason: self.reason?, expected, found }, self.doubt?);
+        let (refusal, doubt) = (Refusal { reason: self.reason?, expected, found, claim: None }, self.doubt?);
         let call = match (&doubt.credential, self.route) {
             (Some(value), Some(route)) => {
                 let AuthenticatorKind::Jwt(jwt) = &route.authenticator.kind else { return None };

@@ -9,7 +9,7 @@ use http::{HeaderMap, HeaderValue, Method};
 use super::quota::Standing;
 use crate::model::{BotId, Reason, Refusal, UpstreamName};
 use crate::policy::{Route, State};
-use crate::registry::App;
+use crate::registry::{App, ServiceAccount};
 use crate::verify::Proof;
 
 /// By what a call was refused where more can be found out about it than is good to find out while somebody waits. It
@@ -34,6 +34,8 @@ pub(super) struct Ledger {
     /// The method that the call is judged by, where it overrides the one that was sent.
     pub overriding: OnceLock<Method>,
     pub app: OnceLock<Arc<App>>,
+    /// Who signed in by a password.
+    pub service: OnceLock<Arc<ServiceAccount>>,
     /// How much of its quota is left, once the call was counted or found to be one too many.
     pub standing: OnceLock<Standing>,
     /// What the token's signature proved, once every check of the token is passed.

@@ -10,7 +10,7 @@ use super::ledger::Doubt;
 use super::{Bounded, Call, Gate, Inbound, Refused, Step};
 use crate::model::{AccountId, Reason, Refusal};
 use crate::policy::{
-    Found, Live, METHOD_OVERRIDE, Params, Pattern, Route, Sought, State, canonical_host, judge, wrong_method,
+    Found, Live, METHOD_OVERRIDE, Params, Pattern, Route, Sought, State, Target, canonical_host, judge, wrong_method,
 };
 
 /// Finds the route. The state is loaded here, once; the whole call is judged by it.
@@ -84,6 +84,13 @@ impl<B> Matched<B> {
         self.place.decoded.as_deref().unwrap_or_else(|| self.request.uri().path())
     }
 
+    /// The path's parameters and what they hold.
+    pub(super) fn params(&self) -> Vec<(String, String)> {
+        let (place, path) = (&self.place, self.path());
+        let value = |(i, name): (usize, &str)| Some((name.to_owned(), place.params.get(path, i)?.to_owned()));
+        place.pattern().params().enumerate().filter_map(value).collect()
+    }
+
     pub(super) fn into_parts(self) -> (Request<Inbound<B>>, Call, Place) {
         (self.request, self.call, self.place)
     }
@@ -111,11 +118,21 @@ impl<B: Body<Data = Bytes>> Step<Bounded<B>> for Match {
         let sought = state.routes.seek(&host, request.method(), request.headers(), &judged);
         let Sought { found, overriding } = sought.map_err(|misled| Refused::new(misled.refusal()).on(misled.route))?;
         let (route, pattern, params, allow) = match found {
-            Found::Nothing => return Err(doubtful(Refused::new(Reason::RouteUnknown))),
+            Found::Nothing => {
+                let refused = doubtful(Refused::new(Reason::RouteUnknown));
+                return Err(match state.routes.elsewhere(&host, &judged) {
+                    Some(hosts) => refused.advising(format!("This path is served at {hosts}.")),
+                    None => refused,
+                });
+            }
             Found::Route { route, pattern, params } => (Arc::clone(route), pattern, params, None),
             Found::OtherMethods { route, pattern, params, allow } => (Arc::clone(route), pattern, params, Some(allow)),
         };
         _ = call.ledger.route.set(Arc::clone(&route));
+        if let Target::Advice(right) = &route.target {
+            let refused = Refused::new(Refusal::new(Reason::RouteUnknown).expected(right.clone())).on(&route);
+            return Err(refused.advising(format!("The path is {right}.")));
+        }
         let decoded = match judged {
             std::borrow::Cow::Borrowed(_) => None,
             std::borrow::Cow::Owned(decoded) => Some(decoded),

@@ -86,7 +86,7 @@
 //! # use scopegate::gateway::*;
 //! # fn stack<B, L>(gate: Gate, leaf: L) -> impl tower::Service<http::Request<B>>
 //! # where B: http_body::Body<Data = bytes::Bytes>, B::Error: std::fmt::Display,
-//! #       L: tower::Service<Outbound<B>, Response = http::Response<http_body_util::Empty<bytes::Bytes>>, Error = Refused>,
+//! #       L: tower::Service<Outbound<B>, Response = http::Response<http_body_util::Empty<bytes::Bytes>>, Error = Refused> + Clone,
 //! # {
 //! tower::ServiceBuilder::new()
 //!     .layer(RecordLayer::new(&gate))
@@ -95,7 +95,7 @@
 //!     .layer(StepLayer::new(Match::new(&gate)))
 //!     .layer(WaitLayer::new(Authenticate::new(&gate)))
 //!     .layer(StepLayer::new(Authorize::new(&gate)))
-//!     .layer(StepLayer::new(Admit::new(&gate)))
+//!     .layer(WaitLayer::new(Admit::new(&gate)))
 //!     .layer(StepLayer::new(Clean))
 //!     .service(leaf)
 //! # }
@@ -107,7 +107,7 @@
 //! # use scopegate::gateway::*;
 //! # fn stack<B, L>(gate: Gate, leaf: L) -> impl tower::Service<http::Request<B>>
 //! # where B: http_body::Body<Data = bytes::Bytes>, B::Error: std::fmt::Display,
-//! #       L: tower::Service<Outbound<B>, Response = http::Response<http_body_util::Empty<bytes::Bytes>>, Error = Refused>,
+//! #       L: tower::Service<Outbound<B>, Response = http::Response<http_body_util::Empty<bytes::Bytes>>, Error = Refused> + Clone,
 //! # {
 //! tower::ServiceBuilder::new()
 //!     .layer(RecordLayer::new(&gate))
@@ -117,7 +117,7 @@
 //!     .layer(WaitLayer::new(Authenticate::new(&gate)))
 //!     .layer(StepLayer::new(Meter::new(&gate)))
 //!     .layer(StepLayer::new(Authorize::new(&gate)))
-//!     .layer(StepLayer::new(Admit::new(&gate)))
+//!     .layer(WaitLayer::new(Admit::new(&gate)))
 //!     .layer(StepLayer::new(Clean))
 //!     .service(leaf)
 //! # }
@@ -139,9 +139,11 @@ mod limits;
 mod matched;
 mod meters;
 mod outbound;
+mod own;
 mod quota;
 mod record;
 mod refuse;
+mod sign_in;
 mod step;
 mod wait;
 
@@ -156,10 +158,12 @@ pub use embed::{Embedded, ScopegateLayer};
 pub use gate::{AccessLog, Entry, Gate, GateSettings, Limits, Outcome};
 pub use limits::{Bounded, LimitsLayer};
 pub use matched::{Match, Matched};
-pub use outbound::{Clean, Outbound};
+pub use outbound::{Clean, Destination, Outbound, Visit};
+pub use own::{Answering, Asked, Own, OwnAnswers};
 pub use quota::{Meter, Metered, Quotas};
 pub use record::{RecordLayer, Recorded};
 pub use refuse::{Answered, RefuseLayer, Refused};
+pub use sign_in::SignIns;
 pub use step::{Step, StepLayer};
 pub use wait::{Ask, Later, WaitLayer, WaitingStep};
 

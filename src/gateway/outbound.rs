@@ -1,12 +1,15 @@
 //! The request as the upstream gets it: cleaned, then told who calls.
 
+use std::sync::Arc;
+
 use http::header::{self, HeaderMap, HeaderName, HeaderValue};
 use http::{Request, Uri, Version};
 
 use super::hygiene;
+use super::matched::Place;
 use super::{Admitted, Call, Caller, Inbound, Refused, Step};
-use crate::model::UpstreamName;
-use crate::policy::{AuthenticatorKind, Authorization, Route, RouteTable};
+use crate::model::{AccountId, UpstreamName};
+use crate::policy::{Authorization, Route, RouteTable, State, Target};
 
 #[derive(Clone, Copy, Debug)]
 pub struct Clean;
@@ -16,7 +19,26 @@ pub struct Clean;
 pub struct Outbound<B> {
     request: Request<Inbound<B>>,
     call: Call,
-    upstream: UpstreamName,
+    destination: Destination,
+}
+
+/// Where a request goes that passed every check.
+pub enum Destination {
+    Upstream(UpstreamName),
+    /// To an answer of our own.
+    Own(Box<Visit>),
+}
+
+/// All that an answer of our own may be made of, beside the request.
+pub struct Visit {
+    pub route: Arc<Route>,
+    /// What the request was judged by.
+    pub state: Arc<State>,
+    pub caller: Caller,
+    /// The account that alone owns the host.
+    pub host_account: Option<AccountId>,
+    /// The path's parameters and what they hold.
+    pub params: Vec<(String, String)>,
 }
 
 impl<B> Outbound<B> {
@@ -24,16 +46,16 @@ impl<B> Outbound<B> {
         &self.call
     }
 
-    pub fn upstream(&self) -> &UpstreamName {
-        &self.upstream
+    pub fn destination(&self) -> &Destination {
+        &self.destination
     }
 
     pub fn into_request(self) -> Request<Inbound<B>> {
         self.request
     }
 
-    pub(super) fn into_parts(self) -> (Request<Inbound<B>>, Call, UpstreamName) {
-        (self.request, self.call, self.upstream)
+    pub fn into_parts(self) -> (Request<Inbound<B>>, Call, Destination) {
+        (self.request, self.call, self.destination)
     }
 }
 
@@ -43,6 +65,8 @@ impl<B> Step<Admitted<B>> for Clean {
     fn take(&self, admitted: Admitted<B>) -> Result<Outbound<B>, Refused> {
         let (authenticated, authorization) = admitted.into_inner().into_parts();
         let (matched, caller) = authenticated.into_parts();
+        // Before the request is changed: the path is a part of it.
+        let params = matches!(matched.place().route.target, Target::Endpoint(_)).then(|| matched.params());
         let (mut request, call, place) = matched.into_parts();
         let route = &place.route;
         let host = authority(&request);
@@ -54,8 +78,13 @@ impl<B> Step<Admitted<B>> for Clean {
         if takes_trailers {
             headers.insert(header::TE, HeaderValue::from_static("trailers"));
         }
-        if let (Caller::App(verified), Some(authorization)) = (&caller, &authorization) {
-            set_identity(headers, verified, authorization);
+        match (&caller, &authorization) {
+            (Caller::App(verified), Some(authorization)) => set_identity(headers, verified, authorization),
+            (Caller::Service(service), _) => {
+                insert(headers, hygiene::ACCOUNT, service.account.as_str());
+                insert(headers, hygiene::SUBJECT, service.name.as_str());
+            }
+            _ => {}
         }
         *request.version_mut() = Version::HTTP_11;
         if request.uri().authority().is_some() {
@@ -63,8 +92,15 @@ impl<B> Step<Admitted<B>> for Clean {
             let path = request.uri().path_and_query().cloned();
             *request.uri_mut() = path.map(Uri::from).unwrap_or_default();
         }
-        let upstream = place.route.upstream.clone();
-        Ok(Outbound { request, call, upstream })
+        let destination = match &place.route.target {
+            Target::Upstream(name) => Destination::Upstream(name.clone()),
+            Target::Endpoint(_) | Target::Advice(_) => {
+                let params = params.unwrap_or_default();
+                let Place { route, state, host_account, .. } = place;
+                Destination::Own(Box::new(Visit { route, state, caller, host_account, params }))
+            }
+        };
+        Ok(Outbound { request, call, destination })
     }
 }
 
@@ -77,11 +113,8 @@ fn authority<B>(request: &Request<B>) -> Option<HeaderValue> {
 /// Drops every header that carries credentials here, also those of other routes: a token for one upstream is no other's
 /// business. A route that keeps its credential keeps its own, an anonymous one keeps whatever comes.
 fn drop_credentials(headers: &mut HeaderMap, route: &Route, table: &RouteTable) {
-    let is_kept = |name: &HeaderName| match &route.authenticator.kind {
-        _ if !route.keep_credential => false,
-        AuthenticatorKind::Jwt(jwt) => jwt.header == name,
-        AuthenticatorKind::Anonymous => true,
-    };
+    let own = route.authenticator.credential().map(|(header, _)| header);
+    let is_kept = |name: &HeaderName| route.keep_credential && own.is_none_or(|own| own == name);
     for name in table.credential_headers().iter().filter(|name| !is_kept(name)) {
         headers.remove(name);
     }

@@ -122,6 +122,7 @@ impl Drop for Pending {
             host: ledger.host.get().map(|h| &**h),
             route: ledger.route.get(),
             app: ledger.app.get().map(|a| &**a),
+            service: ledger.service.get().map(|s| &**s),
             is_verified: ledger.is_verified.load(Ordering::Relaxed),
             proof,
             single_use: proof.filter(|_| is_single_use).and_then(|p| p.claims.token_id.as_deref()),

@@ -5,6 +5,7 @@ use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
+use std::time::{Duration, UNIX_EPOCH};
 
 use arc_swap::ArcSwap;
 use bytes::Bytes;
@@ -14,8 +15,9 @@ use http_body_util::Full;
 use pin_project_lite::pin_project;
 use tower::{Layer, Service};
 
-use super::answer::answer;
+use super::answer::{Detail, answer};
 use super::{Call, Gate, Limits, Received};
+use crate::clock::Timestamp;
 use crate::model::{Reason, Refusal};
 use crate::policy::{ErrorFormat, Route};
 
@@ -27,14 +29,22 @@ const RATE_LIMIT: HeaderName = HeaderName::from_static("ratelimit");
 pub struct Refused {
     refusal: Refusal,
     route: Option<Arc<Route>>,
+    advice: Option<Box<Advice>>,
+}
+
+/// What some refusals tell beside their reason.
+#[derive(Debug, Default)]
+struct Advice {
     allow: Option<String>,
     /// In seconds.
     retry_after: Option<u64>,
+    /// Where the caller should have gone.
+    instead: Option<String>,
 }
 
 impl Refused {
     pub fn new(refusal: impl Into<Refusal>) -> Self {
-        Self { refusal: refusal.into(), route: None, allow: None, retry_after: None }
+        Self { refusal: refusal.into(), route: None, advice: None }
     }
 
     #[must_use]
@@ -45,13 +55,20 @@ impl Refused {
 
     #[must_use]
     pub(super) fn allowing(mut self, methods: String) -> Self {
-        self.allow = Some(methods);
+        self.advice.get_or_insert_default().allow = Some(methods);
         self
     }
 
     #[must_use]
     pub(super) fn retrying_after(mut self, seconds: u64) -> Self {
-        self.retry_after = Some(seconds);
+        self.advice.get_or_insert_default().retry_after = Some(seconds);
+        self
+    }
+
+    /// Tells the caller where to go instead.
+    #[must_use]
+    pub(super) fn advising(mut self, instead: String) -> Self {
+        self.advice.get_or_insert_default().instead = Some(instead);
         self
     }
 
@@ -148,27 +165,41 @@ fn respond(refused: &Refused, call: &Call, reason_header: bool) -> Response<Full
     let route = refused.route.as_deref();
     let reason = refused.refusal.reason;
     let scope = route.filter(|_| reason == Reason::ScopeInsufficient).and_then(|r| scope_of(r, call));
-    let answer = answer(reason, route, scope.as_deref(), call.id.as_str());
+    let advice = refused.advice.as_deref();
+    let detail = Detail { scope: scope.as_deref(), advice: advice.and_then(|a| a.instead.as_deref()) };
+    let answer = answer(&refused.refusal, route, &detail, call.id.as_str());
     let mut response = Response::new(Full::from(answer.body));
     *response.status_mut() = answer.status;
     let headers = response.headers_mut();
     headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(answer.content_type));
     headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    // By the clock that judged: callers measure by it how far theirs is off.
+    headers.insert(header::DATE, http_date(call.now));
     if let Some(challenge) = answer.challenge.and_then(|c| HeaderValue::try_from(c).ok()) {
         headers.insert(header::WWW_AUTHENTICATE, challenge);
     }
-    if let Some(allow) = refused.allow.as_ref().and_then(|a| HeaderValue::try_from(a.as_str()).ok()) {
+    if let Some(allow) = advice.and_then(|a| HeaderValue::try_from(a.allow.as_deref()?).ok()) {
         headers.insert(header::ALLOW, allow);
     }
-    let retry_after = refused.retry_after.or((answer.status == StatusCode::SERVICE_UNAVAILABLE).then_some(1));
+    let retry_after =
+        advice.and_then(|a| a.retry_after).or((answer.status == StatusCode::SERVICE_UNAVAILABLE).then_some(1));
     if let Some(seconds) = retry_after {
         headers.insert(header::RETRY_AFTER, seconds.into());
     }
     let is_vendor = route.is_some_and(|r| r.authenticator.error_format != ErrorFormat::Problem);
     if is_vendor && reason_header {
         headers.insert("x-scopegate-reason", HeaderValue::from_static(reason.public().code()));
+        headers.insert("x-scopegate-hint", HeaderValue::from_static(reason.public().fix()));
     }
     response
+}
+
+/// RFC 9110 section 5.6.7.
+pub(super) fn http_date(now: Timestamp) -> HeaderValue {
+    // What the format can write: years of four digits, from 1970.
+    let seconds = now.secs().clamp(0, 253_402_300_799).unsigned_abs();
+    let text = httpdate::fmt_http_date(UNIX_EPOCH + Duration::from_secs(seconds));
+    HeaderValue::try_from(text).unwrap_or(HeaderValue::from_static("Thu, 01 Jan 1970 00:00:00 GMT"))
 }
 
 /// The scope that the caller lacks; the app is known when it is asked for.

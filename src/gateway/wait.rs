@@ -20,6 +20,16 @@ pub enum Ask<A> {
     Later(Later<A>),
 }
 
+impl<A: 'static> Ask<A> {
+    /// The same, made into something else once it is there.
+    pub fn map<T>(self, make: impl FnOnce(A) -> T + Send + 'static) -> Ask<T> {
+        match self {
+            Self::Now(answer) => Ask::Now(make(answer)),
+            Self::Later(answer) => Ask::Later(Box::pin(async { make(answer.await) })),
+        }
+    }
+}
+
 /// A step of the stack that waits for some requests.
 pub trait WaitingStep<In> {
     type Out;

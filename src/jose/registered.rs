@@ -103,7 +103,7 @@ fn audience(claims: &Claims) -> Result<Audience, Refusal> {
 }
 
 fn wrong(name: &str, expected: impl Into<String>) -> Refusal {
-    Refusal::new(Reason::TokenClaimInvalid).expected(format!("{name}: {}", expected.into()))
+    Refusal::new(Reason::TokenClaimInvalid).of_claim(name).expected(format!("{name}: {}", expected.into()))
 }
 
 /// What a raw JSON value is, in a word.

@@ -14,6 +14,12 @@ pub enum InvalidId {
     NotPrintable,
     /// A space, a quote or a backslash in what stands in lists and in quotes.
     NotWord,
+    /// A colon in what HTTP Basic ends at its first colon.
+    Colon,
+    /// Anything but lower-case words with underscores between them.
+    NotPermission,
+    /// A number that is not positive, or that not every reader of JSON takes.
+    OutOfRange,
 }
 
 impl fmt::Display for InvalidId {
@@ -22,6 +28,11 @@ impl fmt::Display for InvalidId {
             Self::Empty => f.write_str("an identifier may not be empty"),
             Self::TooLong => write!(f, "an identifier has at most {MAX_LEN} bytes"),
             Self::NotWord => f.write_str("no space, quote or backslash may be in it"),
+            Self::Colon => f.write_str("no colon may be in it: HTTP Basic ends a name at its first colon"),
+            Self::NotPermission => {
+                f.write_str("a permission is named by lower-case words with underscores between them")
+            }
+            Self::OutOfRange => write!(f, "the number has to be from 1 to {MAX_NUMBER}"),
             Self::NotPrintable => f.write_str("an identifier is printable ASCII text without spaces at its ends"),
         }
     }
@@ -30,6 +41,8 @@ impl fmt::Display for InvalidId {
 impl std::error::Error for InvalidId {}
 
 const MAX_LEN: usize = 256;
+/// The greatest integer that every reader of JSON takes exactly (RFC 8259 section 6).
+const MAX_NUMBER: i64 = (1 << 53) - 1;
 
 fn check(text: &str) -> Result<(), InvalidId> {
     if text.is_empty() {
@@ -56,6 +69,18 @@ fn check_length(text: &str) -> Result<(), InvalidId> {
 fn check_word(text: &str) -> Result<(), InvalidId> {
     check(text)?;
     if text.contains([' ', '"', '\\']) { Err(InvalidId::NotWord) } else { Ok(()) }
+}
+
+/// A user-id of RFC 7617 section 2.
+fn check_user(text: &str) -> Result<(), InvalidId> {
+    check(text)?;
+    if text.contains(':') { Err(InvalidId::Colon) } else { Ok(()) }
+}
+
+fn check_permission(text: &str) -> Result<(), InvalidId> {
+    check(text)?;
+    let is_word = |word: &str| !word.is_empty() && word.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit());
+    if text.split('_').all(is_word) { Ok(()) } else { Err(InvalidId::NotPermission) }
 }
 
 macro_rules! ids {
@@ -119,6 +144,12 @@ ids! {
     ScopeId check_word
     /// A token's name (`jti`, RFC 7519 section 4.1.7): any text of 1 to 256 bytes.
     TokenId check_length
+    /// A service account, as it signs in with HTTP Basic: without colon.
+    ServiceName check_user
+    /// What a service account may do.
+    RoleName check_word
+    /// What an installation may do, such as `pull_requests`.
+    PermissionName check_permission
     /// A configured route.
     RouteId check
     /// A configured authenticator.
@@ -159,8 +190,53 @@ fn uuid(prefix: &str, mut bytes: [u8; 16]) -> String {
 #[serde(transparent)]
 pub struct AppNumber(pub i64);
 
+/// An installation's number: that of one app on one account.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Serialize, Deserialize)]
+#[serde(try_from = "i64", into = "i64")]
+pub struct InstallationId(i64);
+
+impl InstallationId {
+    /// # Errors
+    /// When the number is not from 1 to 2^53 - 1.
+    pub fn new(number: i64) -> Result<Self, InvalidId> {
+        if (1..=MAX_NUMBER).contains(&number) { Ok(Self(number)) } else { Err(InvalidId::OutOfRange) }
+    }
+
+    pub const fn get(self) -> i64 {
+        self.0
+    }
+}
+
+impl TryFrom<i64> for InstallationId {
+    type Error = InvalidId;
+    fn try_from(number: i64) -> Result<Self, InvalidId> {
+        Self::new(number)
+    }
+}
+
+impl From<InstallationId> for i64 {
+    fn from(id: InstallationId) -> Self {
+        id.0
+    }
+}
+
+impl std::str::FromStr for InstallationId {
+    type Err = InvalidId;
+    fn from_str(text: &str) -> Result<Self, InvalidId> {
+        Self::new(text.parse().map_err(|_| InvalidId::OutOfRange)?)
+    }
+}
+
+impl fmt::Display for InstallationId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(&self.0, f)
+    }
+}
+
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::{any, proptest};
+
     use super::*;
 
     #[test]
@@ -188,6 +264,43 @@ mod tests {
         assert!(ScopeId::new("logs:change_logs").is_ok());
         for bad in ["a b", "a\"b", "a\\b"] {
             assert_eq!(ScopeId::new(bad), Err(InvalidId::NotWord), "{bad:?}");
+        }
+    }
+
+    #[test]
+    fn the_name_of_a_service_account_ends_before_a_colon() {
+        assert!(ServiceName::new("bot api@acme").is_ok());
+        assert_eq!(ServiceName::new("a:b"), Err(InvalidId::Colon));
+        assert_eq!(ServiceName::new("a\n"), Err(InvalidId::NotPrintable));
+        assert_eq!(RoleName::new("bot api"), Err(InvalidId::NotWord));
+    }
+
+    #[test]
+    fn permissions_are_lower_case_words_with_underscores() {
+        for good in ["contents", "pull_requests", "codespaces_v2"] {
+            assert!(PermissionName::new(good).is_ok(), "{good}");
+        }
+        for bad in ["pull-requests", "Contents", "_a", "a_", "a__b", "a b"] {
+            assert_eq!(PermissionName::new(bad), Err(InvalidId::NotPermission), "{bad}");
+        }
+    }
+
+    #[test]
+    fn an_installation_has_a_positive_number_that_json_carries() {
+        assert_eq!("42".parse().map(InstallationId::get), Ok(42));
+        for bad in ["0", "-1", "9007199254740992", "1e3", "x", ""] {
+            assert_eq!(bad.parse::<InstallationId>(), Err(InvalidId::OutOfRange), "{bad}");
+        }
+    }
+
+    proptest! {
+        /// What is taken for a name survives the way through HTTP Basic: up to the first colon it is itself.
+        #[test]
+        fn a_name_with_a_password_behind_it_is_found_again(name in any::<String>(), password in any::<String>()) {
+            if let Ok(name) = ServiceName::new(&name) {
+                let credential = format!("{name}:{password}");
+                assert_eq!(credential.split_once(':'), Some((name.as_str(), password.as_str())));
+            }
         }
     }
 }

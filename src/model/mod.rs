@@ -2,6 +2,7 @@
 
 mod algorithm;
 mod claims;
+mod endpoint;
 mod id;
 mod level;
 mod nearest;
@@ -11,12 +12,13 @@ mod text;
 
 pub use algorithm::{Algorithm, AlgorithmSet, Family, UnknownAlgorithm};
 pub use claims::{Audience, ClaimNames, Claims, Name, RegisteredClaims};
+pub use endpoint::Endpoint;
 pub use id::{
-    AccountId, AppNumber, AuthenticatorName, BotId, ClientId, InvalidId, KeyId, QuotaName, RouteId, ScopeId, TokenId,
-    UpstreamName,
+    AccountId, AppNumber, AuthenticatorName, BotId, ClientId, InstallationId, InvalidId, KeyId, PermissionName,
+    QuotaName, RoleName, RouteId, ScopeId, ServiceName, TokenId, UpstreamName,
 };
 pub use level::Level;
 pub use nearest::nearest;
 pub use reason::{BearerError, Reason};
 pub use refusal::Refusal;
-pub use text::{printable, quoted, shell_word};
+pub use text::{path_segment, printable, quoted, shell_word};

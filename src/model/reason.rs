@@ -102,6 +102,15 @@ reasons! {
     CredentialWrongScheme "credential.wrong_scheme" 401 Absent CredentialWrongScheme
         "The credential has another scheme than the route expects."
         "Use the scheme that the challenge names."
+    CredentialInvalid "credential.invalid" 401 Absent CredentialInvalid
+        "Name or password is wrong."
+        "Check both; `scopegate service list` shows the names, and `scopegate service passwd` sets a new password."
+    CredentialThrottled "credential.throttled" 429 Absent CredentialThrottled
+        "Too many names or passwords were tried."
+        "Wait as long as Retry-After says; who signed in before with the same password is not kept out."
+    RoleMissing "role.missing" 403 Absent RoleMissing
+        "The service account does not hold the role that the route needs."
+        "Give the role to the service account, or use another account."
     TokenInvalid "token.invalid" 401 InvalidToken TokenInvalid
         "The token is not valid."
         "The log has the true reason under the request id; `scopegate jwt explain` tells what to do."
@@ -135,6 +144,9 @@ reasons! {
     TokenExpRequired "token.exp_required" 401 InvalidToken TokenExpRequired
         "The token has no exp, and it must have one."
         "Add exp, in seconds since 1970."
+    TokenIatRequired "token.iat_required" 401 InvalidToken TokenIatRequired
+        "The token has no iat, and it must have one."
+        "Add iat, the time of signing in seconds since 1970."
     TokenClaimInvalid "token.claim_invalid" 401 InvalidToken TokenClaimInvalid
         "A claim is missing or has a value of the wrong kind."
         "Times are JSON numbers in seconds; iss, jti and the app claim are strings."
@@ -162,6 +174,15 @@ reasons! {
     TokenJweInvalid "token.jwe_invalid" 401 InvalidToken TokenInvalid
         "The encrypted token can't be opened, or what is inside is no signed token of the app that the key belongs to."
         "Sign the token first, then encrypt it to the public key that `scopegate encryption show` prints, under that key's kid and without zip."
+    TokenExists "token.exists" 409 Absent TokenExists
+        "The app has a token already, which may have expired."
+        "GET the same path to see when it expires; PUT /bots/v3/tokens/appId/{appId} with the token refreshes it; if it is lost or has expired, DELETE the same path and begin anew."
+    TokenAbsent "token.absent" 404 Absent TokenAbsent
+        "The app has no token."
+        "POST to the same path to get one."
+    TokenRefreshed "token.refreshed" 409 Absent TokenRefreshed
+        "The token was refreshed already, and is good only for the rest of its grace."
+        "Use the token that the refresh gave; a token has one successor."
     KeyUnknown "key.unknown" 401 InvalidToken TokenInvalid
         "The token names a key that the app does not have."
         "Use the kid of one of the app's keys, or none."
@@ -180,6 +201,9 @@ reasons! {
     AppWrongAuthenticator "app.wrong_authenticator" 401 InvalidToken TokenInvalid
         "The app may not be used with this kind of route."
         "Add the route's authenticator to the app, or use another app."
+    AppMismatch "app.mismatch" 403 InsufficientScope AppMismatch
+        "The path names another app than the one whose token it is."
+        "Put the client id of the token's app into the path; it is compared exactly."
     AppWrongBot "app.wrong_bot" 403 InsufficientScope AppWrongBot
         "The app does not belong to the bot in the path."
         "Use an app of that bot, or add the bot to the app."
@@ -189,6 +213,27 @@ reasons! {
     AppWrongLevel "app.wrong_level" 403 InsufficientScope AppWrongLevel
         "The route needs an app of another level."
         "Use an account-level app where the route names no bot or has no scope at bot level."
+    OwnerUnknown "owner.unknown" 404 Absent OwnerUnknown
+        "No app has the id in the path."
+        "Create the app first, or let unknown ones be created: khoros.unknown_owner = \"create\"."
+    InstallationUnknown "installation.unknown" 404 Absent InstallationUnknown
+        "The app has no such installation."
+        "Use the id of one of the app's installations, which GET /app/installations lists; the id of an app is another thing."
+    InstallationSuspended "installation.suspended" 403 InsufficientScope InstallationSuspended
+        "The installation is suspended."
+        "Whoever suspended it has to resume it: `scopegate installation resume`."
+    PermissionsNotGranted "permissions.not_granted" 422 Absent PermissionsNotGranted
+        "More permissions are asked for than the installation has."
+        "Ask for the installation's permissions, or for fewer; names have underscores, and the log lists those that are too many."
+    PermissionsInsufficient "permissions.insufficient" 403 InsufficientScope PermissionsInsufficient
+        "The token lacks the permission that the route needs, or does not reach the repository."
+        "Get a token with the permission and for the repository, or give more to the installation."
+    RepositoriesNotGranted "repositories.not_granted" 422 Absent RepositoriesNotGranted
+        "A repository is asked for that the installation does not reach."
+        "Ask for repositories of the installation, of which GET /installation/repositories lists some."
+    RepositoriesTooMany "repositories.too_many" 422 Absent RepositoriesTooMany
+        "More than 500 repositories are asked for."
+        "Ask for at most 500 repositories, or for none: then the token reaches all that the installation reaches."
     BotUnknown "bot.unknown" 404 Absent BotUnknown
         "No bot has the id in the path."
         "Check the bot's id."
@@ -207,6 +252,9 @@ reasons! {
     ReplayUnavailable "replay.unavailable" 503 Absent ReplayUnavailable
         "The memory of used tokens can't be reached."
         "Try again with a new token; standard error says what is wrong with the journal at replay.url."
+    StoreUnavailable "store.unavailable" 503 Absent StoreUnavailable
+        "The store can't be reached."
+        "Try again; standard error says what is wrong with the store."
     UpstreamUnreachable "upstream.unreachable" 502 Absent UpstreamUnreachable
         "The upstream can't be reached."
         "Check that the upstream runs at the configured address."
@@ -218,7 +266,7 @@ reasons! {
         "Check the upstream; it broke off or sent a contradictory header."
     GatewayOverloaded "gateway.overloaded" 503 Absent GatewayOverloaded
         "The gateway has as many calls in hand as it takes."
-        "Try again shortly, or raise proxy.limits.concurrent_requests."
+        "Try again shortly. What there is too much of stands in the log: of calls, proxy.limits.concurrent_requests bounds them."
     GatewayInternal "gateway.internal" 500 Absent GatewayInternal
         "Something went wrong in the gateway."
         "This is a bug; the log has more under the request id."

@@ -10,11 +10,13 @@ pub struct Refusal {
     pub reason: Reason,
     pub expected: Option<Cow<'static, str>>,
     pub found: Option<Cow<'static, str>>,
+    /// The claim that is at fault, where it is one.
+    pub claim: Option<Box<str>>,
 }
 
 impl Refusal {
     pub const fn new(reason: Reason) -> Self {
-        Self { reason, expected: None, found: None }
+        Self { reason, expected: None, found: None, claim: None }
     }
 
     #[must_use]
@@ -26,6 +28,13 @@ impl Refusal {
     #[must_use]
     pub fn found(mut self, what: impl Into<Cow<'static, str>>) -> Self {
         self.found = Some(printable(what.into()));
+        self
+    }
+
+    /// A fault of that claim.
+    #[must_use]
+    pub fn of_claim(mut self, name: &str) -> Self {
+        self.claim = Some(name.into());
         self
     }
 }

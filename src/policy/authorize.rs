@@ -2,8 +2,8 @@
 
 use super::place::is_unfilled;
 use super::{Params, Pattern, Requirement, Route};
-use crate::model::{AccountId, BotId, Level, Reason, Refusal, ScopeId};
-use crate::registry::{App, Permissions, ResourceKind, Snapshot};
+use crate::model::{AccountId, BotId, Level, Reason, Refusal, RoleName, ScopeId};
+use crate::registry::{App, Permissions, ResourceKind, ServiceAccount, Snapshot};
 
 /// What was found while an app was let through.
 #[derive(Clone, Debug)]
@@ -15,7 +15,7 @@ pub struct Authorization {
 /// Judges an app on a route. `host_account` is the account that owns the host of the request.
 ///
 /// # Errors
-/// `app.wrong_account`, `app.wrong_bot`, `bot.unknown`, `app.wrong_level`, `scope.insufficient`, `table.forbidden`.
+/// `app.wrong_account`, `app.mismatch`, `app.wrong_bot`, `bot.unknown`, `app.wrong_level`, `scope.insufficient`, `table.forbidden`.
 pub fn authorize(
     app: &App,
     route: &Route,
@@ -29,12 +29,19 @@ pub fn authorize(
         return Err(wrong_account("the host", account, app));
     }
     let param = |name: &str| pattern.param(name).and_then(|i| params.get(path, i));
+    if let Some(named) = route.app_param.as_deref().map(|name| param(name).unwrap_or_default())
+        && named != app.client_id.as_str()
+    {
+        let found = format!("{:?}", named.chars().take(80).collect::<String>());
+        return Err(Refusal::new(Reason::AppMismatch).expected(format!("app {}", app.client_id)).found(found));
+    }
     let bot = match route.bot_param.as_deref().map(param) {
         Some(named) => Some(bind(app, named.unwrap_or_default(), snapshot)?),
         None => None,
     };
     match &route.requirement {
         Requirement::Nothing | Requirement::AnyApp => {}
+        Requirement::Role(_) => return Err(Refusal::new(Reason::CredentialWrongScheme).expected("a service account")),
         scoped @ Requirement::Scope { .. } => check_scope(app, bot.as_ref(), scoped.scope_for(app.level), route)?,
         Requirement::AnyResource => check_any_resource(app)?,
         Requirement::Resource { kind, param: name, permissions } => {
@@ -42,6 +49,31 @@ pub fn authorize(
         }
     }
     Ok(Authorization { bot })
+}
+
+/// Judges a service account on a route.
+///
+/// # Errors
+/// `app.wrong_account`, `role.missing`.
+pub fn authorize_service(
+    service: &ServiceAccount,
+    route: &Route,
+    host_account: Option<&AccountId>,
+) -> Result<(), Refusal> {
+    if let Some(owner) = host_account.filter(|account| **account != service.account) {
+        let refusal =
+            Refusal::new(Reason::AppWrongAccount).expected(format!("an account of {owner}, which owns the host"));
+        return Err(refusal.found(format!("service account {} of {}", service.name, service.account)));
+    }
+    match &route.requirement {
+        Requirement::Role(Some(role)) if !service.has_role(role.as_str()) => {
+            let held: Vec<_> = service.roles.iter().map(RoleName::as_str).collect();
+            let held = if held.is_empty() { "none".to_owned() } else { held.join(" ") };
+            Err(Refusal::new(Reason::RoleMissing).expected(role.to_string()).found(held))
+        }
+        Requirement::Role(_) => Ok(()),
+        _ => Err(Refusal::new(Reason::RoleMissing).expected("a route for service accounts")),
+    }
 }
 
 /// The bot in the path is one of the app's.

@@ -2,10 +2,15 @@
 
 use std::borrow::Cow;
 
-use http::HeaderMap;
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use http::{HeaderMap, header};
+use zeroize::Zeroizing;
 
 use super::JwtAuthenticator;
 use crate::model::{Reason, Refusal};
+use crate::secret::Secret;
+use crate::verify::NameAndPassword;
 
 /// The token in the header that the authenticator names. It is not looked into.
 ///
@@ -32,10 +37,44 @@ pub fn token_in<'h>(value: &'h [u8], authenticator: &JwtAuthenticator) -> Result
     if token.contains(&b',') {
         return Err(Refusal::new(Reason::CredentialAmbiguous).expected("one token").found("a list with a comma"));
     }
+    let Some(bare) = token.strip_prefix(authenticator.prefix.as_bytes()) else {
+        let found = stray(token).unwrap_or_else(|| format!("no {:?} before the token", authenticator.prefix).into());
+        return Err(Refusal::new(Reason::CredentialMalformed).expected(shape(authenticator)).found(found));
+    };
+    let token = bare;
     match stray(token) {
         Some(found) => Err(Refusal::new(Reason::CredentialMalformed).expected(shape(authenticator)).found(found)),
         None => Ok(token),
     }
+}
+
+/// Name and password in the Authorization header (RFC 7617 section 2).
+///
+/// # Errors
+/// `credential.missing`, `credential.ambiguous`, `credential.wrong_scheme`, `credential.malformed`.
+pub fn name_and_password(headers: &HeaderMap) -> Result<NameAndPassword, Refusal> {
+    let mut values = headers.get_all(header::AUTHORIZATION).iter();
+    let shape = "authorization: Basic and the base64 of NAME:PASSWORD";
+    let Some(value) = values.next() else {
+        return Err(Refusal::new(Reason::CredentialMissing).expected(shape).found("no authorization"));
+    };
+    if values.next().is_some() {
+        let found = format!("{} of them", 2 + values.count());
+        return Err(Refusal::new(Reason::CredentialAmbiguous).expected("one authorization").found(found));
+    }
+    let value = value.as_bytes();
+    let (scheme, rest) = value.split_at(value.iter().position(|b| *b == b' ').unwrap_or(value.len()));
+    if !scheme.eq_ignore_ascii_case(b"Basic") {
+        let known = SCHEMES.iter().find(|known| scheme.eq_ignore_ascii_case(known.as_bytes()));
+        let found = known.copied().unwrap_or("another scheme, or none");
+        return Err(Refusal::new(Reason::CredentialWrongScheme).expected("Basic").found(found));
+    }
+    let malformed = |found: &'static str| Refusal::new(Reason::CredentialMalformed).expected(shape).found(found);
+    let decoded = STANDARD.decode(rest.trim_ascii()).map_err(|_| malformed("no base64"))?;
+    let decoded = Zeroizing::new(decoded);
+    let text = std::str::from_utf8(&decoded).map_err(|_| malformed("no UTF-8"))?;
+    let (name, password) = text.split_once(':').ok_or_else(|| malformed("no colon"))?;
+    Ok(NameAndPassword { name: name.into(), password: Secret::new(password) })
 }
 
 /// Where people put tokens.
@@ -50,7 +89,8 @@ fn after_scheme<'h>(value: &'h [u8], authenticator: &JwtAuthenticator) -> Result
     let wanted = authenticator.scheme.as_bytes();
     let end = value.iter().position(|b| *b == b' ').unwrap_or(value.len());
     let (scheme, rest) = value.split_at(end);
-    if !scheme.eq_ignore_ascii_case(wanted) {
+    let is = |wanted: &[u8]| scheme.eq_ignore_ascii_case(wanted);
+    if !is(wanted) && !authenticator.other_schemes.iter().any(|other| is(other.as_bytes())) {
         let known = SCHEMES.iter().find(|known| scheme.eq_ignore_ascii_case(known.as_bytes()));
         // What is no scheme may be a part of a secret.
         let found = known.copied().unwrap_or(if rest.is_empty() { "no scheme" } else { "an unknown scheme" });
@@ -92,8 +132,9 @@ fn missing(headers: &HeaderMap, authenticator: &JwtAuthenticator) -> Refusal {
 }
 
 fn shape(authenticator: &JwtAuthenticator) -> String {
+    let prefix = &authenticator.prefix;
     match authenticator.scheme.as_str() {
-        "" => format!("{}: TOKEN", authenticator.header),
-        scheme => format!("{}: {scheme} TOKEN", authenticator.header),
+        "" => format!("{}: {prefix}TOKEN", authenticator.header),
+        scheme => format!("{}: {scheme} {prefix}TOKEN", authenticator.header),
     }
 }

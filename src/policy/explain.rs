@@ -3,12 +3,15 @@
 use http::{HeaderMap, Method};
 use serde::Serialize;
 
-use super::{AuthenticatorKind, ErrorFormat, JwtAuthenticator, Place, Requirement, Route, State, credential, hints};
+use super::{
+    AuthenticatorKind, ErrorFormat, JwtAuthenticator, Place, Requirement, Route, State, credential, hints,
+    name_and_password,
+};
 use crate::clock::Timestamp;
 use crate::jose::{Compact, Encrypted, read_registered};
 use crate::model::{Reason, Refusal, printable};
 use crate::registry::{App, KeyState, RegisteredKey, Snapshot};
-use crate::verify::{self, Form, Opened};
+use crate::verify::{self, Form, Issuance, Opened, Origin};
 
 /// A call to be explained. Nothing is recorded: a jti is not used up, no quota is touched.
 #[derive(Clone, Copy, Debug)]
@@ -143,22 +146,31 @@ const NAMES: [&str; 12] = [
     "quota",
 ];
 
+/// By what a token is judged.
+#[derive(Clone, Copy)]
+pub struct Moment<'a> {
+    pub registry: &'a Snapshot,
+    /// Our own keys, and what was issued and revoked.
+    pub issuance: &'a dyn Issuance,
+    pub now: Timestamp,
+}
+
 /// Judges a call check by check, each that still can be judged.
-pub fn explain(attempt: Attempt<'_>, state: &State, now: Timestamp) -> Explanation {
+pub fn explain(attempt: Attempt<'_>, state: &State, issuance: &dyn Issuance, now: Timestamp) -> Explanation {
     let mut story = Explanation::new();
-    walk(&mut story, attempt, state, now);
+    walk(&mut story, attempt, state, Moment { registry: &state.registry, issuance, now });
     story.not_reached(&NAMES);
     story
 }
 
 /// Judges a token alone, for a kind of route, whichever route it is.
-pub fn explain_token(token: &[u8], jwt: &JwtAuthenticator, registry: &Snapshot, now: Timestamp) -> Explanation {
+pub fn explain_token(token: &[u8], jwt: &JwtAuthenticator, moment: Moment<'_>) -> Explanation {
     let mut story = Explanation::new();
-    walk_token(&mut story, token, jwt, registry, now);
+    walk_token(&mut story, token, jwt, moment);
     story
 }
 
-fn walk(story: &mut Explanation, attempt: Attempt<'_>, state: &State, now: Timestamp) {
+fn walk(story: &mut Explanation, attempt: Attempt<'_>, state: &State, moment: Moment<'_>) {
     let place = match Place::find(attempt, state) {
         Ok(place) => place,
         Err(refusal) => {
@@ -175,15 +187,37 @@ fn walk(story: &mut Explanation, attempt: Attempt<'_>, state: &State, now: Times
     if method_first {
         judge_method(story, &place);
     }
-    match &place.route.authenticator.kind {
+    let app = match &place.route.authenticator.kind {
         AuthenticatorKind::Anonymous => {
             story.passed("credential", "none needed");
-            tell_quota(story, place.route);
+            None
         }
-        AuthenticatorKind::Jwt(jwt) => walk_credential(story, attempt.headers, jwt, &place, state, now),
-    }
+        AuthenticatorKind::Basic => {
+            walk_password(story, attempt.headers, place.route);
+            None
+        }
+        AuthenticatorKind::Jwt(jwt) => walk_credential(story, attempt.headers, jwt, moment),
+    };
     if !method_first {
         judge_method(story, &place);
+    }
+    match app {
+        Some(app) => walk_scope(story, app, &place, state),
+        None if matches!(place.route.authenticator.kind, AuthenticatorKind::Anonymous) => {
+            tell_quota(story, place.route);
+        }
+        None => {}
+    }
+}
+
+fn walk_password(story: &mut Explanation, headers: &HeaderMap, route: &Route) {
+    match name_and_password(headers) {
+        Ok(_) => story.passed("credential", "a name and a password, which are not judged here"),
+        Err(refusal) => {
+            if story.failed("credential", &refusal) {
+                story.hints.push(hints::of_basic(route));
+            }
+        }
     }
 }
 
@@ -195,26 +229,23 @@ fn judge_method(story: &mut Explanation, place: &Place<'_>) {
     }
 }
 
-fn walk_credential(
+fn walk_credential<'s>(
     story: &mut Explanation,
     headers: &HeaderMap,
     jwt: &JwtAuthenticator,
-    place: &Place<'_>,
-    state: &State,
-    now: Timestamp,
-) {
-    let token = match credential(headers, jwt) {
-        Ok(token) => token,
+    moment: Moment<'s>,
+) -> Option<&'s App> {
+    match credential(headers, jwt) {
+        Ok(token) => {
+            story.passed("credential", format!("in {}", jwt.header));
+            walk_token(story, token, jwt, moment)
+        }
         Err(refusal) => {
             if story.failed("credential", &refusal) {
                 story.hints.push(hints::of_credential(jwt));
             }
-            return;
+            None
         }
-    };
-    story.passed("credential", format!("in {}", jwt.header));
-    if let Some(app) = walk_token(story, token, jwt, &state.registry, now) {
-        walk_scope(story, app, place, state);
     }
 }
 
@@ -223,19 +254,18 @@ fn walk_token<'s>(
     story: &mut Explanation,
     token: &[u8],
     jwt: &JwtAuthenticator,
-    registry: &'s Snapshot,
-    now: Timestamp,
+    moment: Moment<'s>,
 ) -> Option<&'s App> {
     let length = token.len();
     match verify::read(token, &jwt.rules) {
         Ok(Form::Signed(compact)) => {
             story.passed("form", format!("three parts, {length} bytes, {}", compact.header.algorithm));
-            walk_signed(story, &compact, None, jwt, registry, now)
+            walk_signed(story, &compact, None, jwt, moment)
         }
         Ok(Form::Encrypted(encrypted)) => {
             let (algorithm, encryption) = (encrypted.header.algorithm, encrypted.header.encryption);
             story.passed("form", format!("five parts, {length} bytes, {algorithm} with {encryption}"));
-            walk_encrypted(story, &encrypted, jwt, registry, now)
+            walk_encrypted(story, &encrypted, jwt, moment)
         }
         Err(refusal) => {
             story.failed("form", &refusal);
@@ -244,17 +274,17 @@ fn walk_token<'s>(
     }
 }
 
-/// Stands in the stories alone where it matters.
+/// Stand in the stories alone where they matter.
 const ENCRYPTION: &str = "encryption";
+const STATE: &str = "state";
 
 fn walk_encrypted<'s>(
     story: &mut Explanation,
     encrypted: &Encrypted<'_>,
     jwt: &JwtAuthenticator,
-    registry: &'s Snapshot,
-    now: Timestamp,
+    moment: Moment<'s>,
 ) -> Option<&'s App> {
-    let opened = verify::open(encrypted, registry, now);
+    let opened = verify::open(encrypted, moment.registry, moment.now);
     let opened = opened.map_err(|refusal| story.failed(ENCRYPTION, &refusal)).ok()?;
     let compact = verify::inner(&opened.text, &jwt.rules);
     let compact = compact.map_err(|refusal| story.failed(ENCRYPTION, &refusal)).ok()?;
@@ -262,7 +292,7 @@ fn walk_encrypted<'s>(
     if let KeyState::Retiring(until) = opened.key.state {
         story.warnings.push(format!("The token is encrypted to key {}, which is good until {until}.", opened.key.kid));
     }
-    walk_signed(story, &compact, Some(&opened), jwt, registry, now)
+    walk_signed(story, &compact, Some(&opened), jwt, moment)
 }
 
 fn walk_signed<'s>(
@@ -270,30 +300,31 @@ fn walk_signed<'s>(
     compact: &Compact<'_>,
     opened: Option<&Opened<'_>>,
     jwt: &JwtAuthenticator,
-    registry: &'s Snapshot,
-    now: Timestamp,
+    moment: Moment<'s>,
 ) -> Option<&'s App> {
     let hide = |refusal| if opened.is_some() { verify::hidden(refusal) } else { refusal };
-    let app = verify::find_app(&compact.claims, &jwt.rules, registry);
+    let app = verify::find_app(&compact.claims, &jwt.rules, moment.registry);
     let app = match app.and_then(|app| opened.map_or(Ok(()), |o| verify::check_owner(o, app)).map(|()| app)) {
         Ok(app) => app,
         Err(refusal) => {
-            story.failed_to_prove("app", hide(refusal), compact, jwt, registry);
+            story.failed_to_prove("app", hide(refusal), compact, jwt, moment.registry);
             return None;
         }
     };
     story.passed("app", format!("{} ({}), level {}, account {}", app.client_id, app.name, app.level, app.account));
-    match verify::prove(compact, app, &jwt.rules, now) {
-        Ok((algorithm, key)) => {
-            story.passed("signature", format!("{algorithm}, {}", named(key)));
+    let proved = match jwt.rules.origin {
+        Origin::App => verify::prove(compact, app, &jwt.rules, moment.now).map(|(algorithm, key)| {
             story.warnings.extend(of_retiring(key));
-        }
-        Err(refusal) => story.failed_to_prove("signature", hide(refusal), compact, jwt, registry),
+            format!("{algorithm}, {}", named(key))
+        }),
+        _ => verify::prove_issued(compact, &jwt.rules, moment.issuance, moment.now)
+            .map(|(algorithm, key)| format!("{algorithm}, key number {} of the gateway", key.0)),
+    };
+    match proved {
+        Ok(by) => story.passed("signature", by),
+        Err(refusal) => story.failed_to_prove("signature", hide(refusal), compact, jwt, moment.registry),
     }
-    if let Err(refusal) = verify::check_encryption(opened.is_some(), app) {
-        story.failed(ENCRYPTION, &refusal);
-    }
-    walk_claims(story, compact, app, jwt, now);
+    walk_claims(story, compact, opened.is_some(), app, jwt, moment);
     Some(app)
 }
 
@@ -311,21 +342,40 @@ fn of_retiring(key: &RegisteredKey) -> Option<String> {
     }
 }
 
-fn walk_claims(story: &mut Explanation, compact: &Compact<'_>, app: &App, jwt: &JwtAuthenticator, now: Timestamp) {
-    let typed = verify::check_type(compact.header.token_type.as_deref(), &jwt.rules);
+fn walk_claims(
+    story: &mut Explanation,
+    compact: &Compact<'_>,
+    is_encrypted: bool,
+    app: &App,
+    jwt: &JwtAuthenticator,
+    moment: Moment<'_>,
+) {
+    let now = moment.now;
     story.warnings.extend(hints::of_booleans(&compact.claims));
-    let claims = match typed.and_then(|()| read_registered(&compact.claims, &jwt.rules.claim_names)) {
+    let claims = match read_registered(&compact.claims, &jwt.rules.claim_names) {
         Ok(claims) => claims,
         Err(refusal) => {
             story.failed("claims", &refusal);
             return;
         }
     };
+    if let Err(refusal) = verify::check_type(compact.header.token_type.as_deref(), &jwt.rules) {
+        story.failed("claims", &refusal);
+        return;
+    }
+    if let Err(refusal) = verify::check_encryption(is_encrypted, app, &jwt.rules) {
+        story.failed(ENCRYPTION, &refusal);
+    }
     story.passed("claims", "of the right kinds");
     let exp =
         claims.expires.map_or_else(|| "no exp".to_owned(), |exp| format!("exp {exp}, {:?} ahead", now.until(exp)));
     story.judged("times", verify::check_times(&claims, app, &jwt.rules, now).map(|()| exp));
     story.judged("audience and issuer", verify::check_parties(&claims, &jwt.rules).map(|()| "as the route wants them"));
+    match moment.issuance.check_state(app.number, jwt.rules.origin, &claims, now) {
+        Ok(()) if jwt.rules.origin == Origin::Held => story.passed(STATE, "one that the app holds"),
+        Ok(()) => {}
+        Err(refusal) => _ = story.failed(STATE, &refusal),
+    }
     let single = verify::single_use(&claims, app, &jwt.rules, now).map(|single| match single {
         Some(_) => "good for one call; to explain it does not use it up",
         None => "good for many calls",
@@ -358,7 +408,9 @@ fn held(app: &App, place: &Place<'_>, bot: Option<&str>) -> String {
             let some = app.resources().take(5).map(|(resource, held)| format!("{held} on {resource}"));
             some.collect::<Vec<_>>().join(", ")
         }
-        Requirement::Nothing | Requirement::AnyApp | Requirement::Scope { .. } => app.scopes_on(bot).to_string(),
+        Requirement::Nothing | Requirement::AnyApp | Requirement::Role(_) | Requirement::Scope { .. } => {
+            app.scopes_on(bot).to_string()
+        }
     }
 }
 

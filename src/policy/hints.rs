@@ -2,6 +2,7 @@
 //! some of it would help an attacker.
 
 use super::diagnose::diagnose;
+use super::mistakes::of_name;
 use super::place::is_unfilled;
 use super::{
     Attempt, AuthenticatorKind, JwtAuthenticator, Near, Place, Requirement, Route, State, allowed_methods, nearest,
@@ -45,6 +46,13 @@ pub(super) fn of_credential(jwt: &JwtAuthenticator) -> String {
     format!("Send the token in the header {:?}{scheme}.", jwt.header.as_str())
 }
 
+pub(super) fn of_basic(route: &Route) -> String {
+    format!(
+        "Route {} takes name and password of a service account in \"authorization\" after \"Basic\", no token.",
+        route.id
+    )
+}
+
 /// A parameter that holds what documents write in its place.
 pub(super) fn of_unfilled(place: &Place<'_>) -> Option<String> {
     let (name, value) = place.params().find(|(_, value)| is_unfilled(value))?;
@@ -66,9 +74,13 @@ pub(super) fn of_proof(
             hints.push(format!("Name the app in the claim {wanted:?}, written exactly so."));
         }
         (Reason::AppUnknown, Some(diagnosis), Some(claim), _) => hints.push(format!("{claim:?} {}", diagnosis.hint())),
-        (Reason::AppUnknown, None, Some(claim), _) => hints.push(format!(
-            "No app has this id: was it saved? `scopegate app list` shows them; {claim:?} is compared exactly."
-        )),
+        (Reason::AppUnknown, None, Some(claim), _) => {
+            hints.push(of_name(&compact.claims, claim).unwrap_or_else(|| {
+                format!(
+                    "No app has this id: was it saved? `scopegate app list` shows them; {claim:?} is compared exactly."
+                )
+            }));
+        }
         (Reason::AppDisabled | Reason::AppNoKey | Reason::KeyUnknown | Reason::KeyRetired, _, Some(claim), _) => {
             let client_id = compact.claims.string(claim);
             hints.extend(client_id.and_then(|client_id| of_app_itself(refusal.reason, &client_id)));
@@ -139,6 +151,11 @@ pub(super) fn of_claims(reason: Reason, claims: &RegisteredClaims, now: Timestam
             "A token with a jti is good for one call and a short time; leave the jti out if the app enforces none."
                 .to_owned(),
         ),
+        Reason::TokenLifetimeTooLong => claims.expires.filter(|exp| now.until(*exp) < 2 * DRIFT).map(|_| {
+            "exp is as far ahead as the gateway takes, by the signer's clock, which may be fast: use a shorter lifetime, \
+             such as 9 minutes where 10 are taken."
+                .to_owned()
+        }),
         Reason::TokenJtiRequired => Some("Make one token for each call, each with a jti of its own.".to_owned()),
         _ => None,
     }
@@ -167,6 +184,12 @@ pub fn advise_call(reason: Reason, attempt: Attempt<'_>, app: Option<&App>, stat
             | Reason::CredentialWrongScheme,
             AuthenticatorKind::Jwt(jwt),
         ) => vec![of_credential(jwt)],
+        (
+            Reason::CredentialMissing | Reason::CredentialMalformed | Reason::CredentialWrongScheme,
+            AuthenticatorKind::Basic,
+        ) => {
+            vec![of_basic(place.route)]
+        }
         _ => app.map(|app| advise(reason, &place, app, state)).unwrap_or_default(),
     }
 }

@@ -5,7 +5,9 @@ use std::sync::Arc;
 
 use http::Method;
 
-use super::{Attempt, Authorization, Found, Params, Pattern, Route, Sought, State, authorize, judge, wrong_method};
+use super::{
+    Attempt, Authorization, Found, Params, Pattern, Route, Sought, State, Target, authorize, judge, wrong_method,
+};
 use crate::model::{AccountId, Reason, Refusal};
 use crate::registry::App;
 
@@ -39,6 +41,9 @@ impl<'a> Place<'a> {
             Found::Route { route, pattern, params } => (route, pattern, params, None),
             Found::OtherMethods { route, pattern, params, allow } => (route, pattern, params, Some(allow)),
         };
+        if let Target::Advice(right) = &route.target {
+            return Err(Refusal::new(Reason::RouteUnknown).expected(right.clone()));
+        }
         let is_overridden = overriding.is_some();
         let method = overriding.unwrap_or_else(|| attempt.method.clone());
         let wrong_method = allow.map(|allow| wrong_method(&method, &allow));

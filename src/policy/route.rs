@@ -1,11 +1,12 @@
 //! Routes and the kinds of authentication that they name.
 
+use std::fmt;
 use std::sync::Arc;
 
-use http::{HeaderName, Method};
+use http::{HeaderName, Method, header};
 
 use super::{Pattern, Quota};
-use crate::model::{AuthenticatorName, Level, RouteId, ScopeId, UpstreamName};
+use crate::model::{AuthenticatorName, Endpoint, Level, RoleName, RouteId, ScopeId, UpstreamName};
 use crate::registry::{Permissions, ResourceKind};
 use crate::verify::TokenRules;
 
@@ -19,11 +20,13 @@ pub struct Route {
     pub hosts: Vec<String>,
     pub methods: Vec<Method>,
     pub patterns: Vec<Pattern>,
-    pub upstream: UpstreamName,
+    pub target: Target,
     pub authenticator: Arc<Authenticator>,
     pub requirement: Requirement,
     /// The parameter that names the bot.
     pub bot_param: Option<String>,
+    /// The parameter that names the app, which has to be the caller.
+    pub app_param: Option<String>,
     /// How many calls are let through; none bounds them not at all.
     pub quota: Option<Arc<Quota>>,
     /// Whether the upstream gets to see the credential.
@@ -41,7 +44,27 @@ impl Route {
             Requirement::AnyApp | Requirement::AnyResource | Requirement::Resource { .. } => {
                 vec![Level::Bot, Level::Account]
             }
-            Requirement::Nothing => vec![],
+            Requirement::Nothing | Requirement::Role(_) => vec![],
+        }
+    }
+}
+
+/// Where a route leads.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Target {
+    Upstream(UpstreamName),
+    /// To an answer of the gateway's own.
+    Endpoint(Endpoint),
+    /// To the advice that this path template is the right one.
+    Advice(String),
+}
+
+impl fmt::Display for Target {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Upstream(name) => name.fmt(f),
+            Self::Endpoint(endpoint) => write!(f, "({endpoint})"),
+            Self::Advice(path) => write!(f, "(see {path})"),
         }
     }
 }
@@ -53,6 +76,8 @@ pub enum Requirement {
     Nothing,
     /// A valid app of any level.
     AnyApp,
+    /// A service account with the role, or of any role.
+    Role(Option<RoleName>),
     /// The scope for the app's level; a level without one can't call.
     Scope { bot: Option<ScopeId>, account: Option<ScopeId> },
     /// Any permission on any table or view.
@@ -84,9 +109,22 @@ pub struct Authenticator {
     pub error_format: ErrorFormat,
 }
 
+impl Authenticator {
+    /// The header that carries the credential, and the scheme before it; none where anybody may call.
+    pub fn credential(&self) -> Option<(&HeaderName, &str)> {
+        match &self.kind {
+            AuthenticatorKind::Anonymous => None,
+            AuthenticatorKind::Jwt(jwt) => Some((&jwt.header, &jwt.scheme)),
+            AuthenticatorKind::Basic => Some((&header::AUTHORIZATION, "Basic")),
+        }
+    }
+}
+
 #[derive(Debug)]
 pub enum AuthenticatorKind {
     Anonymous,
+    /// Name and password of a service account (RFC 7617).
+    Basic,
     Jwt(Box<JwtAuthenticator>),
 }
 
@@ -95,6 +133,10 @@ pub struct JwtAuthenticator {
     pub header: HeaderName,
     /// Before the token; empty for a bare token.
     pub scheme: String,
+    /// Other schemes that are taken for it.
+    pub other_schemes: Vec<String>,
+    /// What each token begins with, so that a leaked one is recognised; the rest is the token itself.
+    pub prefix: String,
     pub rules: TokenRules,
 }
 
@@ -105,4 +147,9 @@ pub enum ErrorFormat {
     #[default]
     Problem,
     Kore,
+    /// Of Khoros: one shape where Basic is the scheme, another where it is Bearer.
+    Khoros,
+    Icr,
+    /// RFC 6749 section 5.2.
+    Oauth,
 }

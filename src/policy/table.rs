@@ -12,7 +12,7 @@ use http::{HeaderMap, Method};
 
 use super::method::{METHOD_OVERRIDE, meant};
 use super::pattern::Segment;
-use super::{AuthenticatorKind, Params, Route};
+use super::{Params, Route};
 use crate::model::{Reason, Refusal};
 
 /// All routes, ready to match.
@@ -160,6 +160,17 @@ impl RouteTable {
         }
     }
 
+    /// The hosts at which the path is served, where it is not served at this one, which is another of ours.
+    pub fn elsewhere(&self, host: &str, path: &str) -> Option<String> {
+        let hosts = || self.routes.iter().flat_map(|route| &route.hosts);
+        if !hosts().any(|h| h == host) {
+            return None;
+        }
+        let others: BTreeSet<_> = hosts().filter(|h| *h != host && self.leaves(h, path).is_some()).collect();
+        let others: Vec<_> = others.into_iter().map(String::as_str).collect();
+        (!others.is_empty()).then(|| others.join(" or "))
+    }
+
     fn leaves<'t>(&'t self, host: &'t str, path: &str) -> Option<(&'t [Leaf], Params)> {
         let mut params = Params::default();
         let leaves = self.root.find(host, path.strip_prefix('/')?, 1, &mut params)?;
@@ -234,10 +245,7 @@ impl Node {
 }
 
 fn credential_headers(routes: &[Arc<Route>]) -> Vec<HeaderName> {
-    let named = routes.iter().filter_map(|route| match &route.authenticator.kind {
-        AuthenticatorKind::Jwt(jwt) => Some(jwt.header.clone()),
-        AuthenticatorKind::Anonymous => None,
-    });
+    let named = routes.iter().filter_map(|route| route.authenticator.credential()).map(|(header, _)| header.clone());
     let mut names: Vec<_> = named.chain([header::AUTHORIZATION]).collect();
     names.sort_by(|a, b| a.as_str().cmp(b.as_str()));
     names.dedup();

@@ -3,22 +3,23 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::policy::{Live, State};
-use crate::registry::{Repository as _, StoreError};
+use crate::policy::{Followed, Live};
+use crate::registry::StoreError;
 use crate::store::Store;
+use crate::tokens::TokenService;
 
 const INTERVAL: Duration = Duration::from_millis(200);
 const AFTER_ERROR: Duration = Duration::from_secs(2);
 
 /// Follows the change log of the store, for ever: what is committed there is seen by requests within a second. While the store can't be read, requests see what was read last.
-pub async fn follow(store: Store, live: Arc<Live>) {
+pub async fn follow(store: Store, live: Arc<Live>, tokens: Arc<TokenService<Store>>) {
     let mut watcher = store.watch();
     let mut is_behind = true;
     loop {
         let step = async {
             is_behind |= watcher.changed().await?;
             if is_behind {
-                catch_up(&store, &live).await?;
+                catch_up(&store, &live, &tokens).await?;
                 is_behind = false;
             }
             Ok::<_, StoreError>(())
@@ -36,18 +37,9 @@ pub async fn follow(store: Store, live: Arc<Live>) {
     }
 }
 
-async fn catch_up(store: &Store, live: &Live) -> Result<(), StoreError> {
-    let delta = store.changes_since(live.load().registry.version()).await?;
-    let version = delta.version;
-    if version == live.load().registry.version() {
-        return Ok(());
+async fn catch_up(store: &Store, live: &Live, tokens: &TokenService<Store>) -> Result<(), StoreError> {
+    if let Some(Followed { version, changed }) = live.follow(store).await? {
+        tracing::info!(version = version.0, changed, "registry followed");
     }
-    let changed = delta.accounts.len() + delta.bots.len() + delta.apps.len();
-    live.update(|state| State {
-        routes: Arc::clone(&state.routes),
-        scopes: Arc::clone(&state.scopes),
-        registry: state.registry.with(delta.clone()),
-    });
-    tracing::info!(version = version.0, changed, "registry followed");
-    Ok(())
+    tokens.follow().await
 }

@@ -3,10 +3,12 @@
 //! One control runtime, the caller's, owns the store, the journal of first uses, the reload and the telemetry listener. Each worker is a thread
 //! with a runtime, a listener and an upstream pool of its own; it reaches the rest by the atomic pointer, and the journal by a channel.
 
+mod answers;
 mod error;
 mod follow;
 mod reload;
 mod replay;
+mod signing;
 mod usage;
 mod worker;
 
@@ -26,14 +28,18 @@ use tokio::task::JoinSet;
 
 use crate::clock::Clock;
 use crate::config::Config;
+use crate::endpoints::Endpoints;
 use crate::gateway::forward::UpstreamSet;
-use crate::gateway::{AccessLog, Gate, GateSettings};
+use crate::gateway::{AccessLog, Gate, GateSettings, OwnAnswers};
+use crate::jose;
 use crate::net::{self, Connections, ServerSettings};
-use crate::policy::{Live, State};
+use crate::policy::{AuthenticatorKind, Live, RouteTable, State};
 use crate::registry::{Repository as _, Snapshot, UsageBook};
 use crate::replay::Keeper;
 use crate::store::{ReplayJournal, Store};
 use crate::telemetry::{Health, Status};
+use crate::tokens::{Issued, TokenService};
+use crate::verify::Verifier;
 
 /// What a gateway is started with.
 pub struct Parts {
@@ -71,6 +77,7 @@ pub struct Prepared {
     listeners: Vec<TcpListener>,
     telemetry: TcpListener,
     journal: Option<Keeper<ReplayJournal>>,
+    tokens: Arc<TokenService<Store>>,
 }
 
 impl Prepared {
@@ -78,7 +85,10 @@ impl Prepared {
     ///
     /// # Errors
     /// When a port is taken, or the registry or the journal can't be read.
-    pub async fn new(parts: Parts, log: impl FnOnce(&Arc<Live>) -> Arc<dyn AccessLog>) -> Result<Self, StartError> {
+    pub async fn new(
+        parts: Parts,
+        log: impl FnOnce(&Arc<Live>, &Issued) -> Arc<dyn AccessLog>,
+    ) -> Result<Self, StartError> {
         let config = &parts.config;
         let listeners = net::bind(config.proxy.listen, config.proxy.workers).map_err(StartError::Proxy)?;
         let telemetry = net::bind_alone(config.telemetry.listen).map_err(StartError::Telemetry)?;
@@ -95,11 +105,18 @@ impl Prepared {
             replay_entries: config.replay.max_entries,
         };
         let (memory, journal) = replay::open(&config.replay, &parts.clock).await?;
-        let log = log(&live);
+        let tokens = TokenService::new(parts.store.clone(), Issued::default(), config.rotation.clone());
+        let log = log(&live, tokens.issued());
         let gate = Gate::new(live, log, parts.clock.clone(), settings).map_err(|_| StartError::Randomness)?;
-        let gate = Gate { replay: memory, ..gate };
+        if signing::is_wanted(&config.routes) {
+            signing::rotate_once(&tokens, &parts.clock).await.map_err(StartError::Store)?;
+        }
+        tokens.follow().await.map_err(StartError::Store)?;
+        let verifier = Verifier::new(config.proxy.cache_bytes).with_issuance(Arc::new(tokens.issued().clone()));
+        let gate = Gate { replay: memory, verifier: Arc::new(verifier), ..gate };
         let upstreams = Arc::new(UpstreamSet::new(config.upstreams.clone()));
-        Ok(Self { gate, parts, upstreams, open: Arc::default(), listeners, telemetry, journal })
+        let tokens = Arc::new(tokens);
+        Ok(Self { gate, parts, upstreams, open: Arc::default(), listeners, telemetry, journal, tokens })
     }
 
     /// Takes calls.
@@ -107,19 +124,28 @@ impl Prepared {
     /// # Errors
     /// When the system gives no threads.
     pub fn start(self) -> Result<Running, StartError> {
-        let Self { gate, parts, upstreams, open, listeners, telemetry, journal } = self;
-        let Parts { config, source, store, metrics, .. } = parts;
+        let Self { gate, parts, upstreams, open, listeners, telemetry, journal, tokens } = self;
+        let Parts { config, source, store, metrics, clock } = parts;
         let (shutdown, stop) = watch::channel(false);
         let (end, ended) = watch::channel(false);
         let journal = journal.map(replay::Kept::new);
         let address = |listener: &TcpListener| listener.local_addr().map_err(StartError::Socket);
         let proxy = address(&listeners[0])?;
         let telemetry_address = address(&telemetry)?;
+        let endpoints = Endpoints {
+            tokens: Arc::clone(&tokens),
+            repository: store.clone(),
+            live: Arc::clone(&gate.live),
+            settings: config.endpoints.clone(),
+        };
+        let (endpoints, control) = (Arc::new(endpoints), tokio::runtime::Handle::current());
+        let answers: Arc<dyn OwnAnswers> = Arc::new(answers::Answers { endpoints, control });
         let mut workers = Vec::with_capacity(listeners.len());
         for (number, listener) in listeners.into_iter().enumerate() {
             let worker = worker::Worker {
                 gate: gate.clone(),
                 upstreams: Arc::clone(&upstreams),
+                answers: Arc::clone(&answers),
                 settings: config.proxy.server.clone(),
                 drain: config.proxy.drain,
                 open: Arc::clone(&open),
@@ -129,7 +155,11 @@ impl Prepared {
         }
         let health = Health::default();
         let mut control = JoinSet::new();
-        control.spawn(follow::follow(store.clone(), Arc::clone(&gate.live)));
+        control.spawn(follow::follow(store.clone(), Arc::clone(&gate.live), Arc::clone(&tokens)));
+        if takes_encrypted(&config.routes) {
+            control.spawn_blocking(jose::make_decoys);
+        }
+        control.spawn(signing::rotate(tokens, Arc::clone(&gate.live), clock));
         let usage = Arc::clone(&gate.usage);
         control.spawn(usage::write(store.clone(), Arc::clone(&usage)));
         control.spawn(reload::run(reload::Reload::new(config, source, store.clone(), gate.clone(), upstreams)));
@@ -169,6 +199,11 @@ impl Running {
     }
 }
 
+fn takes_encrypted(routes: &RouteTable) -> bool {
+    let takes = |kind: &AuthenticatorKind| matches!(kind, AuthenticatorKind::Jwt(jwt) if jwt.rules.encrypted);
+    routes.routes().iter().any(|route| takes(&route.authenticator.kind))
+}
+
 fn telemetry_server() -> ServerSettings {
     let limit = Duration::from_secs(10);
     ServerSettings {
@@ -189,8 +224,13 @@ async fn upkeep(metrics: PrometheusHandle, gate: Gate, open: Connections) {
         metrics.run_upkeep();
         let (replay, now) = (Arc::clone(&gate.replay), gate.clock.now());
         // Among millions of entries it takes some milliseconds for each of them.
-        _ = tokio::task::spawn_blocking(move || replay.sweep(now)).await;
-        gate.quotas.sweep(&gate.live);
+        let swept = gate.clone();
+        let sweep = move || {
+            replay.sweep(now);
+            swept.quotas.sweep(&swept.live);
+            swept.sign_ins.sweep();
+        };
+        _ = tokio::task::spawn_blocking(sweep).await;
         let state = gate.live.load();
         #[expect(clippy::cast_precision_loss, reason = "gauges are floating-point numbers")]
         let set = |name: &'static str, value: u64| metrics::gauge!(name).set(value as f64);

@@ -9,12 +9,13 @@ use tokio::net::TcpListener;
 use tokio::runtime::Builder;
 
 use crate::gateway::forward::{Forward, UpstreamSet};
-use crate::gateway::{Gate, stack};
+use crate::gateway::{Gate, Own, OwnAnswers, stack};
 use crate::net::{Connections, ServerSettings, Shutdown, serve, told_to_stop};
 
 pub(super) struct Worker {
     pub gate: Gate,
     pub upstreams: Arc<UpstreamSet>,
+    pub answers: Arc<dyn OwnAnswers>,
     pub settings: ServerSettings,
     pub drain: Duration,
     pub open: Connections,
@@ -37,7 +38,7 @@ impl Worker {
     }
 
     async fn run(self, listener: TcpListener) {
-        let service = stack(&self.gate, Forward::new(self.upstreams));
+        let service = stack(&self.gate, Own::new(self.answers, Forward::new(self.upstreams)));
         let stop = self.shutdown.clone();
         let drain = self.drain;
         let deadline = async move {

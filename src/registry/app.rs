@@ -2,11 +2,13 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
+use std::sync::Arc;
 use std::time::Duration;
 
 use super::usage::Mark;
 use super::{
-    AppRecord, EncryptionKeyRecord, GrantTarget, KeyNumber, KeyState, Permissions, Resource, ResourceKind, Use,
+    AppRecord, EncryptionKeyRecord, GrantTarget, Installation, KeyNumber, KeyState, Permissions, Resource,
+    ResourceKind, Use,
 };
 use crate::clock::Timestamp;
 use crate::jose::{DecryptionKey, KeyMaterial, PreparedKey};
@@ -14,8 +16,8 @@ use crate::model::{
     AccountId, Algorithm, AlgorithmSet, AppNumber, AuthenticatorName, BotId, ClientId, KeyId, Level, ScopeId,
 };
 
-/// How many keys are tried for a token that names none.
-const KEY_TRIALS: usize = 25;
+/// How many keys are tried for a token that names none, and so how many active ones an app may have.
+pub const MAX_KEYS: usize = 25;
 
 /// An app, compiled: keys ready to verify, grants as published.
 #[derive(Debug)]
@@ -43,6 +45,7 @@ pub struct App {
     account_scopes: ScopeSet,
     drafts: BTreeMap<GrantTarget, BTreeSet<ScopeId>>,
     tables: BTreeMap<Resource, Permissions>,
+    installations: Vec<Arc<Installation>>,
 }
 
 /// A key of an app, prepared for each algorithm that both allow.
@@ -147,6 +150,7 @@ impl App {
             account_scopes,
             drafts,
             tables: record.table_grants.iter().map(|g| (g.resource.clone(), g.permissions)).collect(),
+            installations: record.installations.iter().cloned().map(Arc::new).collect(),
         }
     }
 
@@ -166,7 +170,12 @@ impl App {
         &self.encryption_keys
     }
 
-    /// The keys to try, those that are good now first. A `kid` binds where one of the app's keys declares one (RFC 7515 section 4.1.4).
+    /// Where it is installed, in order of the ids.
+    pub fn installations(&self) -> &[Arc<Installation>] {
+        &self.installations
+    }
+
+    /// The keys to try, active ones first and those that are good no more last. A `kid` binds where one of the app's keys declares one (RFC 7515 section 4.1.4).
     pub fn choose_keys(&self, algorithm: Algorithm, kid: Option<&str>, now: Timestamp) -> KeyChoice<'_> {
         if self.keys.is_empty() {
             return KeyChoice::NoKey;
@@ -178,8 +187,8 @@ impl App {
             return KeyChoice::UnknownKid;
         }
         let mut keys: Vec<_> = possible.filter(|k| k.prepared_for(algorithm).is_some()).collect();
-        keys.sort_by_key(|k| !k.state.usable_at(now));
-        keys.truncate(KEY_TRIALS);
+        keys.sort_by_key(|k| (k.state != KeyState::Active, !k.state.usable_at(now)));
+        keys.truncate(MAX_KEYS);
         if keys.is_empty() { KeyChoice::WrongAlgorithm } else { KeyChoice::Keys(keys) }
     }
 

@@ -3,9 +3,13 @@
 use std::collections::BTreeSet;
 use std::fmt;
 
-use super::{Account, AppSettings, Bot, Difference, GrantTarget, KeyNumber, KeyState, Permissions, Resource};
+use super::{
+    Account, AppSettings, Bot, Difference, GrantTarget, InstallationSettings, KeyNumber, KeyState, Permissions,
+    Resource, ServiceSettings,
+};
 use crate::jose::{DecryptionMaterial, KeyMaterial};
-use crate::model::{AccountId, BotId, ClientId, KeyId, Level, ScopeId};
+use crate::model::{AccountId, BotId, ClientId, InstallationId, KeyId, Level, RoleName, ScopeId, ServiceName};
+use crate::password::PasswordHash;
 
 /// A change; carrying it out twice is the same as once, except for a key that is added, and where it names what it has to meet.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -20,7 +24,7 @@ pub enum Change {
         settings: AppSettings,
         is_new: bool,
     },
-    /// With its keys and grants.
+    /// With its keys, grants and installations.
     DeleteApp(ClientId),
     AddKey {
         app: ClientId,
@@ -109,6 +113,21 @@ pub enum Change {
         app: ClientId,
         resource: Resource,
     },
+    /// Adds or changes what the app is on the account of the settings; an app is on an account once.
+    PutInstallation {
+        app: ClientId,
+        installation: InstallationSettings,
+    },
+    DeleteInstallation {
+        app: ClientId,
+        id: InstallationId,
+    },
+    /// Adds or changes a service account. One that is there keeps its password where none is given.
+    PutService {
+        service: ServiceSettings,
+        password: Option<PasswordHash>,
+    },
+    DeleteService(ServiceName),
 }
 
 impl Change {
@@ -136,6 +155,9 @@ impl Change {
             Self::PutTableGrant { app, .. }
             | Self::AlterTableGrant { app, .. }
             | Self::DeleteTableGrant { app, .. } => ("table_grant", app.as_str()),
+            Self::PutInstallation { app, .. } | Self::DeleteInstallation { app, .. } => ("installation", app.as_str()),
+            Self::PutService { service, .. } => ("service_account", service.name.as_str()),
+            Self::DeleteService(name) => ("service_account", name.as_str()),
         }
     }
 }
@@ -195,6 +217,26 @@ impl fmt::Display for Change {
                 write!(f, "change grant to app {app} on {resource}: {}", signed.join(" "))
             }
             Self::DeleteTableGrant { app, resource } => write!(f, "delete grant to app {app} on {resource}"),
+            Self::PutInstallation { app, installation } => {
+                let InstallationSettings { id, account, permissions, repositories, suspended, .. } = installation;
+                let id = id.map(|id| format!(" {id}")).unwrap_or_default();
+                let suspended = if *suspended { ", suspended" } else { "" };
+                let reach = repositories.as_str();
+                write!(
+                    f,
+                    "set installation{id} of app {app} on account {account}: {permissions} on {reach} repositories{suspended}"
+                )
+            }
+            Self::DeleteInstallation { app, id } => write!(f, "delete installation {id} of app {app}"),
+            Self::PutService { service, password } => {
+                let ServiceSettings { name, account, kind, roles, enabled } = service;
+                let roles: Vec<_> = roles.iter().map(RoleName::as_str).collect();
+                let roles = if roles.is_empty() { "no roles".into() } else { roles.join(" ") };
+                write!(f, "set service account {name} ({kind} of account {account}, {roles})")?;
+                f.write_str(if *enabled { "" } else { ": disabled" })?;
+                f.write_str(if password.is_some() { ", with a new password" } else { "" })
+            }
+            Self::DeleteService(name) => write!(f, "delete service account {name}"),
         }
     }
 }

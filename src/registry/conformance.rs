@@ -4,9 +4,11 @@ mod credentials;
 mod deltas;
 mod encryption;
 mod grants;
+mod installations;
 mod random;
 mod rules;
 mod sample;
+mod services;
 
 use std::future::Future;
 
@@ -16,9 +18,11 @@ pub use credentials::*;
 pub use deltas::*;
 pub use encryption::*;
 pub use grants::*;
+pub use installations::*;
 pub use random::refreshing_is_loading;
 pub use rules::*;
 pub use sample::*;
+pub use services::*;
 
 /// An empty place for a store.
 pub trait Fixture: Sync {
@@ -62,6 +66,14 @@ macro_rules! conformance_tests {
             encryption_keys_come_back_as_they_went_in
             a_kid_names_one_encryption_key_of_all_apps
             an_encryption_key_is_retired_and_deleted_in_place
+            service_accounts_come_back_as_they_went_in
+            a_service_account_keeps_its_password_until_it_gets_another
+            a_service_account_is_followed_and_deleted
+            installations_come_back_as_they_went_in
+            an_app_is_on_an_account_once_and_an_installation_stays_there
+            a_suspension_keeps_its_time_until_it_ends
+            installations_go_with_their_app_and_hold_their_account
+            numbers_of_installations_are_given_or_assigned_and_never_used_again
             two_stores_commit_to_one_place_in_turn
         }
         #[test]

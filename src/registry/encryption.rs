@@ -82,6 +82,7 @@ mod tests {
             encryption_keys: (1..).zip(keys).map(record).collect(),
             grants: Vec::new(),
             table_grants: Vec::new(),
+            installations: Vec::new(),
             credential_version: 1,
         }
     }

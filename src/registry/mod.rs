@@ -9,22 +9,29 @@ mod change;
 pub(crate) mod conformance;
 mod edit;
 mod encryption;
+mod installation;
 mod plan;
 mod publishing;
 mod record;
 mod repository;
 mod rules;
+mod service;
 mod sharded;
 mod snapshot;
 mod usage;
 
-pub use app::{App, KeyChoice, RegisteredEncryptionKey, RegisteredKey, ScopeSet};
+pub use app::{App, KeyChoice, MAX_KEYS, RegisteredEncryptionKey, RegisteredKey, ScopeSet};
 pub use catalogue::{ScopeCatalogue, ScopeDefinition};
 pub use change::Change;
-pub use edit::{EditError, Editor, NewKey, safe_to_retire};
+pub use edit::{EditError, Editor, LastKey, NewKey, safe_to_retire};
 pub use encryption::{lacking_encryption_keys, new_encryption_key, rotation};
+pub use installation::{
+    Installation, InstallationSettings, InstallationTarget, PermissionFault, PermissionLevel, PermissionSet,
+    Repositories, SelectedRepository,
+};
 pub use plan::{
-    DEFAULT_ACCOUNT, Desired, DesiredApp, DesiredEncryptionKey, DesiredGrant, DesiredKey, Plan, PlanError, PlanOptions,
+    DEFAULT_ACCOUNT, Desired, DesiredApp, DesiredEncryptionKey, DesiredGrant, DesiredKey, DesiredPassword,
+    DesiredService, Plan, PlanError, PlanOptions,
 };
 pub use publishing::{
     Difference, Edit, GrantVersion, Mapping, Proposal, Selection, faults, roll_back, waiting, with_differences,
@@ -35,6 +42,7 @@ pub use record::{
 };
 pub use repository::{Actor, Delta, Repository, StoreError, Version};
 pub use rules::{GrantError, GrantRules, TakenTokens};
+pub use service::{BOT_API, ServiceAccount, ServiceKind, ServiceSettings};
 pub(crate) use sharded::Sharded;
 pub use snapshot::Snapshot;
 pub use usage::{NOTED_EVERY, ScopeUse, UsageBook, Use};

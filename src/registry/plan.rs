@@ -1,18 +1,23 @@
 //! What has to change for the registry to be as a file wants it: pure, so that a dry run and the real one are the same.
 
 mod apps;
+mod bounds;
+mod installations;
 mod keys;
+mod services;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
+pub(super) use self::bounds::{good_until, has_public_keys_alone};
 use self::keys::KeyMatches;
 use super::{
-    Account, AppRecord, AppSettings, Bot, Change, GrantRules, GrantTarget, KeyState, Permissions, Registry, Resource,
-    TableGrant,
+    Account, AppRecord, AppSettings, Bot, Change, GrantRules, GrantTarget, InstallationSettings, KeyState, Permissions,
+    Registry, Resource, ServiceSettings, TableGrant,
 };
 use crate::jose::{DecryptionMaterial, KeyMaterial};
 use crate::model::{AccountId, BotId, ClientId, KeyId, Level, ScopeId};
+use crate::password::{NewPassword, PasswordHash};
 
 /// The account that always exists.
 pub const DEFAULT_ACCOUNT: &str = "default";
@@ -27,6 +32,8 @@ pub struct Desired {
     pub encryption_keys: Vec<DesiredEncryptionKey>,
     pub grants: Vec<DesiredGrant>,
     pub table_grants: Vec<(ClientId, Resource, Permissions)>,
+    pub service_accounts: Vec<DesiredService>,
+    pub installations: Vec<(ClientId, InstallationSettings)>,
 }
 
 #[derive(Clone, Debug)]
@@ -59,6 +66,20 @@ pub struct DesiredGrant {
     pub scopes: BTreeSet<ScopeId>,
     /// What waits for publishing; none where it is what is in force.
     pub draft: Option<BTreeSet<ScopeId>>,
+}
+
+/// A service account; without a password it keeps the stored one.
+#[derive(Clone, Debug)]
+pub struct DesiredService {
+    pub settings: ServiceSettings,
+    pub password: Option<DesiredPassword>,
+}
+
+#[derive(Clone, Debug)]
+pub enum DesiredPassword {
+    /// Changes nothing where it is the stored one.
+    Plain(NewPassword),
+    Hash(PasswordHash),
 }
 
 #[derive(Clone, Copy, Debug, Default)]
@@ -98,6 +119,17 @@ impl Plan {
         rules: &GrantRules,
         options: PlanOptions,
     ) -> Result<Self, Vec<PlanError>> {
+        Self::then(stored, desired, rules, options, Vec::new())
+    }
+
+    /// As `new`, with more changes after what the comparison gives.
+    pub(super) fn then(
+        stored: &Registry,
+        desired: &Desired,
+        rules: &GrantRules,
+        options: PlanOptions,
+        more: Vec<Change>,
+    ) -> Result<Self, Vec<PlanError>> {
         let index = Index::of(stored, desired, options);
         let keys = KeyMatches::of(stored, desired);
         let (changes, errors) = (Vec::new(), Vec::new());
@@ -110,9 +142,13 @@ impl Plan {
         planner.encryption_keys();
         planner.grants();
         planner.table_grants();
+        planner.service_accounts();
+        planner.installations();
         if options.prune {
             planner.prune();
         }
+        planner.changes.extend(more);
+        planner.bounds();
         if planner.errors.is_empty() { Ok(Self(planner.changes)) } else { Err(planner.errors) }
     }
 }
@@ -137,6 +173,7 @@ struct Index<'a> {
     names: BTreeMap<(&'a AccountId, &'a str), &'a ClientId>,
     grants: BTreeSet<(&'a ClientId, &'a GrantTarget)>,
     table_grants: BTreeSet<(&'a ClientId, &'a Resource)>,
+    installations: BTreeSet<(&'a ClientId, &'a AccountId)>,
 }
 
 impl<'a> Index<'a> {
@@ -149,6 +186,7 @@ impl<'a> Index<'a> {
             apps,
             grants: desired.grants.iter().map(|g| (&g.app, &g.target)).collect(),
             table_grants: desired.table_grants.iter().map(|(app, resource, _)| (app, resource)).collect(),
+            installations: desired.installations.iter().map(|(app, i)| (app, &i.account)).collect(),
         }
     }
 }
@@ -225,9 +263,6 @@ impl<'a> Planner<'a> {
         self.check_name_of(app)?;
         if !self.has_account(app.account.as_str()) {
             return Err(format!("account {} does not exist", app.account));
-        }
-        if app.algorithms.is_empty() {
-            return Err("an app needs at least one algorithm, for example algorithms = [\"HS256\"]".into());
         }
         self.rules.check_authenticators(app)?;
         match (app.level, app.bots.is_empty()) {
@@ -322,6 +357,7 @@ impl<'a> Planner<'a> {
                 self.changes.push(Change::DeleteApp(id.clone()));
             }
         }
+        self.prune_services();
         let bots = self.stored.bots.keys().filter(|id| !self.index.bots.contains_key(id));
         self.changes.extend(bots.map(|id| Change::DeleteBot(id.clone())));
         let accounts = self.stored.accounts.keys().filter(|id| !self.index.accounts.contains(id.as_str()));
@@ -342,6 +378,7 @@ impl<'a> Planner<'a> {
         {
             self.changes.push(Change::DeleteTableGrant { app: app.clone(), resource: grant.resource.clone() });
         }
+        self.prune_installations(record);
     }
 
     fn has_account(&self, id: &str) -> bool {

@@ -6,9 +6,12 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+use super::{Installation, ServiceAccount};
 use crate::clock::Timestamp;
 use crate::jose::{DecryptionMaterial, KeyMaterial};
-use crate::model::{AccountId, Algorithm, AppNumber, AuthenticatorName, BotId, ClientId, KeyId, Level, ScopeId};
+use crate::model::{
+    AccountId, Algorithm, AppNumber, AuthenticatorName, BotId, ClientId, KeyId, Level, ScopeId, ServiceName,
+};
 
 /// A tenant. One named `default` always exists.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -33,6 +36,8 @@ pub struct AppRecord {
     pub encryption_keys: Vec<EncryptionKeyRecord>,
     pub grants: Vec<Grant>,
     pub table_grants: Vec<TableGrant>,
+    /// In order of their ids.
+    pub installations: Vec<Installation>,
     /// The version of the registry at which keys of either kind or algorithms last changed.
     pub credential_version: i64,
 }
@@ -281,4 +286,5 @@ pub struct Registry {
     pub accounts: BTreeMap<AccountId, Account>,
     pub bots: BTreeMap<BotId, Bot>,
     pub apps: BTreeMap<ClientId, AppRecord>,
+    pub service_accounts: BTreeMap<ServiceName, ServiceAccount>,
 }

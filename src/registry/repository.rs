@@ -3,9 +3,9 @@
 use std::fmt;
 use std::future::Future;
 
-use super::{Account, AppRecord, Bot, Change, Registry};
+use super::{Account, AppRecord, Bot, Change, Registry, ServiceAccount};
 use crate::clock::Timestamp;
-use crate::model::{AccountId, BotId, ClientId};
+use crate::model::{AccountId, BotId, ClientId, ServiceName};
 
 /// The registry's version: goes up with each commit.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Default)]
@@ -18,6 +18,18 @@ pub struct Delta {
     pub accounts: Vec<(AccountId, Option<Account>)>,
     pub bots: Vec<(BotId, Option<Bot>)>,
     pub apps: Vec<(ClientId, Option<AppRecord>)>,
+    pub service_accounts: Vec<(ServiceName, Option<ServiceAccount>)>,
+}
+
+impl Delta {
+    /// How many entities it names.
+    pub fn len(&self) -> usize {
+        self.accounts.len() + self.bots.len() + self.apps.len() + self.service_accounts.len()
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
 }
 
 /// Who changes something, and why; stands in the audit.

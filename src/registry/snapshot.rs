@@ -1,11 +1,12 @@
 //! The registry as requests see it: immutable, complete, and cheap to replace.
 
 use std::collections::{BTreeMap, HashMap};
+use std::hash::Hash;
 use std::sync::Arc;
 
 use super::sharded::Sharded;
-use super::{Account, App, Delta, RegisteredEncryptionKey, Registry, Version};
-use crate::model::{AccountId, BotId, ClientId, KeyId};
+use super::{Account, App, Delta, Installation, RegisteredEncryptionKey, Registry, ServiceAccount, Version};
+use crate::model::{AccountId, AppNumber, BotId, ClientId, InstallationId, KeyId, ServiceName};
 
 /// One version of the registry, compiled.
 #[derive(Clone, Default)]
@@ -15,8 +16,11 @@ pub struct Snapshot {
     hosts: Arc<HashMap<String, AccountId>>,
     bots: Sharded<BotId, AccountId>,
     apps: Sharded<ClientId, Arc<App>>,
+    numbers: Sharded<AppNumber, Arc<App>>,
     /// Whose the encryption keys are.
     encryption: Sharded<KeyId, ClientId>,
+    installations: Sharded<InstallationId, Arc<Installation>>,
+    service_accounts: Sharded<ServiceName, Arc<ServiceAccount>>,
 }
 
 impl Snapshot {
@@ -26,6 +30,7 @@ impl Snapshot {
             accounts: registry.accounts.into_iter().map(|(id, account)| (id, Some(account))).collect(),
             bots: registry.bots.into_iter().map(|(id, bot)| (id, Some(bot))).collect(),
             apps: registry.apps.into_iter().map(|(id, app)| (id, Some(app))).collect(),
+            service_accounts: registry.service_accounts.into_iter().map(|(name, s)| (name, Some(s))).collect(),
         };
         Self::default().with(delta)
     }
@@ -54,19 +59,27 @@ impl Snapshot {
             Arc::new(app)
         };
         let apps: Vec<_> = delta.apps.into_iter().map(|(id, app)| (id, app.map(compile))).collect();
-        let kids_of = |app: &App| app.encryption_keys().iter().map(|k| k.kid.clone()).collect::<Vec<_>>();
-        // What was goes first: a key may leave one app and come to another.
-        let gone = apps.iter().filter_map(|(id, _)| self.apps.get(id.as_str())).flat_map(|app| kids_of(app));
-        let owned = apps.iter().filter_map(|(id, app)| Some((id, kids_of(app.as_ref()?))));
-        let there = owned.flat_map(|(id, kids)| kids.into_iter().map(move |kid| (kid, Some(id.clone()))));
-        let encryption = self.encryption.with(gone.map(|kid| (kid, None)).chain(there));
+        let before: Vec<_> = apps.iter().filter_map(|(id, _)| self.apps.get(id.as_str())).collect();
+        let after: Vec<_> = apps.iter().filter_map(|(_, app)| app.as_ref()).collect();
+        let kids = |app: &Arc<App>| app.encryption_keys().iter().map(|k| k.kid.clone()).collect::<Vec<_>>();
+        let named = after.iter().flat_map(|app| kids(app).into_iter().map(|kid| (kid, app.client_id.clone())));
+        let encryption = replaced(&self.encryption, before.iter().flat_map(|app| kids(app)), named);
+        let numbered = after.iter().map(|app| (app.number, Arc::clone(app)));
+        let numbers = replaced(&self.numbers, before.iter().map(|app| app.number), numbered);
+        let installed = after.iter().flat_map(|app| app.installations().iter().map(|i| (i.id, Arc::clone(i))));
+        let left = before.iter().flat_map(|app| app.installations().iter().map(|i| i.id));
+        let installations = replaced(&self.installations, left, installed);
+        let services = delta.service_accounts.into_iter().map(|(name, service)| (name, service.map(Arc::new)));
         Self {
             version: delta.version,
             accounts,
             hosts,
             bots: self.bots.with(delta.bots.into_iter().map(|(id, bot)| (id, bot.map(|b| b.account)))),
-            apps: self.apps.with(apps),
+            numbers,
             encryption,
+            installations,
+            service_accounts: self.service_accounts.with(services),
+            apps: self.apps.with(apps),
         }
     }
 
@@ -76,6 +89,10 @@ impl Snapshot {
 
     pub fn app(&self, client_id: &str) -> Option<&Arc<App>> {
         self.apps.get(client_id)
+    }
+
+    pub fn app_by_number(&self, number: AppNumber) -> Option<&Arc<App>> {
+        self.numbers.get(&number)
     }
 
     pub fn apps(&self) -> impl Iterator<Item = &Arc<App>> {
@@ -92,6 +109,25 @@ impl Snapshot {
         Some((app, app.encryption_keys().iter().find(|k| k.kid.as_str() == kid)?))
     }
 
+    /// Also one that is suspended, or whose app is disabled.
+    pub fn installation(&self, id: i64) -> Option<&Arc<Installation>> {
+        self.installations.get(&InstallationId::new(id).ok()?)
+    }
+
+    /// In order of their ids.
+    pub fn installations_of(&self, app: AppNumber) -> &[Arc<Installation>] {
+        self.app_by_number(app).map_or(&[], |app| app.installations())
+    }
+
+    /// Also one that is disabled.
+    pub fn service_account(&self, name: &str) -> Option<&Arc<ServiceAccount>> {
+        self.service_accounts.get(name)
+    }
+
+    pub fn service_accounts(&self) -> impl Iterator<Item = &Arc<ServiceAccount>> {
+        self.service_accounts.values()
+    }
+
     pub fn account_of_bot(&self, bot: &str) -> Option<&AccountId> {
         self.bots.get(bot)
     }
@@ -105,4 +141,13 @@ impl Snapshot {
     pub fn counts(&self) -> (usize, usize, usize) {
         (self.accounts.len(), self.bots.len(), self.apps.len())
     }
+}
+
+/// What was goes first: an entry may leave one app and come to another.
+fn replaced<K: Clone + Eq + Hash, V: Clone>(
+    map: &Sharded<K, V>,
+    gone: impl Iterator<Item = K>,
+    there: impl Iterator<Item = (K, V)>,
+) -> Sharded<K, V> {
+    map.with(gone.map(|key| (key, None)).chain(there.map(|(key, value)| (key, Some(value)))))
 }

@@ -16,9 +16,10 @@ pub struct AuditRow {
     pub actor: String,
     /// Whose it was; none where that was not known.
     pub account: Option<String>,
-    /// `account`, `bot`, `app`, `key`, `grant`, `table_grant`, `token`, `signing_key`, or `registry` for all of them.
+    /// `account`, `bot`, `service_account`, `app`, `key`, `grant`, `table_grant`, `installation`, `token`, `signing_key`, or
+    /// `registry` for all of them.
     pub kind: String,
-    /// The id of the account or bot, or the client id of the app that the key or grant belongs to.
+    /// The id of the account or bot, the name of the service account, or the client id of the app that the rest belongs to.
     pub subject: String,
     /// `add`, `change` or `delete`; `reveal` where a secret was asked for; `issue`, `refresh`, `invalidate` or `revoke` of tokens.
     pub action: String,
@@ -94,7 +95,9 @@ impl Store {
             query.push(" AND account = ").push_bind(account.as_str());
         }
         if let Some(app) = &filter.app {
-            query.push(" AND kind NOT IN ('account', 'bot', 'registry') AND subject = ").push_bind(app.as_str());
+            query
+                .push(" AND kind NOT IN ('account', 'bot', 'service_account', 'registry') AND subject = ")
+                .push_bind(app.as_str());
         }
         if let Some(actor) = &filter.actor {
             query.push(" AND actor = ").push_bind(actor);

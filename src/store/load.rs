@@ -6,13 +6,14 @@ use sqlx::{AssertSqlSafe, FromRow};
 
 use super::error::failed;
 use super::rows::{
-    APP_COLUMNS, AppRow, ENCRYPTION_KEY_COLUMNS, EncryptionKeyRow, GRANT_COLUMNS, GrantRow, KEY_COLUMNS, KeyRow,
-    TABLE_GRANT_COLUMNS, TableGrantRow, encryption_key, grant, id, table_grant,
+    APP_COLUMNS, AppRow, ENCRYPTION_KEY_COLUMNS, EncryptionKeyRow, GRANT_COLUMNS, GrantRow, INSTALLATION_COLUMNS,
+    InstallationRow, KEY_COLUMNS, KeyRow, SERVICE_COLUMNS, ServiceRow, TABLE_GRANT_COLUMNS, TableGrantRow,
+    encryption_key, grant, id, installation, service, table_grant,
 };
 use super::seal::Sealer;
 use super::sqlite::{Connection, Db};
-use crate::model::{AccountId, AppNumber, BotId, ClientId};
-use crate::registry::{Account, AppRecord, Bot, Delta, Registry, StoreError, Version};
+use crate::model::{AccountId, AppNumber, BotId, ClientId, ServiceName};
+use crate::registry::{Account, AppRecord, Bot, Delta, Registry, ServiceAccount, StoreError, Version};
 
 pub async fn version(connection: &mut Connection) -> Result<Version, StoreError> {
     let query = sqlx::query_scalar("SELECT COALESCE(MAX(version), 0) FROM change");
@@ -40,13 +41,14 @@ pub async fn changes_since(connection: &mut Connection, sealer: &Sealer, since: 
     }
     let mut reader = Reader { connection, sealer, since: Some(since.0) };
     let touched = reader.touched().await?;
-    let Registry { mut accounts, mut bots, mut apps } = reader.registry().await?;
+    let Registry { mut accounts, mut bots, mut apps, mut service_accounts } = reader.registry().await?;
     let mut delta = Delta { version, ..Delta::default() };
     for (kind, name) in touched {
         match kind.as_str() {
             "account" => delta.accounts.push(entry(&name, &mut accounts)?),
             "bot" => delta.bots.push(entry(&name, &mut bots)?),
             "app" => delta.apps.push(entry(&name, &mut apps)?),
+            "service_account" => delta.service_accounts.push(entry(&name, &mut service_accounts)?),
             _ => return Err(StoreError::Unreadable(format!("a change of the unknown kind {kind:?}"))),
         }
     }
@@ -71,7 +73,12 @@ struct Reader<'a> {
 
 impl Reader<'_> {
     async fn registry(&mut self) -> Result<Registry, StoreError> {
-        Ok(Registry { accounts: self.accounts().await?, bots: self.bots().await?, apps: self.apps().await? })
+        Ok(Registry {
+            accounts: self.accounts().await?,
+            bots: self.bots().await?,
+            apps: self.apps().await?,
+            service_accounts: self.service_accounts().await?,
+        })
     }
 
     /// Each entity that was changed, once.
@@ -119,6 +126,7 @@ impl Reader<'_> {
                 encryption_keys: Vec::new(),
                 grants: Vec::new(),
                 table_grants: Vec::new(),
+                installations: Vec::new(),
                 credential_version,
             };
             apps.insert(number, record);
@@ -127,6 +135,7 @@ impl Reader<'_> {
         self.add_keys(&mut apps).await?;
         self.add_encryption_keys(&mut apps).await?;
         self.add_grants(&mut apps).await?;
+        self.add_installations(&mut apps).await?;
         Ok(apps.into_values().map(|app| (app.settings.client_id.clone(), app)).collect())
     }
 
@@ -176,6 +185,24 @@ impl Reader<'_> {
             apps.entry(app).and_modify(|app| app.table_grants.push(grant));
         }
         Ok(())
+    }
+
+    async fn add_installations(&mut self, apps: &mut HashMap<i64, AppRecord>) -> Result<(), StoreError> {
+        let query = format!("SELECT {INSTALLATION_COLUMNS} FROM installation");
+        let rows: Vec<InstallationRow> = self.children(&query, " ORDER BY id").await?;
+        for row in rows {
+            if let Some(app) = apps.get_mut(&row.0) {
+                app.installations.push(installation(row, &app.settings.client_id)?);
+            }
+        }
+        Ok(())
+    }
+
+    async fn service_accounts(&mut self) -> Result<BTreeMap<ServiceName, ServiceAccount>, StoreError> {
+        let query = format!("SELECT {SERVICE_COLUMNS} FROM service_account");
+        let rows: Vec<ServiceRow> = self.rows(&query, "name", "service_account").await?;
+        let service = |row| service(row, self.sealer).map(|service| (service.name.clone(), service));
+        rows.into_iter().map(service).collect()
     }
 
     /// All rows of a table, or those whose column names a changed entity of the kind.

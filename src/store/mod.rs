@@ -6,6 +6,7 @@
 mod audit;
 mod commit;
 mod error;
+mod glance;
 mod history;
 mod journal;
 mod load;
@@ -28,6 +29,7 @@ use sqlx::AssertSqlSafe;
 
 pub use self::audit::{AuditFilter, AuditRow, Note};
 pub use self::error::{KeyFileError, OpenError};
+pub use self::glance::service_accounts_at;
 pub use self::journal::{JournalFault, ReplayJournal};
 pub use self::reload::ReloadOutcome;
 pub use self::watch::Watcher;
@@ -149,6 +151,11 @@ fn encryption_key_place(app: &str, number: i64) -> Place<'_> {
     Place { table: "encryption_key", owner: app, number }
 }
 
+/// A service account's row, to which the hash of its password is bound.
+fn service_place(name: &str, number: i64) -> Place<'_> {
+    Place { table: "service_account", owner: name, number }
+}
+
 /// Something under the master key, and where it stands.
 struct Sealed {
     table: &'static str,
@@ -166,7 +173,8 @@ async fn first_sealed(database: &Database) -> Result<Option<Sealed>, StoreError>
         (table, query)
     };
     let ours = ("signing_key", "SELECT kid, number, sealed FROM signing_key LIMIT 1".to_owned());
-    for (table, query) in [of_apps("app_key"), of_apps("encryption_key"), ours] {
+    let services = "SELECT name, number, sealed FROM service_account WHERE sealed IS NOT NULL LIMIT 1".to_owned();
+    for (table, query) in [of_apps("app_key"), of_apps("encryption_key"), ours, ("service_account", services)] {
         let row = sqlx::query_as(AssertSqlSafe(query)).fetch_optional(database.readers()).await;
         if let Some((owner, number, blob)) = row.map_err(error::failed)? {
             return Ok(Some(Sealed { table, owner, number, blob }));

@@ -9,13 +9,15 @@ use sqlx::{Database, FromRow, Row};
 
 use super::seal::Sealer;
 use super::sqlite::Db;
-use super::{encryption_key_place, key_place};
+use super::{encryption_key_place, key_place, service_place};
 use crate::clock::Timestamp;
 use crate::jose::{DecryptionMaterial, KeyMaterial};
-use crate::model::{Algorithm, ClientId, Family, InvalidId, KeyId, Level};
+use crate::model::{Algorithm, ClientId, Family, InstallationId, InvalidId, KeyId, Level};
+use crate::password::PasswordHash;
 use crate::registry::{
-    AppSettings, EncryptionKeyRecord, Grant, GrantTarget, GrantVersion, KeyNumber, KeyRecord, KeyState, Permission,
-    Resource, ResourceKind, StoreError, TableGrant,
+    AppSettings, EncryptionKeyRecord, Grant, GrantTarget, GrantVersion, Installation, InstallationTarget, KeyNumber,
+    KeyRecord, KeyState, Permission, Repositories, Resource, ResourceKind, ServiceAccount, ServiceKind,
+    ServiceSettings, StoreError, TableGrant,
 };
 
 /// The columns of an [`AppRow`].
@@ -253,15 +255,76 @@ pub fn table_grant((app, kind, name, permissions): TableGrantRow) -> Result<(i64
     Ok((app, TableGrant { resource, permissions: permissions.into_iter().collect() }))
 }
 
+/// The columns of an [`InstallationRow`].
+pub const INSTALLATION_COLUMNS: &str =
+    "app, id, account, target, permissions, repositories, suspended_at, created_at, updated_at";
+pub type InstallationRow = (i64, i64, String, String, String, Option<String>, Option<i64>, i64, i64);
+
+pub fn installation(
+    (_, number, account, target, permissions, repositories, suspended_at, created_at, updated_at): InstallationRow,
+    app: &ClientId,
+) -> Result<Installation, StoreError> {
+    let damaged = || unreadable(&format!("installation {number} of app {app}"));
+    let target = InstallationTarget::ALL.into_iter().find(|known| known.as_str() == target);
+    let repositories = match repositories {
+        None => Repositories::All,
+        Some(list) => Repositories::Selected(serde_json::from_str(&list).map_err(|_| damaged())?),
+    };
+    Ok(Installation {
+        id: InstallationId::new(number).map_err(|_| damaged())?,
+        app: app.clone(),
+        account: id(&account)?,
+        target: target.ok_or_else(damaged)?,
+        permissions: serde_json::from_str(&permissions).map_err(|_| damaged())?,
+        repositories,
+        suspended_at: suspended_at.map(Timestamp::from_millis),
+        created_at: Timestamp::from_millis(created_at),
+        updated_at: Timestamp::from_millis(updated_at),
+    })
+}
+
+/// The columns of a [`ServiceRow`].
+pub const SERVICE_COLUMNS: &str = "number, name, account, kind, roles, enabled, sealed, credential_version";
+pub type ServiceRow = (i64, String, String, String, String, bool, Option<Vec<u8>>, i64);
+
+/// All but the password.
+pub fn service_settings(
+    (_, name, account, kind, roles, enabled, ..): &ServiceRow,
+) -> Result<ServiceSettings, StoreError> {
+    let damaged = || unreadable(&format!("service account {name}"));
+    let kind = [ServiceKind::Service, ServiceKind::Person].into_iter().find(|known| known.as_str() == kind);
+    Ok(ServiceSettings {
+        name: id(name)?,
+        account: id(account)?,
+        kind: kind.ok_or_else(damaged)?,
+        roles: list(roles).ok_or_else(damaged)?,
+        enabled: *enabled,
+    })
+}
+
+pub fn service(row: ServiceRow, sealer: &Sealer) -> Result<ServiceAccount, StoreError> {
+    let ServiceSettings { name, account, kind, roles, enabled } = service_settings(&row)?;
+    let (number, _, _, _, _, _, sealed, credential_version) = row;
+    let damaged = || unreadable(&format!("the password of service account {name}"));
+    let phc = sealer.open(&sealed.ok_or_else(damaged)?, service_place(name.as_str(), number))?;
+    let hash = std::str::from_utf8(phc.expose()).ok().and_then(|text| PasswordHash::parse(text).ok());
+    let hash = hash.ok_or_else(damaged)?;
+    Ok(ServiceAccount { name, account, kind, roles, enabled, hash, credential_version })
+}
+
 /// An identifier of any type.
 pub fn id<I: TryFrom<String, Error = InvalidId>>(text: &str) -> Result<I, StoreError> {
     I::try_from(text.to_owned()).map_err(|_| unreadable(&format!("the id {text:?}")))
 }
 
+/// Anything as a JSON column.
+pub fn encoded<T: Serialize + ?Sized>(value: &T) -> Result<String, StoreError> {
+    serde_json::to_string(value).map_err(|e| StoreError::Unavailable(e.into()))
+}
+
 /// A list as its column.
 pub fn json<T: Serialize>(items: impl IntoIterator<Item = T>) -> Result<String, StoreError> {
-    let items: Vec<T> = items.into_iter().collect();
-    serde_json::to_string(&items).map_err(|e| StoreError::Unavailable(e.into()))
+    encoded(&items.into_iter().collect::<Vec<T>>())
 }
 
 fn list<T: DeserializeOwned + Ord>(text: &str) -> Option<BTreeSet<T>> {

@@ -61,11 +61,17 @@ impl TokenRepository for Store {
         Ok(ended)
     }
 
-    async fn revoke(&self, app: AppNumber, revocation: &Revocation, actor: &Actor) -> Result<(), TokenError> {
+    async fn revoke(
+        &self,
+        app: AppNumber,
+        revocation: &Revocation,
+        until: Timestamp,
+        actor: &Actor,
+    ) -> Result<(), TokenError> {
         let step = Step::begin(self, app).await?;
         let (jti, subject, before) = columns(revocation);
         let after = json!({ "jti": jti, "subject": subject, "issued_before": before.map(|b| b.to_string()) });
-        step.revoke(revocation, after, actor).await
+        step.revoke(revocation, until, after, actor).await
     }
 
     async fn signing_keys(&self) -> Result<Vec<SigningKeyRecord>, StoreError> {
@@ -131,10 +137,20 @@ impl Step {
         self.commit(action, after, actor).await
     }
 
-    async fn revoke(mut self, revocation: &Revocation, after: Value, actor: &Actor) -> Result<(), TokenError> {
+    async fn revoke(
+        mut self,
+        revocation: &Revocation,
+        until: Timestamp,
+        after: Value,
+        actor: &Actor,
+    ) -> Result<(), TokenError> {
+        let query = sqlx::query("DELETE FROM revocation WHERE app = $1 AND until < $2");
+        let query = query.bind(self.app).bind(actor.at.millis());
+        query.execute(&mut *self.writing).await.map_err(failed)?;
         let (jti, subject, before) = columns(revocation);
-        let query = "INSERT INTO revocation (app, jti, subject, issued_before) VALUES ($1, $2, $3, $4)";
-        let query = sqlx::query(query).bind(self.app).bind(jti).bind(subject).bind(before.map(Timestamp::millis));
+        let query = "INSERT INTO revocation (app, jti, subject, issued_before, until) VALUES ($1, $2, $3, $4, $5)";
+        let query = sqlx::query(query).bind(self.app).bind(jti).bind(subject);
+        let query = query.bind(before.map(Timestamp::millis)).bind(until.millis());
         query.execute(&mut *self.writing).await.map_err(failed)?;
         self.commit("revoke", after, actor).await
     }
@@ -200,19 +216,21 @@ async fn issued(connection: &mut Connection, app: i64) -> Result<AppTokens, Stor
     Ok(tokens)
 }
 
-type RevocationRow = (Option<String>, Option<String>, Option<i64>);
+type RevocationRow = (Option<String>, Option<String>, Option<i64>, i64);
 
-async fn revoked(connection: &mut Connection, app: i64) -> Result<Vec<Revocation>, StoreError> {
-    let query = "SELECT jti, subject, issued_before FROM revocation WHERE app = $1 ORDER BY id";
+async fn revoked(connection: &mut Connection, app: i64) -> Result<Vec<(Revocation, Timestamp)>, StoreError> {
+    let query = "SELECT jti, subject, issued_before, until FROM revocation WHERE app = $1 ORDER BY id";
     let rows: Vec<RevocationRow> = sqlx::query_as(query).bind(app).fetch_all(connection).await.map_err(failed)?;
-    let revocation = |row: RevocationRow| match row {
-        (Some(jti), None, None) => Ok(Revocation::Token(id::<TokenId>(&jti)?)),
-        (None, Some(subject), Some(before)) => {
-            let issued_before = Timestamp::from_millis(before);
-            Ok(Revocation::Subject { subject: subject.into(), issued_before })
-        }
-        (None, None, Some(before)) => Ok(Revocation::IssuedBefore(Timestamp::from_millis(before))),
-        _ => Err(StoreError::Unreadable(format!("a revocation of app number {app} is damaged"))),
+    let revocation = |(jti, subject, before, until): RevocationRow| {
+        let revocation = match (jti, subject, before.map(Timestamp::from_millis)) {
+            (Some(jti), None, None) => Revocation::Token(id::<TokenId>(&jti)?),
+            (None, Some(subject), Some(issued_before)) => {
+                Revocation::Subject { subject: subject.into(), issued_before }
+            }
+            (None, None, Some(issued_before)) => Revocation::IssuedBefore(issued_before),
+            _ => return Err(StoreError::Unreadable(format!("a revocation of app number {app} is damaged"))),
+        };
+        Ok((revocation, Timestamp::from_millis(until)))
     };
     rows.into_iter().map(revocation).collect()
 }

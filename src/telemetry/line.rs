@@ -30,6 +30,9 @@ pub(super) struct Line<'a> {
     /// The client id that the token names; proved only where `verified` is true.
     #[serde(skip_serializing_if = "Option::is_none")]
     app: Option<&'a str>,
+    /// The service account that signed in.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    service: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     account: Option<&'a str>,
     verified: bool,
@@ -73,7 +76,8 @@ impl<'a> Line<'a> {
             path: entry.uri.path(),
             route: entry.route.map(|r| r.id.as_str()),
             app: entry.app.map(|a| a.client_id.as_str()),
-            account: entry.app.map(|a| a.account.as_str()),
+            service: entry.service.map(|s| s.name.as_str()),
+            account: entry.app.map(|a| &a.account).or(entry.service.map(|s| &s.account)).map(|a| a.as_str()),
             verified: entry.is_verified,
             key: key_of(entry),
             alg: entry.proof.map(|p| p.algorithm.as_str()),
@@ -93,8 +97,7 @@ impl<'a> Line<'a> {
 
 fn key_of<'a>(entry: &Entry<'a>) -> Option<Cow<'a, str>> {
     let (app, proof) = (entry.app?, entry.proof?);
-    let kid = app.key(proof.key).and_then(|key| key.kid.as_ref());
-    Some(kid.map_or_else(|| proof.key.0.to_string().into(), |kid| kid.as_str().into()))
+    Some(proof.signed_by(app))
 }
 
 /// As its text, without a copy of it.
@@ -135,6 +138,8 @@ pub struct LoggedCall {
     pub route: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub app: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub service: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub account: Option<String>,
     pub verified: bool,

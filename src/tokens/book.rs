@@ -1,5 +1,6 @@
 //! What requests ask: the state of every token that was issued or revoked, in memory.
 
+use std::collections::HashSet;
 use std::sync::Arc;
 
 use arc_swap::ArcSwap;
@@ -13,7 +14,8 @@ use crate::registry::Sharded;
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct TokenStates {
     pub issued: AppTokens,
-    pub revoked: Vec<Revocation>,
+    /// Each with the time after which nothing that it covers can be good.
+    pub revoked: Vec<(Revocation, Timestamp)>,
 }
 
 /// What changed between two versions: each app once and as it is now.
@@ -32,7 +34,28 @@ pub struct TokenBook(ArcSwap<Edition>);
 #[derive(Clone, Default)]
 struct Edition {
     version: TokenVersion,
-    apps: Sharded<AppNumber, Arc<TokenStates>>,
+    apps: Sharded<AppNumber, Arc<Page>>,
+}
+
+/// The states of one app's tokens, for look-up: however many single tokens it has revoked, a request asks for one.
+#[derive(Default)]
+struct Page {
+    issued: AppTokens,
+    revoked: HashSet<TokenId>,
+    wider: Vec<Revocation>,
+}
+
+impl Page {
+    fn of(states: &TokenStates) -> Self {
+        let mut page = Self { issued: states.issued.clone(), ..Self::default() };
+        for (revocation, _) in &states.revoked {
+            match revocation {
+                Revocation::Token(jti) => _ = page.revoked.insert(jti.clone()),
+                wider => page.wider.push(wider.clone()),
+            }
+        }
+        page
+    }
 }
 
 impl TokenBook {
@@ -50,7 +73,7 @@ impl TokenBook {
             let changes = delta
                 .apps
                 .iter()
-                .map(|(app, states)| (*app, (*states != TokenStates::default()).then(|| Arc::new(states.clone()))));
+                .map(|(app, states)| (*app, (*states != TokenStates::default()).then(|| Arc::new(Page::of(states)))));
             Arc::new(Edition { version: delta.version, apps: edition.apps.with(changes) })
         });
     }
@@ -63,7 +86,7 @@ impl TokenBook {
         let jti = claims.token_id.as_deref().and_then(|jti| TokenId::new(jti).ok());
         let jti = jti.ok_or_else(|| Refusal::new(Reason::TokenJtiRequired))?;
         let edition = self.0.load();
-        let standing = edition.apps.get(&app).map_or(Standing::Unknown, |states| states.issued.standing(&jti, now));
+        let standing = edition.apps.get(&app).map_or(Standing::Unknown, |page| page.issued.standing(&jti, now));
         match standing {
             Standing::Current | Standing::InGrace(_) => Ok(()),
             Standing::Superseded(since) => Err(Refusal::new(Reason::TokenSuperseded)
@@ -75,16 +98,20 @@ impl TokenBook {
         }
     }
 
-    /// A token that the app signed itself is good unless it was revoked.
+    /// A token that is on no record is good unless it was revoked.
     ///
     /// # Errors
     /// `token.revoked`.
     pub fn check_revoked(&self, app: AppNumber, claims: &RegisteredClaims) -> Result<(), Refusal> {
         let edition = self.0.load();
-        let Some(states) = edition.apps.get(&app) else { return Ok(()) };
-        match states.revoked.iter().find(|revocation| revocation.covers(claims)) {
+        let Some(page) = edition.apps.get(&app) else { return Ok(()) };
+        let revoked = |found: String| Refusal::new(Reason::TokenRevoked).found(found);
+        if claims.token_id.as_deref().is_some_and(|jti| page.revoked.contains(jti)) {
+            return Err(revoked("revoked by its jti".into()));
+        }
+        match page.wider.iter().find(|revocation| revocation.covers(claims)) {
             None => Ok(()),
-            Some(revocation) => Err(Refusal::new(Reason::TokenRevoked).found(match revocation {
+            Some(revocation) => Err(revoked(match revocation {
                 Revocation::Token(_) => "revoked by its jti".into(),
                 Revocation::Subject { issued_before, .. } => {
                     format!("revoked with all of its sub from before {issued_before}")

@@ -34,6 +34,7 @@ macro_rules! token_conformance_tests {
             a_refused_step_changes_nothing
             an_invalidation_ends_the_tokens_of_its_app_alone
             revocations_are_kept_and_followed
+            a_revocation_is_forgotten_once_it_can_cover_no_good_token
             an_app_that_is_not_there_has_no_tokens
             signing_keys_come_back_as_they_went_in_and_are_followed
             of_nodes_that_rotate_at_once_one_adds_a_key
@@ -181,11 +182,12 @@ pub async fn revocations_are_kept_and_followed(fixture: &impl Fixture) {
     ];
     let followed = TokenBook::default();
     for revocation in &revocations {
-        store.revoke(app, revocation, &at(NOON)).await.unwrap();
+        store.revoke(app, revocation, later, &at(NOON)).await.unwrap();
         followed.follow(&store.token_changes_since(followed.version()).await.unwrap());
     }
     let delta = store.token_changes_since(TokenVersion::default()).await.unwrap();
-    assert_eq!(delta.apps[0].1.revoked, revocations);
+    let kept = revocations.clone().map(|revocation| (revocation, later));
+    assert_eq!(delta.apps[0].1.revoked, kept);
     let of_ana = |issued_at| RegisteredClaims {
         subject: Some("ana".into()),
         issued_at: Some(issued_at),
@@ -199,6 +201,19 @@ pub async fn revocations_are_kept_and_followed(fixture: &impl Fixture) {
         book.check_revoked(app, &RegisteredClaims::default()).unwrap_err();
         book.check_revoked(other, &RegisteredClaims::default()).unwrap();
     }
+}
+
+pub async fn a_revocation_is_forgotten_once_it_can_cover_no_good_token(fixture: &impl Fixture) {
+    let (store, app, _) = fixture.open().await;
+    let (first, second) = (Revocation::Token(id("a")), Revocation::Token(id("b")));
+    let end = NOON.after(GRACE);
+    store.revoke(app, &first, end, &at(NOON)).await.unwrap();
+    store.revoke(app, &second, Timestamp::MAX, &at(end)).await.unwrap();
+    let revoked = |delta: TokenDelta| delta.apps[0].1.revoked.len();
+    assert_eq!(revoked(store.token_changes_since(TokenVersion::default()).await.unwrap()), 2);
+    store.revoke(app, &second, Timestamp::MAX, &at(end.after(Duration::from_millis(1)))).await.unwrap();
+    let delta = store.token_changes_since(TokenVersion::default()).await.unwrap();
+    assert!(delta.apps[0].1.revoked.iter().all(|(revocation, _)| *revocation == second), "{delta:?}");
 }
 
 pub async fn an_app_that_is_not_there_has_no_tokens(fixture: &impl Fixture) {

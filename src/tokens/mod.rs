@@ -6,6 +6,7 @@
 mod book;
 #[cfg(test)]
 pub(crate) mod conformance;
+mod issued;
 mod lifecycle;
 mod repository;
 mod revocation;
@@ -13,6 +14,7 @@ mod ring;
 mod service;
 
 pub use book::{TokenBook, TokenDelta, TokenStates};
+pub use issued::Issued;
 pub use lifecycle::{AppTokens, IssuedToken, LifecycleError, Standing, Superseded};
 pub use repository::{NewSigningKey, TokenError, TokenRepository, TokenVersion};
 pub use revocation::Revocation;

@@ -88,11 +88,13 @@ pub trait TokenRepository: Send + Sync {
         actor: &Actor,
     ) -> impl Future<Output = Result<Vec<TokenId>, TokenError>> + Send;
 
-    /// Revokes tokens that the app signed itself.
+    /// Revokes tokens of the app that are on no record. After `until`, when the last of them has ended, nothing needs to
+    /// be kept of it.
     fn revoke(
         &self,
         app: AppNumber,
         revocation: &Revocation,
+        until: Timestamp,
         actor: &Actor,
     ) -> impl Future<Output = Result<(), TokenError>> + Send;
 

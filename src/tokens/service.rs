@@ -1,6 +1,5 @@
 //! The service over all of this: makes tokens, and takes each step of their lives in the store before anybody hears of it.
 
-use std::sync::Arc;
 use std::time::Duration;
 
 use aws_lc_rs::rand::{SecureRandom as _, SystemRandom};
@@ -9,13 +8,14 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde_json::{Map, Value};
 
 use super::{
-    IssuedToken, KeyRing, NewSigningKey, NoSigningKey, RotationSettings, TokenBook, TokenError, TokenRepository,
+    Issued, IssuedToken, NewSigningKey, NoSigningKey, Revocation, RotationSettings, TokenError, TokenRepository,
 };
 use crate::clock::Timestamp;
 use crate::jose::IssuingMaterial;
 use crate::model::{AppNumber, ClientId, KeyId, TokenId};
 use crate::registry::{Actor, StoreError};
 use crate::secret::Secret;
+use crate::verify::Origin;
 
 /// How long tokens of a kind live.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -38,20 +38,26 @@ pub struct Holder {
 #[derive(Clone, Debug)]
 pub struct NewToken {
     pub token: Secret,
+    pub jti: TokenId,
+    pub issued_at: Timestamp,
     pub expires_at: Timestamp,
 }
 
 /// Issues, refreshes, invalidates; and rotates the keys that sign.
 pub struct TokenService<R> {
     repository: R,
-    book: Arc<TokenBook>,
-    ring: Arc<KeyRing>,
+    issued: Issued,
     rotation: RotationSettings,
 }
 
 impl<R: TokenRepository> TokenService<R> {
-    pub fn new(repository: R, book: Arc<TokenBook>, ring: Arc<KeyRing>, rotation: RotationSettings) -> Self {
-        Self { repository, book, ring, rotation }
+    pub fn new(repository: R, issued: Issued, rotation: RotationSettings) -> Self {
+        Self { repository, issued, rotation }
+    }
+
+    /// What the verifier asks.
+    pub fn issued(&self) -> &Issued {
+        &self.issued
     }
 
     /// The first token of an app.
@@ -59,7 +65,8 @@ impl<R: TokenRepository> TokenService<R> {
     /// # Errors
     /// When the app has one, and when the store can't be reached or there is no key.
     pub async fn issue(&self, holder: &Holder, lifetimes: Lifetimes, actor: &Actor) -> Result<NewToken, TokenError> {
-        let (token, record) = self.make(holder, lifetimes.life, actor.at)?;
+        let token = self.mint(Origin::Held, holder, lifetimes.life, actor.at)?;
+        let record = token.record();
         self.repository.issue(holder.app, record, actor).await?;
         self.follow().await?;
         Ok(token)
@@ -76,7 +83,8 @@ impl<R: TokenRepository> TokenService<R> {
         lifetimes: Lifetimes,
         actor: &Actor,
     ) -> Result<NewToken, TokenError> {
-        let (token, record) = self.make(holder, lifetimes.life, actor.at)?;
+        let token = self.mint(Origin::Held, holder, lifetimes.life, actor.at)?;
+        let record = token.record();
         let good_until = actor.at.after(lifetimes.grace);
         self.repository.refresh(holder.app, submitted, record, good_until, actor).await?;
         self.follow().await?;
@@ -106,13 +114,13 @@ impl<R: TokenRepository> TokenService<R> {
     /// # Errors
     /// When the store can't be reached or read; book and ring stay as they were.
     pub async fn follow(&self) -> Result<(), StoreError> {
-        let delta = self.repository.token_changes_since(self.book.version()).await?;
+        let delta = self.repository.token_changes_since(self.issued.book.version()).await?;
         if delta.has_new_keys {
             let keys = self.repository.signing_keys().await?;
-            let followed = self.ring.follow(&keys, &self.rotation);
+            let followed = self.issued.ring.follow(&keys, &self.rotation);
             followed.map_err(|error| StoreError::Unreadable(format!("a signing key: {error}")))?;
         }
-        self.book.follow(&delta);
+        self.issued.book.follow(&delta);
         Ok(())
     }
 
@@ -136,8 +144,17 @@ impl<R: TokenRepository> TokenService<R> {
         self.follow().await
     }
 
-    /// A token and the record of it; nobody has it yet.
-    fn make(&self, holder: &Holder, life: Duration, now: Timestamp) -> Result<(NewToken, IssuedToken), TokenError> {
+    /// A token that is on no record, nobody has it yet: good until its end, or until it is revoked.
+    ///
+    /// # Errors
+    /// When there is no key, or the system gives no random bytes.
+    pub fn mint(
+        &self,
+        origin: Origin,
+        holder: &Holder,
+        life: Duration,
+        now: Timestamp,
+    ) -> Result<NewToken, NoSigningKey> {
         let jti = TokenId::new(&random_id()?).map_err(|_| NoSigningKey)?;
         // NumericDates of ours are whole seconds, and so is what is told of them.
         let (issued_at, expires_at) = (Timestamp::from_secs(now.secs()), Timestamp::from_secs(now.after(life).secs()));
@@ -146,8 +163,30 @@ impl<R: TokenRepository> TokenService<R> {
         claims.insert("jti".into(), jti.as_str().into());
         claims.insert("iat".into(), issued_at.secs().into());
         claims.insert("exp".into(), expires_at.secs().into());
-        let token = self.ring.sign("JWT", &Value::Object(claims).to_string(), now)?;
-        Ok((NewToken { token: Secret::from(token), expires_at }, IssuedToken { jti, issued_at, expires_at }))
+        let token_type = origin.token_type().unwrap_or("JWT");
+        let token = self.issued.ring.sign(token_type, &Value::Object(claims).to_string(), now)?;
+        Ok(NewToken { token: Secret::from(token), jti, issued_at, expires_at })
+    }
+
+    /// Takes back tokens that are on no record, on this node at once. See [`TokenRepository::revoke`].
+    ///
+    /// # Errors
+    /// When there is no such app, or the store can't be reached.
+    pub async fn revoke(
+        &self,
+        app: AppNumber,
+        revocation: &Revocation,
+        until: Timestamp,
+        actor: &Actor,
+    ) -> Result<(), TokenError> {
+        self.repository.revoke(app, revocation, until, actor).await?;
+        Ok(self.follow().await?)
+    }
+}
+
+impl NewToken {
+    fn record(&self) -> IssuedToken {
+        IssuedToken { jti: self.jti.clone(), issued_at: self.issued_at, expires_at: self.expires_at }
     }
 }
 

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::{SingleUsePolicy, TokenRules};
+use super::{Issuance, IssuerKeyNumber, Origin, SingleUsePolicy, TokenRules};
 use crate::clock::Timestamp;
 use crate::jose::{self, Compact, Encrypted, Part, TokenError};
 use crate::model::{Algorithm, AlgorithmSet, Claims, KeyId, Reason, Refusal, RegisteredClaims, quoted};
@@ -158,6 +158,33 @@ pub fn prove<'a>(
     }
 }
 
+/// Finds the key of ours that made the signature: by its name alone, since all that we sign names it.
+///
+/// # Errors
+/// `token.algorithm_not_allowed`, `key.unknown` or `token.signature_invalid`.
+pub fn prove_issued(
+    compact: &Compact<'_>,
+    rules: &TokenRules,
+    issuance: &dyn Issuance,
+    now: Timestamp,
+) -> Result<(Algorithm, IssuerKeyNumber), Refusal> {
+    let header = &compact.header;
+    let Some(algorithm) = header.algorithm.parse().ok().filter(|a: &Algorithm| rules.algorithms.contains(*a)) else {
+        let found: String = header.algorithm.chars().take(20).collect();
+        return Err(Refusal::new(Reason::TokenAlgorithmNotAllowed).expected(rules.algorithms.to_string()).found(found));
+    };
+    let kid = header.key_id.as_deref();
+    let Some((number, key)) = kid.and_then(|kid| issuance.verifying(kid, now)) else {
+        let found = kid.map_or_else(|| "no kid".to_owned(), |kid| format!("kid {}", quoted(kid)));
+        return Err(Refusal::new(Reason::KeyUnknown).expected("a key of this gateway").found(found));
+    };
+    if key.algorithm() == algorithm && key.verifies(compact.signing_input, &compact.signature) {
+        Ok((algorithm, number))
+    } else {
+        Err(Reason::TokenSignatureInvalid.into())
+    }
+}
+
 /// `typ` (RFC 8725 section 3.11).
 ///
 /// # Errors
@@ -168,16 +195,19 @@ pub fn check_type(token_type: Option<&str>, rules: &TokenRules) -> Result<(), Re
             let found: String = found.chars().take(40).collect();
             Err(Refusal::new(Reason::TokenTypeNotAllowed).expected(rules.token_types.join(" or ")).found(found))
         }
+        None if rules.origin != Origin::App => {
+            Err(Refusal::new(Reason::TokenTypeNotAllowed).expected(rules.token_types.join(" or ")).found("no typ"))
+        }
         _ => Ok(()),
     }
 }
 
-/// Whether the token came encrypted, where the app has to encrypt its tokens.
+/// Whether the token came encrypted, where the app has to encrypt its tokens; those that we sign are not its own.
 ///
 /// # Errors
 /// `token.jwe_required`.
-pub fn check_encryption(is_encrypted: bool, app: &App) -> Result<(), Refusal> {
-    if app.enforce_jwe && !is_encrypted {
+pub fn check_encryption(is_encrypted: bool, app: &App, rules: &TokenRules) -> Result<(), Refusal> {
+    if app.enforce_jwe && !is_encrypted && rules.origin == Origin::App {
         return Err(Refusal::new(Reason::TokenJweRequired).expected("five parts").found("three parts"));
     }
     Ok(())
@@ -186,15 +216,21 @@ pub fn check_encryption(is_encrypted: bool, app: &App) -> Result<(), Refusal> {
 /// `exp`, `nbf`, `iat` and the lifetime (RFC 7519 section 4.1).
 ///
 /// # Errors
-/// `token.exp_required`, `token.expired`, `token.not_yet_valid`, `token.issued_in_future`, `token.lifetime_too_long`.
+/// `token.exp_required`, `token.expired`, `token.lifetime_too_long`, `token.not_yet_valid`, `token.iat_required`,
+/// `token.issued_in_future`.
 pub fn check_times(claims: &RegisteredClaims, app: &App, rules: &TokenRules, now: Timestamp) -> Result<(), Refusal> {
-    let limit = match (rules.max_lifetime, app.max_lifetime) {
+    // What an app is held to concerns tokens that it signs.
+    let (of_app, is_required_of_app) = match rules.origin {
+        Origin::App => (app.max_lifetime, app.require_exp),
+        _ => (None, true),
+    };
+    let limit = match (rules.max_lifetime, of_app) {
         (Some(a), Some(b)) => Some(a.min(b)),
         (a, b) => a.or(b),
     };
     let at = |time: Timestamp| format!("{time} ({now} now)");
     match claims.expires {
-        None if rules.require_exp || app.require_exp || limit.is_some() => {
+        None if rules.require_exp || is_required_of_app || limit.is_some() => {
             return Err(Refusal::new(Reason::TokenExpRequired).expected("exp").found("no exp"));
         }
         Some(exp) if now >= exp.after(rules.leeway.exp) => {
@@ -209,6 +245,9 @@ pub fn check_times(claims: &RegisteredClaims, app: &App, rules: &TokenRules, now
     }
     if let Some(nbf) = claims.not_before.filter(|nbf| *nbf > now.after(rules.leeway.nbf)) {
         return Err(Refusal::new(Reason::TokenNotYetValid).expected("nbf not ahead of now").found(at(nbf)));
+    }
+    if claims.issued_at.is_none() && rules.require_iat {
+        return Err(Refusal::new(Reason::TokenIatRequired).expected("iat").found("no iat"));
     }
     if let Some(iat) = claims.issued_at.filter(|iat| *iat > now.after(rules.leeway.iat)) {
         return Err(Refusal::new(Reason::TokenIssuedInFuture).expected("iat not ahead of now").found(at(iat)));
@@ -257,7 +296,7 @@ pub struct SingleUse {
     pub until: Timestamp,
 }
 
-/// Whether the token is one of single use, and fit to be one.
+/// Whether the token is one of single use, and fit to be one; those that we sign are good for many.
 ///
 /// # Errors
 /// `token.jti_required`, `token.exp_required`, `token.lifetime_too_long`.
@@ -267,6 +306,9 @@ pub fn single_use(
     rules: &TokenRules,
     now: Timestamp,
 ) -> Result<Option<SingleUse>, Refusal> {
+    if rules.origin != Origin::App {
+        return Ok(None);
+    }
     let jti = match &claims.token_id {
         None if app.enforce_jti => {
             return Err(Refusal::new(Reason::TokenJtiRequired).expected("a jti, new for every call").found("no jti"));

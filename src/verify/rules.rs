@@ -5,6 +5,7 @@ use std::ops::Deref;
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::Origin;
 use crate::model::{AlgorithmSet, AuthenticatorName, ClaimNames};
 
 /// The settings of a `jwt` authenticator, made ready. Cheap to clone.
@@ -39,25 +40,29 @@ impl Deref for TokenRules {
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct TokenSettings {
     pub authenticator: AuthenticatorName,
+    pub origin: Origin,
     /// The first of these claims that is present names the app.
     pub app_claims: Vec<Box<str>>,
+    /// Whether it may do so by the app's number, as a JSON number or its digits, too.
+    pub app_numbers: bool,
     pub claim_names: ClaimNames,
     pub algorithms: AlgorithmSet,
-    /// Besides an absent `typ`; compared without case.
+    /// Besides an absent `typ`, which tokens of ours may not have; compared without case.
     pub token_types: Vec<Box<str>>,
     /// If any, the token has to name one of them.
     pub audiences: Vec<Box<str>>,
     /// If any, the token has to come from one of them.
     pub issuers: Vec<Box<str>>,
     pub require_exp: bool,
+    pub require_iat: bool,
     pub leeway: Leeway,
     /// How far `exp` may lie ahead of now.
     pub max_lifetime: Option<Duration>,
     pub single_use: SingleUsePolicy,
     /// How far `exp` may lie ahead of a token of single use.
     pub single_use_lifetime: Option<Duration>,
-    /// For how long after `exp` a use is remembered: the largest leeway that any authenticator gives, so that a token
-    /// used here is good nowhere else afterwards.
+    /// For how long after `exp` a use is remembered: the largest leeway that any authenticator may ever give, so
+    /// that a token used here is good nowhere else afterwards.
     pub single_use_memory: Duration,
     pub max_token_bytes: usize,
     /// Whether a token may be encrypted; where it may not, one that is counts as malformed.

@@ -8,7 +8,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde_json::json;
 
-use super::{Leeway, SingleUsePolicy, TokenRules, TokenSettings, Verifier};
+use super::{Leeway, Origin, SingleUsePolicy, TokenRules, TokenSettings, Verifier};
 use crate::clock::Timestamp;
 use crate::jose::{
     DECRYPTIONS, DecryptionMaterial, EncryptionKind, KeyMaterial, SigningKey, VERIFICATIONS, encrypt, sign,
@@ -34,13 +34,16 @@ fn rules() -> TokenRules {
     let none = Duration::ZERO;
     TokenRules::new(TokenSettings {
         authenticator: AuthenticatorName::new("bearer").unwrap(),
+        origin: Origin::App,
         app_claims: vec!["appId".into()],
+        app_numbers: false,
         claim_names: ClaimNames::default(),
         algorithms: AlgorithmSet::of(&[Algorithm::Hs256, Algorithm::Rs256, Algorithm::EdDsa]),
         token_types: Vec::new(),
         audiences: Vec::new(),
         issuers: Vec::new(),
         require_exp: false,
+        require_iat: false,
         leeway: Leeway { exp: none, nbf: none, iat: none },
         max_lifetime: None,
         single_use: SingleUsePolicy::Enforced,
@@ -75,6 +78,7 @@ fn app(number: i64, client_id: &str, adjust: impl FnOnce(&mut AppRecord)) -> App
         encryption_keys: Vec::new(),
         grants: Vec::new(),
         table_grants: Vec::new(),
+        installations: Vec::new(),
         credential_version: 1,
     };
     adjust(&mut app);

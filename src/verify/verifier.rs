@@ -1,22 +1,32 @@
 //! The checks in their order, with the cache in front of the costly ones.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 
 use super::cache::ProofKey;
 use super::checks::Form;
 use super::decryption::{self, Opened, hidden};
-use super::{ProofCache, SingleUse, TokenRules, checks};
+use super::{Issuance, IssuerKeyNumber, NothingIssued, Origin, ProofCache, SingleUse, TokenRules, checks};
 use crate::clock::Timestamp;
 use crate::jose::{self, Compact, Encrypted};
 use crate::model::{Algorithm, AppNumber, Reason, Refusal, RegisteredClaims};
 use crate::registry::{App, KeyNumber, Snapshot};
 
-/// What a signature proved: these claims, by this key of this app.
+/// Whose key made a signature.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Signer {
+    /// One of the app's own.
+    App(KeyNumber),
+    /// One of ours.
+    Issuer(IssuerKeyNumber),
+}
+
+/// What a signature proved: these claims of this app's token, by this key.
 #[derive(Debug)]
 pub struct Proof {
     pub client_id: Box<str>,
     pub algorithm: Algorithm,
-    pub key: KeyNumber,
+    pub signer: Signer,
     /// The app's credential version under which the key was found.
     pub credential_version: i64,
     /// The key that opened the token, if it came encrypted.
@@ -26,6 +36,16 @@ pub struct Proof {
 }
 
 impl Proof {
+    /// The key by its kid, or else by its number; one of ours as `ours:` and its number.
+    pub fn signed_by<'a>(&self, app: &'a App) -> Cow<'a, str> {
+        let number = match self.signer {
+            Signer::App(number) => number,
+            Signer::Issuer(number) => return format!("ours:{}", number.0).into(),
+        };
+        let kid = app.key(number).and_then(|key| key.kid.as_ref());
+        kid.map_or_else(|| number.0.to_string().into(), |kid| kid.as_str().into())
+    }
+
     /// Bytes of memory, about, with what the cache itself needs for an entry.
     pub(super) fn weight(&self) -> usize {
         let text = |t: &Option<Box<str>>| t.as_ref().map_or(0, |t| t.len());
@@ -49,9 +69,12 @@ impl Verified {
         &self.app
     }
 
-    /// The key that made the signature.
-    pub fn key(&self) -> KeyNumber {
-        self.proof.key
+    /// The app's key that made the signature; none where it was one of ours.
+    pub fn key(&self) -> Option<KeyNumber> {
+        match self.proof.signer {
+            Signer::App(key) => Some(key),
+            Signer::Issuer(_) => None,
+        }
     }
 
     /// What the signature proved.
@@ -79,12 +102,24 @@ pub struct Unverified {
 /// Verifies tokens. Shared by all workers.
 pub struct Verifier {
     cache: ProofCache,
+    issuance: Arc<dyn Issuance>,
 }
 
 impl Verifier {
     /// `cache_bytes` bounds the memory of verified tokens; 0 keeps none.
     pub fn new(cache_bytes: u64) -> Self {
-        Self { cache: ProofCache::new(cache_bytes) }
+        Self { cache: ProofCache::new(cache_bytes), issuance: Arc::new(NothingIssued) }
+    }
+
+    /// One that knows what was issued and revoked.
+    #[must_use]
+    pub fn with_issuance(self, issuance: Arc<dyn Issuance>) -> Self {
+        Self { issuance, ..self }
+    }
+
+    /// What was issued and revoked, for those who explain.
+    pub fn issuance(&self) -> &dyn Issuance {
+        &*self.issuance
     }
 
     /// About how many verified tokens are remembered.
@@ -103,7 +138,7 @@ impl Verifier {
         snapshot: &Snapshot,
         now: Timestamp,
     ) -> Result<Verified, Unverified> {
-        let judgement = Judgement { rules, snapshot, now };
+        let judgement = Judgement { rules, snapshot, issuance: &*self.issuance, now };
         match self.begin(token, judgement)? {
             Begun::Verified(verified) => Ok(verified),
             Begun::Encrypted(key, encrypted) => self.conclude(key, judgement, judgement.prove_encrypted(&encrypted)?),
@@ -122,7 +157,7 @@ impl Verifier {
         snapshot: &Snapshot,
         now: Timestamp,
     ) -> Result<Glance, Unverified> {
-        Ok(match self.begin(token, Judgement { rules, snapshot, now })? {
+        Ok(match self.begin(token, Judgement { rules, snapshot, issuance: &*self.issuance, now })? {
             Begun::Verified(verified) => Glance::Verified(verified),
             Begun::Encrypted(_, encrypted) => {
                 let named = encrypted.header.key_id.as_deref().and_then(|kid| snapshot.encryption_key(kid));
@@ -183,6 +218,7 @@ enum Begun<'t> {
 struct Judgement<'a> {
     rules: &'a TokenRules,
     snapshot: &'a Snapshot,
+    issuance: &'a dyn Issuance,
     now: Timestamp,
 }
 
@@ -192,20 +228,33 @@ impl Judgement<'_> {
         let app = self.snapshot.app(&proof.client_id)?;
         let opens = |number| app.encryption_key(number).is_some_and(|k| k.state.usable_at(self.now));
         let holds = app.credential_version == proof.credential_version
-            && app.key(proof.key).is_some_and(|k| k.state.usable_at(self.now))
+            && self.is_good(app, proof.signer)
             && proof.encryption_key.is_none_or(opens)
             && app.enabled
-            && app.algorithms.contains(proof.algorithm)
+            && self.may_sign(app, proof.algorithm)
             && app.may_use(&self.rules.authenticator);
         holds.then(|| Arc::clone(app))
+    }
+
+    fn is_good(self, app: &App, signer: Signer) -> bool {
+        match signer {
+            Signer::App(key) => app.key(key).is_some_and(|k| k.state.usable_at(self.now)),
+            Signer::Issuer(key) => self.issuance.is_good(key, self.now),
+        }
+    }
+
+    /// What the app may sign with says nothing about tokens of ours.
+    fn may_sign(self, app: &App, algorithm: Algorithm) -> bool {
+        self.rules.origin != Origin::App || app.algorithms.contains(algorithm)
     }
 
     fn judge(self, app: Arc<App>, proof: Arc<Proof>) -> Result<Verified, Unverified> {
         let Self { rules, now, .. } = self;
         let judged = checks::check_type(proof.token_type.as_deref(), rules)
-            .and_then(|()| checks::check_encryption(proof.encryption_key.is_some(), &app))
+            .and_then(|()| checks::check_encryption(proof.encryption_key.is_some(), &app, rules))
             .and_then(|()| checks::check_times(&proof.claims, &app, rules, now))
             .and_then(|()| checks::check_parties(&proof.claims, rules))
+            .and_then(|()| self.issuance.check_state(app.number, rules.origin, &proof.claims, now))
             .and_then(|()| checks::single_use(&proof.claims, &app, rules, now));
         match judged {
             Ok(single_use) => Ok(Verified { app, proof, single_use }),
@@ -221,7 +270,7 @@ impl Judgement<'_> {
 
     /// From a token's parts to what its signature proves.
     fn prove(self, compact: Compact<'_>, opened: Option<&Opened<'_>>) -> Result<(Arc<App>, Proof), Unverified> {
-        let Self { rules, snapshot, now } = self;
+        let Self { rules, snapshot, issuance, now } = self;
         let hide = |refusal| if opened.is_some() { hidden(refusal) } else { refusal };
         let app = checks::find_app(&compact.claims, rules, snapshot).and_then(|app| match opened {
             Some(opened) => decryption::check_owner(opened, app).map(|()| app),
@@ -233,7 +282,14 @@ impl Judgement<'_> {
             Unverified { refusal: hide(refusal), claimed }
         })?;
         let claimed = |refusal| Unverified { refusal, claimed: Some(Arc::clone(app)) };
-        let (algorithm, key) = checks::prove(&compact, app, rules, now).map_err(|refusal| {
+        let proved = match rules.origin {
+            Origin::App => {
+                checks::prove(&compact, app, rules, now).map(|(algorithm, key)| (algorithm, Signer::App(key.number)))
+            }
+            _ => checks::prove_issued(&compact, rules, issuance, now)
+                .map(|(algorithm, key)| (algorithm, Signer::Issuer(key))),
+        };
+        let (algorithm, signer) = proved.map_err(|refusal| {
             if !matches!(refusal.reason, Reason::TokenSignatureInvalid | Reason::KeyRetired) {
                 spend_as_much(&compact, rules);
             }
@@ -242,7 +298,7 @@ impl Judgement<'_> {
         let proof = Proof {
             client_id: app.client_id.as_str().into(),
             algorithm,
-            key: key.number,
+            signer,
             credential_version: app.credential_version,
             encryption_key: opened.map(|o| o.key.number),
             token_type: compact.header.token_type,

@@ -10,7 +10,7 @@ use super::super::open::ConfigArgument;
 use super::{curl, openapi, postman};
 use crate::config::Config;
 use crate::model::Level;
-use crate::policy::{AuthenticatorKind, ErrorFormat, Pattern, Requirement, Route};
+use crate::policy::{ErrorFormat, Pattern, Requirement, Route};
 
 /// Print the APIs for another tool: a shell script of curl calls, a Postman collection, or an OpenAPI document
 #[derive(Debug, Args)]
@@ -96,10 +96,7 @@ impl<'a> Call<'a> {
 
     /// The header that carries the token and what stands before the token in it; none where anybody may call.
     pub fn credential(&self) -> Option<(&'a HeaderName, &'a str)> {
-        match &self.route.authenticator.kind {
-            AuthenticatorKind::Anonymous => None,
-            AuthenticatorKind::Jwt(jwt) => Some((&jwt.header, &jwt.scheme)),
-        }
+        self.route.authenticator.credential()
     }
 
     /// What the caller has to hold, in words.
@@ -107,6 +104,8 @@ impl<'a> Call<'a> {
         match &self.route.requirement {
             Requirement::Nothing => "open to anybody".to_owned(),
             Requirement::AnyApp => "any valid app".to_owned(),
+            Requirement::Role(None) => "any service account".to_owned(),
+            Requirement::Role(Some(role)) => format!("a service account with role {role}"),
             Requirement::Scope { .. } => {
                 let at = |level| self.route.requirement.scope_for(level).map(|s| format!("{s} at level {level}"));
                 let scopes: Vec<_> = [at(Level::Bot), at(Level::Account)].into_iter().flatten().collect();

@@ -124,6 +124,7 @@ fn operation(call: &Call<'_>, names: &[String], base_url: &str) -> Value {
                 json!({ "kind": kind.as_str(), "parameter": param, "permissions": permissions });
         }
         Requirement::AnyResource => operation["x-scopegate-permissions"] = json!({ "kind": "any" }),
+        Requirement::Role(role) => operation["x-scopegate-role"] = json!(role),
         Requirement::Nothing | Requirement::AnyApp => {}
     }
     operation
@@ -156,14 +157,22 @@ fn security(call: &Call<'_>) -> Value {
             scopes.dedup();
             scopes.into_iter().map(|scope| scheme(vec![scope])).collect()
         }
-        (AuthenticatorKind::Jwt(_), _) => json!([scheme(vec![])]),
+        (AuthenticatorKind::Jwt(_) | AuthenticatorKind::Basic, _) => json!([scheme(vec![])]),
     }
 }
 
 fn schemes(export: &Exported<'_>) -> Value {
     let mut schemes = Map::new();
     for call in &export.calls {
-        let AuthenticatorKind::Jwt(jwt) = &call.route.authenticator.kind else { continue };
+        let jwt = match &call.route.authenticator.kind {
+            AuthenticatorKind::Anonymous => continue,
+            AuthenticatorKind::Basic => {
+                let scheme = json!({ "type": "http", "scheme": "basic", "description": "A service account." });
+                schemes.insert(call.route.authenticator.name.to_string(), scheme);
+                continue;
+            }
+            AuthenticatorKind::Jwt(jwt) => jwt,
+        };
         let algorithms = format!("A JSON Web Token, signed with one of {}.", jwt.rules.algorithms);
         let is_bearer = jwt.header == header::AUTHORIZATION && jwt.scheme.eq_ignore_ascii_case("bearer");
         let scheme = match jwt.scheme.as_str() {
@@ -186,6 +195,9 @@ fn responses(call: &Call<'_>) -> Value {
     let (media, schema) = match format {
         ErrorFormat::Problem => ("application/problem+json", "Problem"),
         ErrorFormat::Kore => ("application/json", "KoreError"),
+        ErrorFormat::Khoros => ("application/json", "KhorosError"),
+        ErrorFormat::Icr => ("application/json", "IcrError"),
+        ErrorFormat::Oauth => ("application/json", "OauthError"),
     };
     let content = json!({ media: { "schema": { "$ref": format!("#/components/schemas/{schema}") } } });
     let mut texts: BTreeMap<u16, Vec<&str>> = BTreeMap::new();

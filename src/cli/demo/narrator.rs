@@ -9,6 +9,7 @@ use crate::clock::Timestamp;
 use crate::gateway::{AccessLog, Entry};
 use crate::model::Reason;
 use crate::policy::{Attempt, Live, explain};
+use crate::tokens::Issued;
 
 /// An access log for somebody who watches. What comes faster than it can be told is left out.
 pub(super) struct Narrator(SyncSender<Refused>);
@@ -26,12 +27,12 @@ struct Refused {
 }
 
 impl Narrator {
-    pub fn new(live: Arc<Live>) -> Self {
+    pub fn new(live: Arc<Live>, issued: Issued) -> Self {
         let (sender, refused) = sync_channel::<Refused>(256);
         // Where there is no thread the demo runs on, untold.
         _ = std::thread::Builder::new().name("narrator".into()).spawn(move || {
             for refused in refused {
-                print!("{}", tell(&refused, &live));
+                print!("{}", tell(&refused, &live, &issued));
             }
         });
         Self(sender)
@@ -59,12 +60,12 @@ impl AccessLog for Narrator {
     }
 }
 
-fn tell(refused: &Refused, live: &Live) -> String {
+fn tell(refused: &Refused, live: &Live, issued: &Issued) -> String {
     let Refused { reason, method, path, .. } = refused;
     let status = refused.status.map_or_else(|| "-".to_owned(), |s| s.to_string());
     let mut text = format!("{status} {method} {path}\n  {reason}\n");
     let attempt = Attempt { method, host: &refused.host, path, headers: &refused.headers };
-    let story = explain(attempt, &live.load(), refused.at);
+    let story = explain(attempt, &live.load(), issued, refused.at);
     // What only the call itself met, such as a replay or an upstream that is down, the story does not know.
     if story.reason == Some(*reason) {
         if let Some(check) = story.checks.iter().find(|c| c.reason == Some(*reason)) {

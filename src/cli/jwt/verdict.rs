@@ -6,9 +6,9 @@ use std::process::ExitCode;
 use clap::Args;
 
 use super::super::Failure;
-use super::super::open::{now, open_store};
+use super::super::open::{issued_tokens, now, open_store};
 use crate::config;
-use crate::policy::{AuthenticatorKind, Explanation, JwtAuthenticator, explain_token};
+use crate::policy::{AuthenticatorKind, Explanation, JwtAuthenticator, Moment, explain_token};
 use crate::registry::{Repository as _, Snapshot};
 
 const DEFAULT: &str = "config/scopegate.toml";
@@ -51,8 +51,9 @@ async fn verdicts(token: &str, path: &std::path::Path) -> Result<(bool, String),
     let config =
         config::load(path).map_err(|error| Failure::new(format!("the configuration can't be used\n{error}")))?;
     let store = open_store(&config).await?;
-    let loaded = store.load().await;
+    let (loaded, issued) = (store.load().await, issued_tokens(&store, &config).await);
     store.close().await;
+    let issued = issued?;
     let (version, registry) = loaded?;
     let registry = Snapshot::new(version, registry);
     let (mut seen, mut is_good, mut text) = (Vec::new(), false, String::new());
@@ -62,7 +63,7 @@ async fn verdicts(token: &str, path: &std::path::Path) -> Result<(bool, String),
             continue;
         }
         seen.push(&authenticator.name);
-        let story = explain_token(token.as_bytes(), jwt, &registry, now());
+        let story = explain_token(token.as_bytes(), jwt, Moment { registry: &registry, issuance: &issued, now: now() });
         is_good |= story.is_allowed();
         text.push_str(&verdict(authenticator.name.as_str(), jwt, &story));
     }

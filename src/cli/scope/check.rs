@@ -92,6 +92,7 @@ impl Question<'_> {
         match &route.requirement {
             Requirement::Nothing => lines.clear(),
             Requirement::AnyApp => {}
+            Requirement::Role(_) => lines.push(format!("{} is for service accounts", route.id)),
             scoped @ Requirement::Scope { .. } => lines.extend(self.missing_scopes(scoped, targets)),
             Requirement::AnyResource => {
                 let holds_any = self.app.table_grants.iter().any(|g| g.permissions != Permissions::NONE);

@@ -19,7 +19,7 @@ use http_body::Body;
 use tower::Service;
 
 use self::pool::{Pool, SendFault};
-use super::{Call, Inbound, Outbound, Refused, hygiene};
+use super::{Call, Destination, Inbound, Outbound, Refused, hygiene};
 use crate::model::{Reason, Refusal, UpstreamName};
 
 /// The last of the stack: sends the request to its upstream. One per worker, with connections of its own.
@@ -74,20 +74,28 @@ where
     }
 
     fn call(&mut self, outbound: Outbound<B>) -> Self::Future {
-        let pool = self.pool(outbound.upstream());
+        let (request, call, destination) = outbound.into_parts();
+        let pool = match destination {
+            Destination::Upstream(name) => self.pool(&name).map(|pool| (name, pool)),
+            Destination::Own(_) => None,
+        };
         Box::pin(async move {
-            let Some(pool) = pool else { return Err(Refused::new(Reason::UpstreamUnreachable)) };
-            send(&pool, outbound).await
+            let Some((name, pool)) = pool else { return Err(Refused::new(Reason::UpstreamUnreachable)) };
+            send(&pool, request, call, name).await
         })
     }
 }
 
-async fn send<B>(pool: &Arc<Pool<Inbound<B>>>, outbound: Outbound<B>) -> Result<Answer<B>, Refused>
+async fn send<B>(
+    pool: &Arc<Pool<Inbound<B>>>,
+    mut request: Request<Inbound<B>>,
+    call: Call,
+    name: UpstreamName,
+) -> Result<Answer<B>, Refused>
 where
     B: Body<Data = Bytes> + Send + 'static,
     B::Error: std::fmt::Display,
 {
-    let (mut request, call, name) = outbound.into_parts();
     let upstream = pool.upstream();
     _ = call.ledger.upstream.set(name.clone());
     request.headers_mut().insert(header::HOST, upstream.host.clone());
@@ -109,11 +117,7 @@ where
 /// In the format of the call's route, and naming the upstream for the log.
 fn refused(call: &Call, upstream: &UpstreamName, fault: Refusal) -> Refused {
     let expected = fault.expected.or_else(|| Some(format!("upstream {upstream}").into()));
-    let refused = Refused::new(Refusal { expected, ..fault });
-    match call.ledger.route.get() {
-        Some(route) => refused.on(route),
-        None => refused,
-    }
+    call.refused(Refusal { expected, ..fault })
 }
 
 /// Says how the body is framed where hyper would not: it takes a body without a length for none in some methods.

@@ -33,7 +33,7 @@ fn value<'a, B>(part: &QuotaKey, authorized: &'a Authorized<B>) -> Option<Cow<'a
     let place = matched.place();
     let verified = match authenticated.caller() {
         Caller::App(verified) => Some(verified),
-        Caller::Anonymous => None,
+        Caller::Anonymous | Caller::Service(_) => None,
     };
     match part {
         QuotaKey::App => verified.map(|v| v.app().client_id.as_str()),
@@ -48,7 +48,7 @@ fn value<'a, B>(part: &QuotaKey, authorized: &'a Authorized<B>) -> Option<Cow<'a
 }
 
 /// Whoever has an IPv6 address has at least its network of 64 bits.
-fn network(address: SocketAddr) -> String {
+pub fn network(address: SocketAddr) -> String {
     match address.ip().to_canonical() {
         IpAddr::V4(address) => address.to_string(),
         IpAddr::V6(address) => {

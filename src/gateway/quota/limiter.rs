@@ -21,7 +21,7 @@ use crate::policy::{Quota, QuotaWindow};
 /// Calls of one key wait for each other, those of different keys hardly ever.
 const TURNS: usize = 64;
 
-pub(super) struct Limiter {
+pub struct Limiter {
     windows: Vec<Window>,
     /// Whoever asks all windows and then takes a call of each holds its key's turn: a call is counted in every window or
     /// in none.

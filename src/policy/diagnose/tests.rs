@@ -13,18 +13,21 @@ use crate::model::{
 };
 use crate::registry::{AppRecord, AppSettings, KeyNumber, KeyRecord, KeyState, Registry, Snapshot, Version};
 use crate::secret::Secret;
-use crate::verify::{Leeway, SingleUsePolicy, TokenRules, TokenSettings};
+use crate::verify::{Leeway, Origin, SingleUsePolicy, TokenRules, TokenSettings};
 
 fn rules() -> TokenRules {
     TokenRules::new(TokenSettings {
         authenticator: AuthenticatorName::new("bearer").unwrap(),
+        origin: Origin::App,
         app_claims: vec!["appId".into()],
+        app_numbers: false,
         claim_names: ClaimNames::default(),
         algorithms: AlgorithmSet::of(&[Algorithm::Hs256]),
         token_types: Vec::new(),
         audiences: Vec::new(),
         issuers: Vec::new(),
         require_exp: false,
+        require_iat: false,
         leeway: Leeway::default(),
         max_lifetime: None,
         single_use: SingleUsePolicy::Enforced,
@@ -66,6 +69,7 @@ fn app(number: i64, client_id: &str, keys: usize) -> AppRecord {
         encryption_keys: Vec::new(),
         grants: Vec::new(),
         table_grants: Vec::new(),
+        installations: Vec::new(),
         credential_version: 1,
     }
 }

@@ -14,7 +14,7 @@ use crate::registry::{
 pub async fn a_new_store_holds_the_default_account_alone(place: &impl Fixture) {
     let registry = load(&place.open().await).await;
     assert_eq!(registry.accounts.keys().map(AccountId::as_str).collect::<Vec<_>>(), ["default"]);
-    assert!(registry.bots.is_empty() && registry.apps.is_empty());
+    assert!(registry.bots.is_empty() && registry.apps.is_empty() && registry.service_accounts.is_empty());
 }
 
 pub async fn everything_comes_back_as_it_went_in(place: &impl Fixture) {
@@ -91,7 +91,7 @@ pub async fn changes_since_the_current_version_are_none(place: &impl Fixture) {
     let version = commit(&store, &everything()).await;
     let delta = store.changes_since(version).await.unwrap();
     assert_eq!(delta.version, version);
-    assert!(delta.accounts.is_empty() && delta.bots.is_empty() && delta.apps.is_empty());
+    assert!(delta.is_empty());
 }
 
 pub async fn changes_since_version_zero_are_everything(place: &impl Fixture) {
@@ -149,6 +149,9 @@ pub fn refresh(registry: &mut Registry, delta: Delta) {
     }
     for (id, app) in delta.apps {
         put(&mut registry.apps, id, app);
+    }
+    for (name, service) in delta.service_accounts {
+        put(&mut registry.service_accounts, name, service);
     }
 }
 

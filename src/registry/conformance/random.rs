@@ -9,14 +9,16 @@ use proptest::test_runner::{Config, TestRunner};
 
 use super::deltas::refresh;
 use super::sample::{
-    account_id, actor, add_encryption_key, add_key, alter_grant, bot_id, client_id, on_bot, put_account, put_app,
-    put_bot, put_grant, put_table_grant, scopes, secret, settings, view,
+    account_id, actor, add_encryption_key, add_key, alter_grant, bot_id, client_id, installation, installation_id,
+    on_bot, password, put_account, put_app, put_bot, put_grant, put_installation, put_service, put_table_grant, scopes,
+    secret, service, settings, view,
 };
 use super::{Fixture, commit, load};
 use crate::clock::Timestamp;
-use crate::model::{KeyId, ScopeId};
+use crate::model::{AppNumber, KeyId, ScopeId, ServiceName};
 use crate::registry::{
-    Change, GrantTarget, KeyNumber, KeyState, Permission, Registry, Repository, Snapshot, StoreError, Version,
+    Change, GrantTarget, InstallationSettings, KeyNumber, KeyState, Permission, Registry, Repository, Snapshot,
+    StoreError, Version,
 };
 
 /// Numbers that become a change of the registry as it then is.
@@ -91,7 +93,7 @@ fn change([kind, which, other, bits]: Dice, now: &Registry) -> Change {
     let (flag, id) = (bits % 2 == 0, client_id(app));
     let target = if flag { GrantTarget::Bot(bot_id(bot)) } else { GrantTarget::Account(account_id(account)) };
     let scopes = &["s1", "s2", "s3"][..usize::from(bits % 4)];
-    match kind % 17 {
+    match kind % 20 {
         0 | 1 => put_account(account, if flag { &[] } else { &hosts }),
         2 => Change::DeleteAccount(account_id(account)),
         3 | 4 => put_bot(bot, account),
@@ -125,6 +127,19 @@ fn change([kind, which, other, bits]: Dice, now: &Registry) -> Change {
                 Change::SetEncryptionKeyState { app: id, kid: KeyId::new(kid).unwrap(), state }
             }
         },
+        17 | 18 => match bits % 4 {
+            0 => Change::DeleteInstallation { app: id, id: installation_id(i64::from(other % 4) + 1) },
+            fixed => {
+                let number = (fixed == 1).then_some(i64::from(other % 4) + 1);
+                let wanted = InstallationSettings { suspended: fixed == 2, ..installation(number, account) };
+                put_installation(app, wanted)
+            }
+        },
+        19 => match bits % 4 {
+            0 => Change::DeleteService(ServiceName::new(kid).unwrap()),
+            1 => put_service(service(kid, account, &["r"]), None),
+            _ => put_service(service(kid, account, &[]), Some(password('a'))),
+        },
         14 if flag => Change::DeleteGrant { app: id, target },
         14 => Change::DeleteTableGrant { app: id, resource: view(account) },
         _ => put_table_grant(app, view(account), &[Permission::Read, Permission::Write][..usize::from(bits % 3)]),
@@ -146,5 +161,14 @@ fn shown(snapshot: &Snapshot) -> (Version, (usize, usize, usize), Vec<String>) {
         let owner = snapshot.encryption_key(kid).map(|(app, key)| (&app.client_id, key.number));
         format!("{kid}: {owner:?}")
     }));
+    parts.extend(["k1", "k2", "k3"].map(|name| format!("{name}: {:?}", snapshot.service_account(name))));
+    parts.push(snapshot.service_accounts().count().to_string());
+    parts.extend((0..16).map(|id| format!("{id}: {:?}", snapshot.installation(id))));
+    for app in snapshot.apps() {
+        assert_eq!(snapshot.app_by_number(app.number).map(|found| &found.client_id), Some(&app.client_id));
+        assert!(snapshot.installations_of(app.number).iter().all(|i| snapshot.installation(i.id.get()) == Some(i)));
+    }
+    let found = (0..64).filter_map(|number| snapshot.app_by_number(AppNumber(number))).count();
+    assert_eq!(found, snapshot.apps().count(), "the number of an app that is gone names none");
     (snapshot.version(), snapshot.counts(), parts)
 }

@@ -6,9 +6,15 @@ use std::time::Duration;
 
 use crate::clock::Timestamp;
 use crate::jose::{DecryptionMaterial, EncryptionKind, KeyMaterial};
-use crate::model::{AccountId, Algorithm, AuthenticatorName, BotId, ClientId, KeyId, Level, ScopeId};
+use crate::model::{
+    AccountId, Algorithm, AuthenticatorName, BotId, ClientId, InstallationId, KeyId, Level, PermissionName, RoleName,
+    ScopeId, ServiceName,
+};
+use crate::password::PasswordHash;
 use crate::registry::{
-    Account, Actor, AppSettings, Bot, Change, Difference, GrantTarget, KeyState, Permission, Resource, ResourceKind,
+    Account, Actor, AppSettings, Bot, Change, Difference, GrantTarget, InstallationSettings, InstallationTarget,
+    KeyState, Permission, PermissionLevel, PermissionSet, Repositories, Resource, ResourceKind, SelectedRepository,
+    ServiceKind, ServiceSettings,
 };
 use crate::secret::Secret;
 
@@ -149,7 +155,62 @@ pub fn put_table_grant(app: &str, resource: Resource, permissions: &[Permission]
     Change::PutTableGrant { app: client_id(app), resource, permissions: permissions.iter().copied().collect() }
 }
 
-/// Account `acme` with two bots, a bot-level and an account-level app, keys and grants.
+/// A hash of a password that nobody knows; another letter is another one.
+pub fn password(letter: char) -> PasswordHash {
+    let output = letter.to_string().repeat(42);
+    PasswordHash::parse(&format!("$argon2id$v=19$m=19456,t=2,p=1$c29tZXNhbHRzb21lc2FsdA${output}A")).unwrap()
+}
+
+pub fn service(name: &str, account: &str, roles: &[&str]) -> ServiceSettings {
+    ServiceSettings {
+        name: ServiceName::new(name).unwrap(),
+        account: account_id(account),
+        kind: ServiceKind::Service,
+        roles: roles.iter().map(|role| RoleName::new(role).unwrap()).collect(),
+        enabled: true,
+    }
+}
+
+pub fn put_service(service: ServiceSettings, password: Option<PasswordHash>) -> Change {
+    Change::PutService { service, password }
+}
+
+pub fn permissions(set: &[(&str, PermissionLevel)]) -> PermissionSet {
+    set.iter().map(|(name, level)| (PermissionName::new(name).unwrap(), *level)).collect()
+}
+
+pub fn installation_id(number: i64) -> InstallationId {
+    InstallationId::new(number).unwrap()
+}
+
+pub fn installation(id: Option<i64>, account: &str) -> InstallationSettings {
+    InstallationSettings {
+        id: id.map(installation_id),
+        account: account_id(account),
+        target: InstallationTarget::Organization,
+        permissions: permissions(&[("contents", PermissionLevel::Read)]),
+        repositories: Repositories::All,
+        suspended: false,
+    }
+}
+
+/// With each of its settings away from its default.
+pub fn unusual_installation(id: i64, account: &str) -> InstallationSettings {
+    let repository = |id, name: &str| SelectedRepository { id, name: name.into() };
+    InstallationSettings {
+        target: InstallationTarget::User,
+        permissions: permissions(&[("issues", PermissionLevel::Write), ("pull_requests", PermissionLevel::Admin)]),
+        repositories: Repositories::selected(vec![repository(2, "b"), repository(1, "a")]).unwrap(),
+        suspended: true,
+        ..installation(Some(id), account)
+    }
+}
+
+pub fn put_installation(app: &str, installation: InstallationSettings) -> Change {
+    Change::PutInstallation { app: client_id(app), installation }
+}
+
+/// Account `acme` with two bots, a bot-level and an account-level app, keys and grants, service accounts, installations.
 pub fn everything() -> Vec<Change> {
     let mut changes = vec![
         put_account("acme", &["bots.acme.example", "acme.example"]),
@@ -167,6 +228,11 @@ pub fn everything() -> Vec<Change> {
     changes.push(put_grant("account-app", GrantTarget::Account(account_id("acme")), &["c"], true));
     changes.push(put_table_grant("bot-app", view("orders"), &[Permission::Read, Permission::Delete]));
     changes.push(put_table_grant("bot-app", Resource { kind: ResourceKind::Table, ..view("orders") }, &[]));
+    let person = ServiceSettings { kind: ServiceKind::Person, enabled: false, ..service("ana", "acme", &[]) };
+    changes.push(put_service(service("care backend", "default", &["bot-api", "reports"]), Some(password('a'))));
+    changes.push(put_service(person, Some(password('b'))));
+    changes.push(put_installation("bot-app", unusual_installation(42, "acme")));
+    changes.push(put_installation("bot-app", installation(None, "default")));
     changes
 }
 

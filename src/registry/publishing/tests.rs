@@ -51,6 +51,7 @@ fn record(settings: AppSettings, grants: Vec<Grant>) -> AppRecord {
         encryption_keys: Vec::new(),
         grants,
         table_grants,
+        installations: Vec::new(),
         credential_version: 1,
     }
 }

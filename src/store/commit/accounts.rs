@@ -38,7 +38,12 @@ impl Writer<'_> {
         let bots = "SELECT id FROM bot WHERE account = $1 ORDER BY id LIMIT $2";
         let bots = named("bot", self.names(bots, id.as_str()).await?, NAMED.into());
         let grants = named("a grant to app", self.granted("account", id.as_str()).await?, NAMED.into());
-        let held: Vec<_> = [apps, bots, grants].into_iter().flatten().collect();
+        let services = "SELECT name FROM service_account WHERE account = $1 ORDER BY name LIMIT $2";
+        let services = named("service account", self.names(services, id.as_str()).await?, NAMED.into());
+        let installed = "SELECT client_id FROM app JOIN installation ON installation.app = app.number \
+                         WHERE installation.account = $1 ORDER BY client_id LIMIT $2";
+        let installed = named("an installation of app", self.names(installed, id.as_str()).await?, NAMED.into());
+        let held: Vec<_> = [apps, bots, grants, services, installed].into_iter().flatten().collect();
         if !held.is_empty() {
             return Err(StoreError::Conflict(format!("account {id} can't be deleted: it has {}", held.join(", and "))));
         }

@@ -4,7 +4,9 @@ mod accounts;
 mod apps;
 mod encryption;
 mod grants;
+mod installations;
 mod keys;
+mod services;
 mod trail;
 
 use std::collections::HashMap;
@@ -59,7 +61,7 @@ impl Writer<'_> {
     async fn owner_of(&mut self, change: &Change, trace: &Trace) -> Result<Option<String>, StoreError> {
         let app = match change.subject() {
             ("account", id) => return Ok(Some(id.to_owned())),
-            ("bot", _) => return Ok(trace.account()),
+            ("bot" | "service_account", _) => return Ok(trace.account()),
             ("app", id) => {
                 let account = trace.account();
                 self.accounts.extend(account.clone().map(|account| (id.to_owned(), account)));
@@ -105,6 +107,10 @@ impl Writer<'_> {
                 self.alter_table_grant(app, resource, *gained, *lost).await
             }
             Change::DeleteTableGrant { app, resource } => self.delete_table_grant(app, resource).await,
+            Change::PutInstallation { app, installation } => self.put_installation(app, installation).await,
+            Change::DeleteInstallation { app, id } => self.delete_installation(app, *id).await,
+            Change::PutService { service, password } => self.put_service(service, password.as_ref()).await,
+            Change::DeleteService(name) => self.delete_service(name).await,
         }
     }
 }

@@ -84,10 +84,10 @@ impl<'a> Trail<'a> {
 }
 
 impl Step<'_> {
-    /// What nodes have to read anew; a key or a grant is a part of its app.
+    /// What nodes have to read anew; a key, a grant or an installation is a part of its app.
     fn entity(&self) -> (&'static str, &str) {
         match self.change.subject() {
-            (kind @ ("account" | "bot"), id) => (kind, id),
+            (kind @ ("account" | "bot" | "service_account"), id) => (kind, id),
             (_, app) => ("app", app),
         }
     }

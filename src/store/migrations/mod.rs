@@ -10,6 +10,8 @@ const SQLITE: &[(i64, &str, &str)] = &[
     (5, "grant history", include_str!("sqlite/0005_grant_history.sql")),
     (6, "scope_use", include_str!("sqlite/0006_scope_use.sql")),
     (7, "tokens", include_str!("sqlite/0007_tokens.sql")),
+    (8, "service accounts", include_str!("sqlite/0008_service_accounts.sql")),
+    (9, "installations", include_str!("sqlite/0009_installations.sql")),
 ];
 
 /// Of the journal of first uses, a database apart.

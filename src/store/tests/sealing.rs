@@ -4,10 +4,12 @@ use std::os::unix::fs::PermissionsExt as _;
 use super::Folder;
 use crate::jose::KeyMaterial;
 use crate::model::ClientId;
+use crate::password::NewPassword;
 use crate::registry::conformance::{
-    Fixture as _, PAIRS, actor, add_encryption_key, add_key, everything, put_app, secret, settings,
+    Fixture as _, PAIRS, actor, add_encryption_key, add_key, everything, password, put_app, put_service, secret,
+    service, settings,
 };
-use crate::registry::{Change, Repository as _, StoreError};
+use crate::registry::{Change, Repository as _, ServiceSettings, StoreError};
 use crate::store::{AuditFilter, KeyFileError, OpenError, Store};
 
 const SECRET: &str = "0123-a-secret-that-nobody-should-find-in-a-file";
@@ -90,6 +92,57 @@ async fn a_private_half_moved_to_another_row_is_not_read() {
 }
 
 #[tokio::test]
+async fn neither_a_password_nor_its_hash_is_in_any_file_of_the_store_nor_in_the_audit() {
+    let folder = Folder::new();
+    let store = folder.open().await;
+    let password = NewPassword::new("a password that nobody should find").unwrap();
+    let hash = password.hash().unwrap();
+    let changes = [put_service(service("s", "default", &["bot-api"]), Some(hash.clone()))];
+    store.commit(&changes, &actor()).await.unwrap();
+    let again = ServiceSettings { enabled: false, ..service("s", "default", &[]) };
+    store.commit(&[put_service(again, Some(password.hash().unwrap()))], &actor()).await.unwrap();
+    let phc = hash.to_phc();
+    let output = phc.expose().rsplit(|b| *b == b'$').next().unwrap();
+    for file in fs::read_dir(folder.path("")).unwrap() {
+        let path = file.unwrap().path();
+        let bytes = fs::read(&path).unwrap();
+        for part in [b"nobody should", &output[..12], b"$argon2id$v"] {
+            assert!(!bytes.windows(part.len()).any(|w| w == part), "{}", path.display());
+        }
+    }
+    let rows = store.audit(&AuditFilter::latest(9)).await.unwrap();
+    let told: Vec<_> = rows.iter().map(|row| (row.action.as_str(), row.after.as_deref().unwrap())).collect();
+    assert_eq!(told[0].0, "change");
+    assert!(told.iter().all(|(_, after)| after.contains(r#""password":"new""#)), "{told:?}");
+    assert!(!format!("{changes:?}{}", changes[0]).contains("argon2id"));
+    assert_eq!(store.load().await.unwrap().1.service_accounts["s"].hash, hash);
+}
+
+#[tokio::test]
+async fn a_hash_moved_to_another_row_is_not_read() {
+    let folder = Folder::new();
+    let store = folder.open().await;
+    let changes = ["s", "t"].map(|name| put_service(service(name, "default", &[]), Some(password('a'))));
+    store.commit(&changes, &actor()).await.unwrap();
+    let moved =
+        "UPDATE service_account SET sealed = (SELECT sealed FROM service_account WHERE number = 1) WHERE number = 2";
+    execute(&store, moved).await;
+    assert!(unreadable(&store).await.contains("service_account 2 of t"));
+    execute(&store, "UPDATE service_account SET sealed = NULL WHERE number = 2").await;
+    assert!(unreadable(&store).await.contains("the password of service account t is damaged"));
+}
+
+#[tokio::test]
+async fn a_store_with_a_service_account_alone_is_not_opened_with_another_master_key() {
+    let folder = Folder::new();
+    let store = folder.open().await;
+    store.commit(&[put_service(service("s", "default", &[]), Some(password('a')))], &actor()).await.unwrap();
+    store.close().await;
+    fs::remove_file(folder.path("master.key")).unwrap();
+    assert!(matches!(folder.try_open().await, Err(OpenError::Key(KeyFileError::Missing(_)))));
+}
+
+#[tokio::test]
 async fn a_secret_moved_to_another_row_is_not_read() {
     let folder = Folder::new();
     let store = with_a_secret(&folder).await;
@@ -129,7 +182,9 @@ async fn a_store_is_not_opened_with_another_master_key() {
 async fn a_missing_master_key_is_made_only_while_nothing_is_sealed() {
     let folder = Folder::new();
     let store = folder.open().await;
-    let is_sealed = |c: &Change| matches!(c, Change::AddEncryptionKey { .. }) || format!("{c:?}").contains("Secret");
+    let is_sealed = |c: &Change| {
+        matches!(c, Change::AddEncryptionKey { .. } | Change::PutService { .. }) || format!("{c:?}").contains("Secret")
+    };
     let (sealed, public): (Vec<_>, Vec<_>) = everything().into_iter().partition(is_sealed);
     store.commit(&public, &actor()).await.unwrap();
     store.close().await;

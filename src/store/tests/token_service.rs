@@ -1,6 +1,5 @@
 //! The token service over a real store.
 
-use std::sync::Arc;
 use std::time::Duration;
 
 use serde_json::{Map, Value, json};
@@ -13,8 +12,8 @@ use crate::registry::conformance::{Fixture as _, actor, client_id, put_app, sett
 use crate::registry::{Actor, Repository as _};
 use crate::store::Store;
 use crate::tokens::{
-    Holder, KeyRing, LifecycleError, Lifetimes, NewToken, RotationSettings, TokenBook, TokenError,
-    TokenRepository as _, TokenService,
+    Holder, Issued, LifecycleError, Lifetimes, NewToken, RotationSettings, TokenError, TokenRepository as _,
+    TokenService,
 };
 
 const DAY: Duration = Duration::from_secs(86_400);
@@ -28,8 +27,7 @@ fn at(at: Timestamp) -> Actor {
 /// A node: the service, with what its requests ask.
 struct Node {
     service: TokenService<Store>,
-    book: Arc<TokenBook>,
-    ring: Arc<KeyRing>,
+    issued: Issued,
 }
 
 impl Node {
@@ -40,17 +38,17 @@ impl Node {
             lead: Duration::from_secs(3600),
             longest_life: LIFETIMES.life,
         };
-        let (book, ring) = (Arc::<TokenBook>::default(), Arc::<KeyRing>::default());
-        let service = TokenService::new(folder.open().await, Arc::clone(&book), Arc::clone(&ring), rotation);
+        let issued = Issued::default();
+        let service = TokenService::new(folder.open().await, issued.clone(), rotation);
         service.rotate(&at(NOON)).await.unwrap();
         service.follow().await.unwrap();
-        Self { service, book, ring }
+        Self { service, issued }
     }
 
     /// What a good token says.
     fn claims(&self, token: &NewToken, now: Timestamp) -> RegisteredClaims {
         let compact = Compact::parse(token.token.expose(), 4096).unwrap();
-        let (_, key) = self.ring.verifying(compact.header.key_id.as_deref().unwrap(), now).unwrap();
+        let (_, key) = self.issued.ring.verifying(compact.header.key_id.as_deref().unwrap(), now).unwrap();
         assert!(key.verifies(compact.signing_input, &compact.signature));
         read_registered(&compact.claims, &ClaimNames::default()).unwrap()
     }
@@ -73,13 +71,13 @@ async fn a_token_is_good_at_once_here_and_on_other_nodes_as_soon_as_they_follow(
     assert_eq!(token.expires_at, NOON.after(LIFETIMES.life));
     let claims = here.claims(&token, NOON);
     assert_eq!((claims.expires, claims.issued_at), (Some(token.expires_at), Some(NOON)));
-    here.book.check_issued(holder.app, &claims, NOON).unwrap();
-    there.book.check_issued(holder.app, &claims, NOON).unwrap_err();
+    here.issued.book.check_issued(holder.app, &claims, NOON).unwrap();
+    there.issued.book.check_issued(holder.app, &claims, NOON).unwrap_err();
     there.service.follow().await.unwrap();
     assert_eq!(there.claims(&token, NOON).token_id, claims.token_id, "one key for all nodes");
-    there.book.check_issued(holder.app, &claims, NOON).unwrap();
+    there.issued.book.check_issued(holder.app, &claims, NOON).unwrap();
     there.service.invalidate(holder.app, &at(NOON)).await.unwrap();
-    there.book.check_issued(holder.app, &claims, NOON).unwrap_err();
+    there.issued.book.check_issued(holder.app, &claims, NOON).unwrap_err();
 }
 
 #[tokio::test]
@@ -110,10 +108,10 @@ async fn keys_rotate_under_living_tokens() {
     while now < token.expires_at {
         node.service.rotate(&at(now)).await.unwrap();
         let claims = node.claims(&token, now);
-        node.book.check_issued(holder.app, &claims, now).unwrap();
+        node.issued.book.check_issued(holder.app, &claims, now).unwrap();
         now = now.after(DAY);
     }
-    let kids = |now| node.ring.jwks(now)["keys"].as_array().unwrap().len();
+    let kids = |now| node.issued.ring.jwks(now)["keys"].as_array().unwrap().len();
     assert_eq!(kids(now), 3, "one that signs, and those whose tokens may live");
     for _ in 0..365 {
         now = now.after(DAY);

@@ -2,9 +2,11 @@
 
 #![expect(clippy::unwrap_used, clippy::panic, reason = "a test stops where something is not as it says")]
 
+mod clients;
 mod harness;
 mod interop;
 mod interop_encryption;
+mod khoros;
 mod kore;
 mod operation;
 mod protocol;

@@ -97,7 +97,23 @@ fn check_common(reply: &Reply, at: &str) {
 }
 
 /// Those that need more than a request, and the tests that have them.
-const ELSEWHERE_TESTED: [(Reason, &str); 11] = [
+const ELSEWHERE_TESTED: [(Reason, &str); 27] = [
+    (Reason::StoreUnavailable, "khoros"),
+    (Reason::TokenIatRequired, "icr"),
+    (Reason::CredentialInvalid, "khoros"),
+    (Reason::CredentialThrottled, "khoros"),
+    (Reason::RoleMissing, "khoros"),
+    (Reason::TokenExists, "khoros"),
+    (Reason::TokenAbsent, "khoros"),
+    (Reason::TokenRefreshed, "khoros"),
+    (Reason::AppMismatch, "khoros"),
+    (Reason::OwnerUnknown, "khoros"),
+    (Reason::InstallationUnknown, "icr"),
+    (Reason::InstallationSuspended, "icr"),
+    (Reason::PermissionsNotGranted, "icr"),
+    (Reason::PermissionsInsufficient, "icr"),
+    (Reason::RepositoriesNotGranted, "icr"),
+    (Reason::RepositoriesTooMany, "icr"),
     (Reason::TokenRevoked, "the conformance of token stores"),
     (Reason::TokenSuperseded, "the conformance of token stores"),
     (Reason::ReplayUnavailable, "single_use"),

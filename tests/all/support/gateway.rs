@@ -9,7 +9,7 @@ use bytes::Bytes;
 use http::{HeaderMap, Request};
 use http_body_util::BodyExt as _;
 use scopegate::clock::{Clock, ManualClock};
-use scopegate::gateway::{Blocking, Embedded, Gate, Limits, Quotas, ScopegateLayer, Stack};
+use scopegate::gateway::{Blocking, Embedded, Gate, Limits, Quotas, ScopegateLayer, SignIns, Stack};
 use scopegate::policy::{Live, Route, RouteTable, State};
 use scopegate::registry::{Registry, ScopeCatalogue, Snapshot, Version};
 use scopegate::replay::{InProcess, ReplayMemory};
@@ -72,6 +72,7 @@ impl Gateway {
             verifier: Arc::new(Verifier::new(1 << 20)),
             quotas: Arc::new(Quotas::new(clock.clone())),
             blocking: Arc::new(Blocking::new(1)),
+            sign_ins: Arc::new(SignIns::new(&clock).unwrap()),
             replay: memory(clock.clone()),
             usage: Arc::default(),
             log: Arc::clone(&log) as _,

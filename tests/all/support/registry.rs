@@ -121,6 +121,7 @@ pub fn app(number: i64, client_id: &str, owner: &str, level: Level) -> AppRecord
         encryption_keys: Vec::new(),
         grants: Vec::new(),
         table_grants: Vec::new(),
+        installations: Vec::new(),
         credential_version: 1,
     }
 }

@@ -6,10 +6,10 @@ use std::time::Duration;
 use http::{HeaderName, Method, Request, header, request};
 use scopegate::model::{Algorithm, AlgorithmSet, AuthenticatorName, ClaimNames, RouteId, ScopeId, UpstreamName};
 use scopegate::policy::{
-    Authenticator, AuthenticatorKind, ErrorFormat, JwtAuthenticator, Requirement, Route, RouteTable,
+    Authenticator, AuthenticatorKind, ErrorFormat, JwtAuthenticator, Requirement, Route, RouteTable, Target,
 };
 use scopegate::registry::{Permission, ResourceKind};
-use scopegate::verify::{Leeway, SingleUsePolicy, TokenRules, TokenSettings};
+use scopegate::verify::{Leeway, Origin, SingleUsePolicy, TokenRules, TokenSettings};
 
 use super::NOW;
 
@@ -103,9 +103,10 @@ pub fn route(
         hosts: Vec::new(),
         methods: methods.to_vec(),
         patterns: vec![path.parse().unwrap()],
-        upstream: UpstreamName::new("bots").unwrap(),
+        target: Target::Upstream(UpstreamName::new("bots").unwrap()),
         authenticator: Arc::clone(authenticator),
         requirement,
+        app_param: None,
         bot_param: path.contains("{botId}").then(|| "botId".to_owned()),
         quota: None,
         keep_credential: false,
@@ -140,7 +141,13 @@ pub fn authenticator(format: Format, name: &str, adjust: impl FnOnce(&mut TokenS
         Format::Kore => ("", ErrorFormat::Kore),
     };
     let rules = TokenRules::new(settings);
-    let jwt = JwtAuthenticator { header: format.header(), scheme: scheme.to_owned(), rules };
+    let jwt = JwtAuthenticator {
+        header: format.header(),
+        scheme: scheme.to_owned(),
+        other_schemes: Vec::new(),
+        prefix: String::new(),
+        rules,
+    };
     Arc::new(Authenticator {
         name: AuthenticatorName::new(name).unwrap(),
         kind: AuthenticatorKind::Jwt(Box::new(jwt)),
@@ -154,13 +161,16 @@ pub fn authenticator(format: Format, name: &str, adjust: impl FnOnce(&mut TokenS
 pub fn token_settings(authenticator: &str) -> TokenSettings {
     TokenSettings {
         authenticator: AuthenticatorName::new(authenticator).unwrap(),
+        origin: Origin::App,
         app_claims: vec!["appId".into(), "iss".into()],
+        app_numbers: false,
         claim_names: ClaimNames::default(),
         algorithms: AlgorithmSet::of(&Algorithm::ALL),
         token_types: vec!["JWT".into()],
         audiences: Vec::new(),
         issuers: Vec::new(),
         require_exp: false,
+        require_iat: false,
         leeway: Leeway { exp: Duration::ZERO, nbf: Duration::from_secs(30), iat: Duration::from_secs(60) },
         max_lifetime: None,
         single_use: SingleUsePolicy::Enforced,

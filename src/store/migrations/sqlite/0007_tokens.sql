@@ -12,13 +12,15 @@ CREATE TABLE issued_token (
 );
 CREATE UNIQUE INDEX issued_token_current ON issued_token (app) WHERE refreshed_at IS NULL;
 
--- Tokens that apps signed themselves: by jti, by subject and time, or by time alone.
+-- Tokens that are on no record: by jti, by subject and time, or by time alone.
 CREATE TABLE revocation (
     id INTEGER PRIMARY KEY AUTOINCREMENT,
     app BIGINT NOT NULL REFERENCES app (number) ON DELETE CASCADE,
     jti TEXT,
     subject TEXT,
-    issued_before BIGINT
+    issued_before BIGINT,
+    -- When the last that it covers has ended: nothing needs to be kept of it afterwards.
+    until BIGINT NOT NULL
 );
 CREATE INDEX revocation_by_app ON revocation (app);
 

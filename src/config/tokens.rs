@@ -1,0 +1,83 @@
+//! `[tokens]`, `[khoros]`: how tokens of our own are signed, and how long they live.
+
+use std::time::Duration;
+
+use serde::Deserialize;
+
+use super::time::Span;
+use crate::endpoints::{EndpointSettings, KhorosSettings, UnknownOwner};
+use crate::model::Algorithm;
+use crate::tokens::{Lifetimes, RotationSettings};
+
+const DAY: Duration = Duration::from_secs(86_400);
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(super) struct TokensSection {
+    algorithm: Option<Algorithm>,
+    rotate_every: Option<Span>,
+    publish_ahead: Option<Span>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(super) struct KhorosSection {
+    token_lifetime: Option<Span>,
+    grace: Option<Span>,
+    unknown_owner: Option<UnknownOwnerKey>,
+}
+
+#[derive(Clone, Copy, Debug, Deserialize)]
+#[serde(rename_all = "lowercase")]
+enum UnknownOwnerKey {
+    Create,
+    Refuse,
+}
+
+/// A section, a key in it, and what is wrong with it.
+pub(super) type Fault = ([&'static str; 2], String);
+
+impl KhorosSection {
+    fn resolve(&self) -> Result<KhorosSettings, Fault> {
+        let default = KhorosSettings::default();
+        let life = self.token_lifetime.map_or(default.lifetimes.life, |s| s.0);
+        let grace = self.grace.map_or(default.lifetimes.grace, |s| s.0);
+        if life < Duration::from_secs(60) || life > 366 * DAY {
+            return Err((["khoros", "token_lifetime"], format!("{life:?} is out of range: 1m to 366days")));
+        }
+        if grace >= life {
+            return Err((["khoros", "grace"], format!("{grace:?} is not less than the lifetime of a token, {life:?}")));
+        }
+        let unknown_owner = match self.unknown_owner {
+            Some(UnknownOwnerKey::Refuse) => UnknownOwner::Refuse,
+            Some(UnknownOwnerKey::Create) | None => UnknownOwner::Create,
+        };
+        Ok(KhorosSettings { lifetimes: Lifetimes { life, grace }, unknown_owner })
+    }
+}
+
+impl TokensSection {
+    /// # Errors
+    /// What is wrong, and with which key.
+    pub fn resolve(&self, endpoints: &EndpointSettings) -> Result<RotationSettings, Fault> {
+        let every = self.rotate_every.map_or(30 * DAY, |s| s.0);
+        let lead = self.publish_ahead.map_or(DAY, |s| s.0);
+        if every < Duration::from_secs(60) {
+            return Err((["tokens", "rotate_every"], format!("{every:?} is too often: at least 1m")));
+        }
+        if lead >= every {
+            let why = format!("{lead:?} is not less than the time that a key signs, {every:?}");
+            return Err((["tokens", "publish_ahead"], why));
+        }
+        let algorithm = self.algorithm.unwrap_or(Algorithm::EdDsa);
+        if !matches!(algorithm, Algorithm::EdDsa | Algorithm::Rs256) {
+            return Err((["tokens", "algorithm"], format!("{algorithm} is not one of EdDSA and RS256")));
+        }
+        Ok(RotationSettings { algorithm, every, lead, longest_life: endpoints.longest_life() })
+    }
+}
+
+/// The sections of what is answered here.
+pub(super) fn endpoints(khoros: &KhorosSection) -> Result<EndpointSettings, Fault> {
+    Ok(EndpointSettings { khoros: khoros.resolve()? })
+}

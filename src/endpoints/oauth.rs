@@ -1,0 +1,13 @@
+//! The endpoints of OAuth: tokens for apps, introspection, revocation, keys and metadata.
+
+use super::{Answer, Call, Endpoints};
+use crate::model::Reason;
+use crate::registry::Repository;
+use crate::tokens::TokenRepository;
+
+impl<R: Repository + TokenRepository> Endpoints<R> {
+    #[expect(clippy::unused_async, reason = "the endpoints wait for the store")]
+    pub(super) async fn oauth(&self, _: &Call) -> Answer {
+        Err(Reason::RouteUnknown.into())
+    }
+}

@@ -1,0 +1,38 @@
+use std::time::Duration;
+
+use crate::tokens::Lifetimes;
+
+/// How the endpoints behave, resolved.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct EndpointSettings {
+    pub khoros: KhorosSettings,
+}
+
+impl EndpointSettings {
+    /// The longest life of any token that is issued.
+    pub fn longest_life(&self) -> Duration {
+        self.khoros.lifetimes.life
+    }
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct KhorosSettings {
+    pub lifetimes: Lifetimes,
+    pub unknown_owner: UnknownOwner,
+}
+
+/// What becomes of a request for a token of an app that is not there.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum UnknownOwner {
+    /// The app is created: on the platform, tokens come before registration.
+    #[default]
+    Create,
+    Refuse,
+}
+
+impl Default for KhorosSettings {
+    fn default() -> Self {
+        let (life, grace) = (Duration::from_secs(90 * 86_400), Duration::from_secs(600));
+        Self { lifetimes: Lifetimes { life, grace }, unknown_owner: UnknownOwner::default() }
+    }
+}

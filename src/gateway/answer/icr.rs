@@ -1,0 +1,42 @@
+//! The words of ICR apps.
+
+use serde_json::json;
+
+use super::Answer;
+use crate::model::{Reason, Refusal};
+
+pub(super) fn answer(refusal: &Refusal) -> Answer {
+    let (status, message) = words(refusal);
+    let documentation = format!("docs/reasons.md#{}", refusal.reason.public());
+    Answer::json(status, &json!({ "message": message, "documentation_url": documentation }))
+}
+
+const EXP: &str = "'Expiration time' claim ('exp') must be a numeric value representing the future time at which the \
+                   assertion expires";
+const IAT: &str = "'Issued at' claim ('iat') must be an Integer representing the time that the assertion was issued";
+const ISS: &str = "'Issuer' claim ('iss') must be an Integer";
+const UNDECODABLE: &str = "A JSON web token could not be decoded";
+
+/// Ids of apps are no secret here: that an app is unknown or has no key is told to whoever asks, as clients expect it.
+pub(super) fn words(refusal: &Refusal) -> (u16, &'static str) {
+    let claim = refusal.claim.as_deref();
+    match refusal.reason {
+        Reason::TokenLifetimeTooLong => (401, "'Expiration time' claim ('exp') is too far in the future"),
+        Reason::TokenExpired | Reason::TokenExpRequired => (401, EXP),
+        Reason::TokenIssuedInFuture | Reason::TokenIatRequired => (401, IAT),
+        Reason::TokenClaimInvalid if claim == Some("exp") => (401, EXP),
+        Reason::TokenClaimInvalid if claim == Some("iat") => (401, IAT),
+        Reason::TokenClaimInvalid if claim == Some("iss") => (401, ISS),
+        Reason::AppUnknown if claim == Some("iss") => (401, "Missing 'issuer' claim ('iss') in assertion"),
+        Reason::AppUnknown => (404, "Integration not found"),
+        Reason::AppNoKey => (401, "Integration must generate a public key"),
+        Reason::CredentialMissing => (401, "Requires authentication"),
+        Reason::TokenRevoked | Reason::TokenSuperseded | Reason::AppDisabled => (401, "Bad credentials"),
+        Reason::InstallationUnknown | Reason::RouteUnknown => (404, "Not Found"),
+        Reason::InstallationSuspended => (403, "This installation has been suspended"),
+        Reason::PermissionsInsufficient | Reason::AppWrongAccount => (403, "Resource not accessible by integration"),
+        Reason::PermissionsNotGranted => (422, "The permissions requested are not granted to this installation."),
+        reason if reason.status() == 401 => (401, UNDECODABLE),
+        reason => (reason.status(), reason.title()),
+    }
+}
