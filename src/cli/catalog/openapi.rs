@@ -125,6 +125,10 @@ fn operation(call: &Call<'_>, names: &[String], base_url: &str) -> Value {
         }
         Requirement::AnyResource => operation["x-scopegate-permissions"] = json!({ "kind": "any" }),
         Requirement::Role(role) => operation["x-scopegate-role"] = json!(role),
+        Requirement::Permission(needed) => {
+            operation["x-scopegate-permissions"] =
+                json!({ "kind": "installation", "name": needed.name, "level": needed.level });
+        }
         Requirement::Nothing | Requirement::AnyApp => {}
     }
     operation
@@ -196,7 +200,7 @@ fn responses(call: &Call<'_>) -> Value {
         ErrorFormat::Problem => ("application/problem+json", "Problem"),
         ErrorFormat::Kore => ("application/json", "KoreError"),
         ErrorFormat::Khoros => ("application/json", "KhorosError"),
-        ErrorFormat::Icr => ("application/json", "IcrError"),
+        ErrorFormat::Icr | ErrorFormat::IcrInstallation => ("application/json", "IcrError"),
         ErrorFormat::Oauth => ("application/json", "OauthError"),
     };
     let content = json!({ media: { "schema": { "$ref": format!("#/components/schemas/{schema}") } } });
