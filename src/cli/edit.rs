@@ -9,7 +9,7 @@ use super::Failure;
 use super::encryption::missing_keys;
 use super::open::{ConfigArgument, actor, make_store, now, open_store};
 use crate::config::Config;
-use crate::registry::{Change, EditError, Editor, Registry, Repository as _, StoreError, Version};
+use crate::registry::{Actor, Change, EditError, Editor, Registry, Repository as _, StoreError, Version};
 use crate::store::Store;
 
 /// How often a change is made anew because others were faster.
@@ -68,7 +68,7 @@ impl Session {
     where
         E: Fn(&Editor<'_>) -> Result<Vec<Change>, EditError>,
     {
-        let actor = actor(self.why.clone());
+        let actor = self.actor();
         for _ in 0..ATTEMPTS {
             let (read, registry) = self.store.load().await?;
             let mut changes = edit(&Editor { registry: &registry, rules: &self.config.grants, now: actor.at })?;
@@ -89,6 +89,11 @@ impl Session {
             }
         }
         Err(StoreError::Outdated.into())
+    }
+
+    /// Whoever runs the command, for the audit.
+    pub fn actor(&self) -> Actor {
+        actor(self.why.clone())
     }
 
     /// The registry as it is now.

@@ -25,6 +25,7 @@ mod serve;
 mod service;
 mod table;
 mod token;
+mod tokens;
 mod view;
 mod why;
 
@@ -67,6 +68,8 @@ enum Command {
     Service(service::Service),
     #[command(subcommand)]
     Installation(installation::Installation),
+    #[command(subcommand)]
+    Token(tokens::Token),
     Audit(audit::Audit),
     #[command(subcommand)]
     Scope(scope::Scope),
@@ -107,6 +110,7 @@ pub fn run() -> ExitCode {
         Command::Encryption(command) => block_on(command.run()),
         Command::Service(command) => block_on(command.run()),
         Command::Installation(command) => block_on(command.run()),
+        Command::Token(command) => block_on(command.run()),
         Command::Audit(command) => block_on(command.run()),
         Command::Scope(command) => block_on(command.run()),
         Command::Jwt(command) => block_on(command.run()),
