@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, clippy::panic, reason = "a test stops where something is not as it says")]
 
 mod harness;
+mod icr;
 mod interop;
 mod interop_encryption;
 mod khoros;
