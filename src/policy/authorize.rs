@@ -181,9 +181,8 @@ fn check_permission(
     let Some(reach) = bearer.reach else {
         return Err(insufficient(format!("a token for an installation with {needed}")).found("a token for none"));
     };
-    let held = reach.permissions();
-    if held.level(needed.name.as_str()) < Some(needed.level) {
-        return Err(insufficient(needed.to_string()).found(held.to_string()));
+    if reach.level(needed.name.as_str()) < Some(needed.level) {
+        return Err(insufficient(needed.to_string()).found(reach.permissions().to_string()));
     }
     let installation = reach.installation();
     if let Some(owner) = owner.filter(|owner| *owner != installation.account.as_str()) {

@@ -160,6 +160,10 @@ pub(super) fn of_claims(reason: Reason, claims: &RegisteredClaims, now: Timestam
             "A token with a jti is good for one call and a short time; leave the jti out if the app enforces none."
                 .to_owned(),
         ),
+        Reason::TokenLifetimeTooLong => Some(format!(
+            "exp is {:?} ahead by this clock: stay a minute short of the bound, since clocks differ.",
+            now.until(claims.expires?)
+        )),
         Reason::TokenJtiRequired => Some("Make one token for each call, each with a jti of its own.".to_owned()),
         _ => None,
     }

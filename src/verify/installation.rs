@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::clock::Timestamp;
 use crate::model::{Claims, InstallationId, Reason, Refusal};
-use crate::registry::{App, Installation, PermissionSet, Repositories, Snapshot};
+use crate::registry::{App, Installation, PermissionLevel, PermissionSet, Repositories, Snapshot};
 
 /// What was granted when the token was issued. The installation may have less by now.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -99,6 +99,11 @@ impl<'a> Reach<'a> {
         self.installation
     }
 
+    /// The level at which a permission is held.
+    pub fn level(self, name: &str) -> Option<PermissionLevel> {
+        Some(self.grant.permissions.level(name)?.min(self.installation.permissions.level(name)?))
+    }
+
     pub fn permissions(self) -> PermissionSet {
         self.grant.permissions.lesser(&self.installation.permissions)
     }
@@ -154,7 +159,7 @@ pub fn check_suspension(installation: &Installation) -> Result<(), Refusal> {
 mod tests {
     use super::*;
     use crate::model::{AccountId, ClientId, PermissionName};
-    use crate::registry::{InstallationTarget, PermissionLevel, SelectedRepository};
+    use crate::registry::{InstallationTarget, SelectedRepository};
 
     fn set(permissions: &[(&str, PermissionLevel)]) -> PermissionSet {
         permissions.iter().map(|(name, level)| (PermissionName::new(name).unwrap(), *level)).collect()
@@ -193,6 +198,8 @@ mod tests {
         let (installation, grant) = (installation(Repositories::All), grant(GrantedRepositories::All));
         let reach = Reach { installation: &installation, grant: &grant };
         assert_eq!(reach.permissions(), set(&[("contents", PermissionLevel::Read)]));
+        let levels = ["contents", "issues", "metadata"].map(|name| reach.level(name));
+        assert_eq!(levels, [Some(PermissionLevel::Read), None, None]);
     }
 
     #[test]

@@ -132,8 +132,8 @@ impl World {
         sign(&json!({ "iss": OCTO, "iat": self.now() - 60, "exp": self.now() + 540 }))
     }
 
-    pub fn ask(&self, installation: impl ToString, body: &str) -> Reply {
-        let path = format!("/app/installations/{}/access_tokens", installation.to_string());
+    pub fn ask(&self, installation: i64, body: &str) -> Reply {
+        let path = format!("/app/installations/{installation}/access_tokens");
         self.call(&Call::post(path, body).bearer(self.jwt()))
     }
 

@@ -1,8 +1,13 @@
 //! Routes for tokens of installations: what they ask for, and what their upstream is told.
 
+use http::{HeaderMap, HeaderValue, Method, header};
+use scopegate::clock::Timestamp;
 use scopegate::model::Reason;
+use scopegate::policy::{Attempt, Explanation, State, explain};
+use scopegate::registry::{Repository as _, Snapshot};
+use scopegate::tokens::{Issued, TokenService};
 
-use super::{ACME, ANA, START, World};
+use super::{ACME, ANA, HOUR, START, World};
 use crate::e2e::harness::Call;
 
 #[test]
@@ -77,4 +82,50 @@ fn a_route_that_asks_for_what_such_tokens_do_not_hold_is_no_configuration() {
     }
     let good = "permission = { name = \"contents\", level = \"read\", repository_param = \"repo\" }";
     assert!(scopegate::config::parse("test.toml", &text("icr-installation", good)).is_ok());
+}
+
+/// What `explain` says of a call, by the same store.
+fn explained(world: &World, path: &'static str, token: &str) -> Explanation {
+    let mut headers = HeaderMap::new();
+    headers.insert(header::AUTHORIZATION, HeaderValue::try_from(format!("Bearer {token}")).unwrap());
+    let now = Timestamp::from_secs(world.now());
+    let configuration =
+        format!("profiles = [\"icr\"]\n[upstream.a]\nurls = [\"http://127.0.0.1:9\"]\n{}", super::ROUTES);
+    let config = scopegate::config::parse("test.toml", &configuration).unwrap();
+    world.node.with_store(move |store| async move {
+        let (version, registry) = store.load().await.unwrap();
+        let registry = Snapshot::new(version, registry);
+        let tokens = TokenService::new(store, Issued::default(), config.rotation);
+        tokens.follow().await.unwrap();
+        let state = State { routes: config.routes, scopes: config.scopes, registry };
+        let attempt = Attempt { method: &Method::GET, host: "gateway.test", path, headers: &headers };
+        explain(attempt, &state, tokens.issued(), now)
+    })
+}
+
+#[test]
+fn an_explanation_judges_as_the_gateway_does() {
+    let world = World::new();
+    let (own, token) = (world.jwt(), world.token(ACME, r#"{"repositories":["hello"]}"#));
+    let hello = "/repos/acme/hello/contents/a";
+    let good = explained(&world, hello, &token);
+    assert!(good.is_allowed(), "{good:?}");
+    let installation = good.checks.iter().find(|check| check.name == "installation").unwrap();
+    assert_eq!(installation.detail, "number 4001 on account acme: contents:write issues:read");
+    for (path, token, reason) in [
+        ("/repos/acme/sub/contents/a", &token, Reason::PermissionsInsufficient),
+        ("/repos/ana/hello/contents/a", &token, Reason::PermissionsInsufficient),
+        (hello, &own, Reason::CredentialMalformed),
+        ("/app", &token, Reason::CredentialMalformed),
+    ] {
+        let story = explained(&world, path, token);
+        assert_eq!(story.reason, Some(reason), "{path}: {story:?}");
+        let reply = world.call(&Call::get(path).bearer(token));
+        assert_eq!(world.node.logged(&reply).reason, Some(reason), "{path}");
+    }
+    let advice = explained(&world, hello, &own).hints.join(" ");
+    assert!(advice.contains("POST /app/installations/{installation_id}/access_tokens"), "{advice}");
+    assert!(explained(&world, "/app", &own).is_allowed());
+    world.node.clock.advance(HOUR);
+    assert_eq!(explained(&world, hello, &token).reason, Some(Reason::TokenExpired));
 }
