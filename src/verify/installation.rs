@@ -208,7 +208,7 @@ mod tests {
         let now = |repositories: &Repositories| installation(repositories.clone());
         let (all, some) = (Repositories::All, selection(&[(1, "a"), (2, "b")]));
         for (now, granted, reached) in [
-            (now(&all), GrantedRepositories::All, ["a", "b", "c"].as_slice()),
+            (now(&all), GrantedRepositories::All, ["a", "b", "c", "A"].as_slice()),
             (now(&all), these(&[name("a"), name("c")]), &["a", "c"]),
             // It was a selection when the token was issued: which names the ids have now, nobody knows.
             (now(&all), these(&[id(1)]), &[]),
