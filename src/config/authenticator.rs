@@ -184,6 +184,7 @@ impl AuthenticatorSection {
         let error_format = match self.error_format {
             Some(ErrorFormatKey::Kore) => ErrorFormat::Kore,
             Some(ErrorFormatKey::Khoros) => ErrorFormat::Khoros,
+            Some(ErrorFormatKey::Icr) if self.origin() == Origin::Installation => ErrorFormat::IcrInstallation,
             Some(ErrorFormatKey::Icr) => ErrorFormat::Icr,
             Some(ErrorFormatKey::Oauth) => ErrorFormat::Oauth,
             Some(ErrorFormatKey::Problem) | None => ErrorFormat::Problem,
@@ -237,6 +238,7 @@ impl AuthenticatorSection {
                 subject: texts(self.subject_claims.as_deref(), &["sub"]),
                 token_id,
                 booleans: texts(self.boolean_claims.as_deref(), &[]),
+                numeric_issuer: self.app_numbers.unwrap_or(false),
             },
             algorithms,
             token_types: match origin.token_type() {

@@ -51,6 +51,7 @@ impl Config {
             ("replay", self.replay != running.replay),
             ("tokens", self.rotation != running.rotation),
             ("khoros", self.endpoints.khoros != running.endpoints.khoros),
+            ("icr", self.endpoints.icr != running.endpoints.icr),
         ];
         keys.extend(others.into_iter().filter(|(_, differs)| *differs).map(|(key, _)| key));
         keys
@@ -103,7 +104,7 @@ fn resolve(source: Source, folder: &Path, with_environment: bool) -> Result<Conf
         let place = ["include", &i.to_string()].map(str::to_owned);
         parts.include(&source, &place, folder, pattern);
     }
-    let MainFile { proxy, telemetry, store, replay, registry, tokens, khoros, .. } = main;
+    let MainFile { proxy, telemetry, store, replay, registry, tokens, khoros, icr, .. } = main;
     let MainFile { upstream, authenticator, quota, route, scope, .. } = main;
     parts.add(&source, PartFile { upstream, authenticator, quota, route, scope });
 
@@ -133,7 +134,7 @@ fn resolve(source: Source, folder: &Path, with_environment: bool) -> Result<Conf
         let help = "give the listener a certificate with proxy.tls, or let it listen on a loopback address alone";
         parts.report(&source, &["proxy", "listen"], message, Some(help.into()));
     }
-    let issuing = super::tokens::endpoints(&khoros).and_then(|e| Ok((tokens.resolve(&e)?, e)));
+    let issuing = super::tokens::endpoints(&khoros, &icr).and_then(|e| Ok((tokens.resolve(&e)?, e)));
     let issuing = issuing.map_err(|(key, why)| parts.report(&source, &key, format!("{}: {why}", key.join(".")), None));
     match (proxy, replay, routes, issuing) {
         (Ok(proxy), Ok(replay), Some(routes), Ok((rotation, endpoints))) if parts.faults.is_empty() => Ok(Config {

@@ -1,11 +1,11 @@
-//! `[tokens]`, `[khoros]`: how tokens of our own are signed, and how long they live.
+//! `[tokens]`, `[khoros]`, `[icr]`: how tokens of our own are signed, and how long they live.
 
 use std::time::Duration;
 
 use serde::Deserialize;
 
 use super::time::Span;
-use crate::endpoints::{EndpointSettings, KhorosSettings, UnknownOwner};
+use crate::endpoints::{EndpointSettings, IcrSettings, KhorosSettings, UnknownOwner};
 use crate::model::Algorithm;
 use crate::tokens::{Lifetimes, RotationSettings};
 
@@ -25,6 +25,12 @@ pub(super) struct KhorosSection {
     token_lifetime: Option<Span>,
     grace: Option<Span>,
     unknown_owner: Option<UnknownOwnerKey>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(super) struct IcrSection {
+    token_lifetime: Option<Span>,
 }
 
 #[derive(Clone, Copy, Debug, Deserialize)]
@@ -56,6 +62,17 @@ impl KhorosSection {
     }
 }
 
+impl IcrSection {
+    fn resolve(&self) -> Result<IcrSettings, Fault> {
+        let default = IcrSettings::default().token_lifetime;
+        let token_lifetime = self.token_lifetime.map_or(default, |s| s.0);
+        if !(Duration::from_secs(60)..=default).contains(&token_lifetime) {
+            return Err((["icr", "token_lifetime"], format!("{token_lifetime:?} is out of range: 1m to 1h")));
+        }
+        Ok(IcrSettings { token_lifetime })
+    }
+}
+
 impl TokensSection {
     /// # Errors
     /// What is wrong, and with which key.
@@ -78,6 +95,6 @@ impl TokensSection {
 }
 
 /// The sections of what is answered here.
-pub(super) fn endpoints(khoros: &KhorosSection) -> Result<EndpointSettings, Fault> {
-    Ok(EndpointSettings { khoros: khoros.resolve()? })
+pub(super) fn endpoints(khoros: &KhorosSection, icr: &IcrSection) -> Result<EndpointSettings, Fault> {
+    Ok(EndpointSettings { khoros: khoros.resolve()?, icr: icr.resolve()? })
 }

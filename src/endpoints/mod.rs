@@ -17,7 +17,7 @@ use http::{HeaderValue, Method, Response, StatusCode, header};
 use http_body_util::Full;
 use serde_json::Value;
 
-pub use settings::{EndpointSettings, KhorosSettings, UnknownOwner};
+pub use settings::{EndpointSettings, IcrSettings, KhorosSettings, UnknownOwner};
 
 use crate::clock::Timestamp;
 use crate::model::{AccountId, ClientId, Endpoint, Reason, Refusal};

@@ -145,7 +145,14 @@ fn set_origin(headers: &mut HeaderMap, call: &Call, host: Option<HeaderValue>) {
 fn set_identity(headers: &mut HeaderMap, verified: &crate::verify::Verified, authorization: &Authorization) {
     let app = verified.app();
     insert(headers, hygiene::APP, app.client_id.as_str());
-    insert(headers, hygiene::ACCOUNT, app.account.as_str());
+    insert(headers, hygiene::ACCOUNT, verified.account().as_str());
+    if let Some(reach) = verified.reach() {
+        let held = reach.permissions();
+        if !held.is_empty() {
+            insert(headers, hygiene::SCOPES, &held.to_string());
+        }
+        return;
+    }
     if let Some(bot) = &authorization.bot {
         insert(headers, hygiene::BOT, bot.as_str());
     }

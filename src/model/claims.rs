@@ -67,12 +67,14 @@ pub struct ClaimNames {
     pub token_id: Vec<Box<str>>,
     /// Claims that the gateway does not judge, and that have to be `true` or `false` where they are present.
     pub booleans: Vec<Box<str>>,
+    /// Whether `iss` may be a whole number, too.
+    pub numeric_issuer: bool,
 }
 
 /// Those of RFC 7519.
 impl Default for ClaimNames {
     fn default() -> Self {
-        Self { subject: vec!["sub".into()], token_id: vec!["jti".into()], booleans: Vec::new() }
+        Self { subject: vec!["sub".into()], token_id: vec!["jti".into()], booleans: Vec::new(), numeric_issuer: false }
     }
 }
 

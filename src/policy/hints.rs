@@ -11,6 +11,7 @@ use crate::clock::Timestamp;
 use crate::jose::{self, Compact, ContentEncryption, KeyManagement};
 use crate::model::{Algorithm, Claims, Level, Reason, Refusal, RegisteredClaims, shell_word};
 use crate::registry::{App, Snapshot};
+use crate::verify::{Origin, named_app};
 
 /// The most clocks differ that nobody has set wrong by hand.
 const DRIFT: std::time::Duration = std::time::Duration::from_secs(600);
@@ -39,6 +40,15 @@ pub(super) fn of_method(route: &Route) -> String {
 }
 
 pub(super) fn of_credential(jwt: &JwtAuthenticator) -> String {
+    if jwt.rules.origin == Origin::Installation {
+        return format!(
+            "Send the token for an installation, {}…, in the header {:?} after {:?} and a space. An app gets one with its own \
+             token: POST /app/installations/{{installation_id}}/access_tokens.",
+            jwt.prefix,
+            jwt.header.as_str(),
+            jwt.scheme
+        );
+    }
     let scheme = match jwt.scheme.as_str() {
         "" => ", bare".to_owned(),
         scheme => format!(" after {scheme:?} and a space"),
@@ -82,7 +92,8 @@ pub(super) fn of_proof(
             }));
         }
         (Reason::AppDisabled | Reason::AppNoKey | Reason::KeyUnknown | Reason::KeyRetired, _, Some(claim), _) => {
-            let client_id = compact.claims.string(claim);
+            let app = named_app(&compact.claims, &jwt.rules, registry);
+            let client_id = app.map(|app| app.client_id.to_string()).or_else(|| compact.claims.string(claim));
             hints.extend(client_id.and_then(|client_id| of_app_itself(refusal.reason, &client_id)));
         }
         (_, Some(diagnosis), ..) => hints.push(diagnosis.hint()),
@@ -145,6 +156,9 @@ pub(super) fn of_claims(reason: Reason, claims: &RegisteredClaims, now: Timestam
             early(claims.not_before).map(|early| format!("The signer's clock may be {early:?} fast."))
         }
         Reason::TokenIssuedInFuture => {
+            early(claims.issued_at).map(|early| format!("The signer's clock may be {early:?} fast."))
+        }
+        Reason::TokenLifetimeTooLong if early(claims.issued_at).is_some_and(|early| !early.is_zero()) => {
             early(claims.issued_at).map(|early| format!("The signer's clock may be {early:?} fast."))
         }
         Reason::TokenLifetimeTooLong | Reason::TokenExpRequired if claims.token_id.is_some() => Some(

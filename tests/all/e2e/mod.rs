@@ -4,6 +4,7 @@
 
 mod clients;
 mod harness;
+mod icr;
 mod interop;
 mod interop_encryption;
 mod khoros;

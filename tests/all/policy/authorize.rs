@@ -5,13 +5,15 @@ use std::sync::Arc;
 
 use http::Method;
 use proptest::prelude::*;
-use scopegate::model::{AccountId, Level, Reason};
-use scopegate::policy::{Found, Requirement, RouteTable, authorize, judge};
+use scopegate::model::{AccountId, InstallationId, Level, Reason};
+use scopegate::policy::{Bearer, Found, Requirement, RouteTable, authorize, judge};
 use scopegate::registry::{
-    App, AppRecord, GrantTarget, Permission, Permissions, Registry, Resource, ResourceKind, Snapshot, TableGrant,
-    Version,
+    App, AppRecord, GrantTarget, Installation, InstallationTarget, Permission, PermissionSet, Permissions, Registry,
+    Repositories, Resource, ResourceKind, Snapshot, TableGrant, Version,
 };
+use scopegate::verify::{GrantedRepositories, InstallationGrant, Reach};
 
+use crate::support::now;
 use crate::support::registry::{account, app, bot, grant, registry};
 use crate::support::routes::{anonymous, route, scopes};
 
@@ -237,4 +239,43 @@ fn the_log_says_that_a_scope_waits_for_publishing() {
     let refusal = authorize(&app, route, &route.patterns[pattern], &params, "/x", None, &snapshot).unwrap_err();
     assert_eq!(refusal.expected.as_deref(), Some("draft at level account"));
     assert_eq!(refusal.found.as_deref(), Some("held; it is in the draft and waits for publishing"));
+}
+
+#[test]
+fn a_token_for_an_installation_holds_no_scopes_and_tables_of_its_app() {
+    let mut record = app(1, "cs-a", "acme", Level::Account);
+    record.grants = vec![grant(GrantTarget::Account(account("acme")), &["held"], &["held"])];
+    record.installations = vec![Installation {
+        id: InstallationId::new(7).unwrap(),
+        app: record.settings.client_id.clone(),
+        account: account("acme"),
+        target: InstallationTarget::Organization,
+        permissions: PermissionSet::default(),
+        repositories: Repositories::All,
+        suspended_at: None,
+        created_at: now(),
+        updated_at: now(),
+    }];
+    let app = App::compile(&record);
+    let mut whole = registry();
+    whole.apps.insert(app.client_id.clone(), record);
+    let snapshot = Snapshot::new(Version(1), whole);
+    let grant = InstallationGrant {
+        installation: InstallationId::new(7).unwrap(),
+        permissions: PermissionSet::default(),
+        repositories: GrantedRepositories::All,
+    };
+    let reach = Reach::of(&grant, &app, &snapshot).unwrap();
+    for (needed, as_app, as_installation) in [
+        (Requirement::AnyApp, None, None),
+        (scopes(None, Some("held")), None, Some(Reason::PermissionsInsufficient)),
+        (Requirement::AnyResource, Some(Reason::TableForbidden), Some(Reason::PermissionsInsufficient)),
+    ] {
+        let table = RouteTable::new(vec![Arc::new(route("r", &[Method::GET], "/x", &anonymous(), needed))]).unwrap();
+        let Found::Route { route, pattern, params } = table.find("", &Method::GET, "/x") else { panic!("no route") };
+        let judge = |bearer| authorize(bearer, route, &route.patterns[pattern], &params, "/x", None, &snapshot);
+        let reason = |verdict: Result<_, scopegate::model::Refusal>| verdict.err().map(|refusal| refusal.reason);
+        assert_eq!(reason(judge(Bearer { app: &app, reach: None })), as_app, "{:?}", route.requirement);
+        assert_eq!(reason(judge(Bearer { app: &app, reach: Some(reach) })), as_installation, "{:?}", route.requirement);
+    }
 }
