@@ -87,12 +87,12 @@ impl<'a> RowView<'a> {
     }
 }
 
-/// Which of an app's keys or grants it is.
+/// Which of an app's keys, grants or installations it is.
 fn which(kind: &str, shown: &Value) -> String {
-    if matches!(kind, "account" | "bot" | "app") {
+    if matches!(kind, "account" | "bot" | "app" | "service_account") {
         return String::new();
     }
-    let names = ["number", "kid", "bot", "account", "table", "view"];
+    let names = ["id", "number", "kid", "bot", "account", "table", "view"];
     let parts = names.iter().filter_map(|name| shown.get(name).filter(|v| !v.is_null()).map(|v| format!("{name} {v}")));
     let parts: Vec<_> = parts.collect();
     if parts.is_empty() { String::new() } else { format!(" ({})", parts.join(", ")) }
@@ -149,7 +149,9 @@ mod tests {
     fn a_key_and_a_grant_are_named_beside_their_app() {
         assert_eq!(which("key", &json!({ "number": 7, "kid": null, "state": "active" })), " (number 7)");
         assert_eq!(which("grant", &json!({ "bot": "st-1", "draft": [] })), " (bot \"st-1\")");
+        assert_eq!(which("installation", &json!({ "id": 42, "account": "acme" })), " (id 42, account \"acme\")");
         assert_eq!(which("app", &json!({ "account": "acme" })), "");
+        assert_eq!(which("service_account", &json!({ "account": "acme" })), "");
     }
 
     #[test]

@@ -1,97 +1,48 @@
+mod clock;
 mod curl;
+mod lint;
+mod mint;
 mod verdict;
 
 use std::process::ExitCode;
-use std::time::Duration;
 
 use clap::{Args, Subcommand};
 use http::{HeaderMap, HeaderName, HeaderValue, Method};
 use serde_json::{Map, Value};
 
+pub(super) use mint::{app_id, icr_claims};
+
 use super::Failure;
-use super::encrypt::{self, EncryptTo};
+use super::encrypt;
 use super::open::{ConfigArgument, issued_tokens, now, open_store};
-use super::token::{KeyArgument, TokenArgument};
+use super::token::TokenArgument;
 use crate::clock::Timestamp;
 use crate::gateway::told;
-use crate::jose::{Compact, read_time, sign};
-use crate::model::Algorithm;
-use crate::policy::{Attempt, Explanation, Found, Outcome, RouteTable, State, canonical_host, explain, judge};
+use crate::jose::{Compact, read_time};
+use crate::policy::{
+    Attempt, Explanation, Found, Outcome, RouteTable, State, canonical_host, explain, judge, likely_mistakes,
+};
 use crate::registry::{Repository as _, Snapshot};
 
 /// Make tokens, read them, and find out why one is refused
 #[derive(Debug, Subcommand)]
 pub(super) enum Jwt {
-    Mint(Box<Mint>),
+    Mint(Box<mint::Mint>),
     Decode(Decode),
     Explain(Box<Explain>),
+    Clock(clock::CompareClock),
+    Lint(lint::Lint),
 }
 
 impl Jwt {
     pub async fn run(self) -> Result<ExitCode, Failure> {
         match self {
-            Self::Mint(mint) => mint.run(),
+            Self::Mint(mint) => mint.run().await,
             Self::Decode(decode) => decode.run().await,
             Self::Explain(explain) => explain.run().await,
+            Self::Clock(clock) => clock.run().await,
+            Self::Lint(lint) => lint.run(),
         }
-    }
-}
-
-/// Make a token
-#[derive(Debug, Args)]
-pub(super) struct Mint {
-    /// The app's client id
-    #[arg(long, value_name = "ID", env = "SCOPEGATE_CLIENT_ID")]
-    client_id: String,
-    /// The claim that names the app
-    #[arg(long, value_name = "NAME", default_value = "appId")]
-    app_claim: String,
-    /// The signature algorithm
-    #[arg(long, default_value = "HS256")]
-    alg: Algorithm,
-    #[command(flatten)]
-    key: KeyArgument,
-    /// The key's name, for apps with several keys
-    #[arg(long)]
-    kid: Option<String>,
-    /// How long the token is good
-    #[arg(long, value_name = "TIME", default_value = "10m", value_parser = humantime::parse_duration)]
-    lifetime: Duration,
-    /// Leave exp and iat out
-    #[arg(long)]
-    no_times: bool,
-    /// Another claim, also instead of exp or iat: the value is JSON, or text if it is none
-    #[arg(long = "claim", value_name = "NAME=VALUE")]
-    claims: Vec<String>,
-    /// Print the token and nothing else, also no warnings
-    #[arg(long)]
-    quiet: bool,
-    #[command(flatten)]
-    curl: curl::CurlArguments,
-    #[command(flatten)]
-    encrypt: EncryptTo,
-}
-
-impl Mint {
-    fn run(self) -> Result<ExitCode, Failure> {
-        let key = self.key.read(self.alg, self.quiet)?;
-        let mut claims = Map::new();
-        claims.insert(self.app_claim, self.client_id.into());
-        if !self.no_times {
-            let now = now();
-            claims.insert("iat".into(), now.secs().into());
-            claims.insert("exp".into(), now.after(self.lifetime).secs().into());
-        }
-        for claim in &self.claims {
-            let (name, text) = claim
-                .split_once('=')
-                .ok_or_else(|| Failure::new(format!("{claim:?} is no claim: write NAME=VALUE")))?;
-            claims.insert(name.into(), serde_json::from_str(text).unwrap_or_else(|_| text.into()));
-        }
-        let signed = sign(self.alg, self.kid.as_deref(), &Value::Object(claims).to_string(), &key)?;
-        let token = self.encrypt.wrap(signed)?;
-        println!("{}", self.curl.line(&token)?.unwrap_or(token));
-        Ok(ExitCode::SUCCESS)
     }
 }
 
@@ -130,6 +81,9 @@ impl Decode {
                     Err(what) => println!("{name} is no time: {what}"),
                 }
             }
+        }
+        for mistake in likely_mistakes(&compact.claims, now()) {
+            println!("mistake: {mistake}");
         }
         self.gateway.judge(&token).await
     }

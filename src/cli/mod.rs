@@ -1,10 +1,13 @@
 //! The command line: a file a command.
 
 mod account;
+pub mod agent;
 mod app;
 mod apply;
+mod ask;
 mod audit;
 mod bot;
+mod call;
 mod catalog;
 mod check;
 mod demo;
@@ -12,6 +15,7 @@ mod edit;
 mod encrypt;
 mod encryption;
 mod export;
+mod exposure;
 mod failure;
 mod installation;
 mod jwt;
@@ -23,6 +27,8 @@ mod reload;
 mod scope;
 mod serve;
 mod service;
+mod signer;
+mod skew;
 mod table;
 mod token;
 mod tokens;
@@ -76,6 +82,8 @@ enum Command {
     #[command(subcommand)]
     Jwt(jwt::Jwt),
     #[command(subcommand)]
+    Agent(agent::Agent),
+    #[command(subcommand)]
     Catalog(catalog::Catalog),
     Why(why::Why),
 }
@@ -114,6 +122,7 @@ pub fn run() -> ExitCode {
         Command::Audit(command) => block_on(command.run()),
         Command::Scope(command) => block_on(command.run()),
         Command::Jwt(command) => block_on(command.run()),
+        Command::Agent(command) => block_on(command.run()),
         Command::Catalog(command) => command.run(),
         Command::Why(command) => block_on(command.run()),
     };

@@ -15,6 +15,9 @@ use crate::verify::{Leeway, Origin, SingleUsePolicy, TokenRules, TokenSettings};
 /// What clocks that NTP keeps differ by, amply.
 const LEEWAY: Duration = Duration::from_secs(30);
 
+/// So long after `exp` a token may be good yet, here or elsewhere, now or after a reload; and so long is a use remembered.
+const LONGEST_LEEWAY: Duration = Duration::from_secs(300);
+
 /// A jti has to be remembered for as long as its token is good.
 const SINGLE_USE_LIFETIME: Duration = Duration::from_secs(24 * 3600);
 
@@ -169,26 +172,14 @@ impl AuthenticatorSection {
         self.encrypted == Some(EncryptedKey::Allowed)
     }
 
-    /// How long after `exp` a token may still be taken here; zero where the section says nothing good about it.
-    pub fn exp_leeway(&self) -> Duration {
-        let is_jwt = self.kind == Some(Kind::Jwt);
-        self.leeway().ok().filter(|_| is_jwt).map_or(Duration::ZERO, |leeway| leeway.exp)
-    }
-
-    /// `longest_leeway` is the largest [`exp_leeway`](Self::exp_leeway) of all authenticators.
-    ///
     /// # Errors
     /// What is wrong, and with which key.
-    pub fn resolve(
-        &self,
-        name: &AuthenticatorName,
-        longest_leeway: Duration,
-    ) -> Result<Authenticator, (&'static str, String)> {
+    pub fn resolve(&self, name: &AuthenticatorName) -> Result<Authenticator, (&'static str, String)> {
         let kind = match self.kind {
             None => return Err(("kind", "kind is missing: write kind = \"jwt\", \"basic\" or \"anonymous\"".into())),
             Some(Kind::Anonymous) => AuthenticatorKind::Anonymous,
             Some(Kind::Basic) => AuthenticatorKind::Basic,
-            Some(Kind::Jwt) => AuthenticatorKind::Jwt(Box::new(self.jwt(name, longest_leeway)?)),
+            Some(Kind::Jwt) => AuthenticatorKind::Jwt(Box::new(self.jwt(name)?)),
         };
         let error_format = match self.error_format {
             Some(ErrorFormatKey::Kore) => ErrorFormat::Kore,
@@ -203,11 +194,7 @@ impl AuthenticatorSection {
         Ok(Authenticator { name: name.clone(), kind, method_first, method_override, error_format })
     }
 
-    fn jwt(
-        &self,
-        name: &AuthenticatorName,
-        longest_leeway: Duration,
-    ) -> Result<JwtAuthenticator, (&'static str, String)> {
+    fn jwt(&self, name: &AuthenticatorName) -> Result<JwtAuthenticator, (&'static str, String)> {
         let header = self.header.as_deref().unwrap_or("authorization");
         let header = header.parse::<HeaderName>().map_err(|_| ("header", format!("{header:?} is no header name")))?;
         let (scheme, other_schemes) = self.schemes()?;
@@ -272,7 +259,7 @@ impl AuthenticatorSection {
                 Some(SingleUseKey::Enforced) | None => SingleUsePolicy::Enforced,
             },
             single_use_lifetime: Some(self.single_use_lifetime.map_or(SINGLE_USE_LIFETIME, |s| s.0)),
-            single_use_memory: longest_leeway,
+            single_use_memory: LONGEST_LEEWAY,
             max_token_bytes,
             encrypted: self.takes_encrypted(),
         };
@@ -317,7 +304,7 @@ impl AuthenticatorSection {
             }
         };
         let largest = leeway.exp.max(leeway.nbf).max(leeway.iat);
-        if largest.as_secs() > 300 {
+        if largest > LONGEST_LEEWAY {
             return Err((
                 "leeway",
                 format!("{largest:?} is too much: clocks that differ by more than 5m need mending"),

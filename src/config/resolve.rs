@@ -293,11 +293,10 @@ impl Parts {
 
     fn resolved_authenticators(&mut self) -> BTreeMap<String, Arc<Authenticator>> {
         let sections = std::mem::take(&mut self.authenticators);
-        let longest_leeway = sections.values().map(|(_, section)| section.exp_leeway()).max().unwrap_or_default();
         let mut authenticators = BTreeMap::new();
         for (name, (source, section)) in &sections {
             let parsed = AuthenticatorName::new(name).map_err(|e| ("", e.to_string()));
-            match parsed.and_then(|n| section.resolve(&n, longest_leeway)) {
+            match parsed.and_then(|n| section.resolve(&n)) {
                 Ok(authenticator) => _ = authenticators.insert(name.clone(), Arc::new(authenticator)),
                 Err((key, why)) => {
                     let message = dotted("authenticator", name, key, &why);

@@ -46,6 +46,7 @@ impl<B> WaitingStep<Metered<B>> for Admit {
         let reason = match answer {
             None | Some(FirstUse::Recorded) => return Ok(Admitted(metered)),
             Some(FirstUse::Replayed) => Reason::TokenReplayed,
+            Some(FirstUse::Ended) => Reason::TokenExpired,
             Some(FirstUse::Full) => Reason::ReplayFull,
             Some(FirstUse::Unavailable) => Reason::ReplayUnavailable,
         };

@@ -86,7 +86,7 @@
 //! # use scopegate::gateway::*;
 //! # fn stack<B, L>(gate: Gate, leaf: L) -> impl tower::Service<http::Request<B>>
 //! # where B: http_body::Body<Data = bytes::Bytes>, B::Error: std::fmt::Display,
-//! #       L: tower::Service<Outbound<B>, Response = http::Response<http_body_util::Empty<bytes::Bytes>>, Error = Refused>,
+//! #       L: tower::Service<Outbound<B>, Response = http::Response<http_body_util::Empty<bytes::Bytes>>, Error = Refused> + Clone,
 //! # {
 //! tower::ServiceBuilder::new()
 //!     .layer(RecordLayer::new(&gate))
@@ -95,7 +95,7 @@
 //!     .layer(StepLayer::new(Match::new(&gate)))
 //!     .layer(WaitLayer::new(Authenticate::new(&gate)))
 //!     .layer(StepLayer::new(Authorize::new(&gate)))
-//!     .layer(StepLayer::new(Admit::new(&gate)))
+//!     .layer(WaitLayer::new(Admit::new(&gate)))
 //!     .layer(StepLayer::new(Clean))
 //!     .service(leaf)
 //! # }
@@ -107,7 +107,7 @@
 //! # use scopegate::gateway::*;
 //! # fn stack<B, L>(gate: Gate, leaf: L) -> impl tower::Service<http::Request<B>>
 //! # where B: http_body::Body<Data = bytes::Bytes>, B::Error: std::fmt::Display,
-//! #       L: tower::Service<Outbound<B>, Response = http::Response<http_body_util::Empty<bytes::Bytes>>, Error = Refused>,
+//! #       L: tower::Service<Outbound<B>, Response = http::Response<http_body_util::Empty<bytes::Bytes>>, Error = Refused> + Clone,
 //! # {
 //! tower::ServiceBuilder::new()
 //!     .layer(RecordLayer::new(&gate))
@@ -117,7 +117,7 @@
 //!     .layer(WaitLayer::new(Authenticate::new(&gate)))
 //!     .layer(StepLayer::new(Meter::new(&gate)))
 //!     .layer(StepLayer::new(Authorize::new(&gate)))
-//!     .layer(StepLayer::new(Admit::new(&gate)))
+//!     .layer(WaitLayer::new(Admit::new(&gate)))
 //!     .layer(StepLayer::new(Clean))
 //!     .service(leaf)
 //! # }

@@ -101,6 +101,8 @@ pub enum KeyError {
     Private,
     /// Not a private key that tokens can be decrypted with.
     Pkcs8,
+    /// An RSA key to decrypt with of other than 2048 bits.
+    DecryptionSize(usize),
     /// Not a JWK with a public key.
     Jwk(String),
     /// A key of a kind that no algorithm here uses.
@@ -116,8 +118,9 @@ impl fmt::Display for KeyError {
             Self::RsaSize(bits) => write!(f, "the RSA key has {bits} bits; it needs 2048 to 8192"),
             Self::Pem => f.write_str("not a public key in PEM (BEGIN PUBLIC KEY or BEGIN RSA PUBLIC KEY)"),
             Self::Private => f.write_str("this is a private key; give its public half and keep it where it signs"),
-            Self::Pkcs8 => {
-                f.write_str("not an RSA (2048 to 4096 bits) or P-256 private key in PKCS #8 (BEGIN PRIVATE KEY)")
+            Self::Pkcs8 => f.write_str("not an RSA (2048 bits) or P-256 private key in PKCS #8 (BEGIN PRIVATE KEY)"),
+            Self::DecryptionSize(bits) => {
+                write!(f, "the RSA key has {bits} bits; one that tokens are decrypted with has 2048")
             }
             Self::Jwk(why) => write!(f, "not a usable JWK: {why}"),
             Self::Unsupported => f.write_str("the key is neither RSA, P-256, P-384 nor Ed25519"),

@@ -11,6 +11,7 @@ mod issuing;
 mod jwe;
 mod key;
 mod object;
+mod private_pem;
 mod registered;
 mod sign;
 
@@ -23,12 +24,14 @@ pub use issuing::{IssuingKey, IssuingMaterial};
 pub(crate) use jwe::DECRYPTIONS;
 pub use jwe::{
     ContentEncryption, DecryptionFailed, DecryptionKey, DecryptionMaterial, Encrypted, EncryptedHeader,
-    EncryptionError, EncryptionKey, EncryptionKind, KeyManagement, encrypt, read_protected, spend_a_decryption,
+    EncryptionError, EncryptionKey, EncryptionKind, KeyManagement, encrypt, make_decoys, read_protected,
+    spend_a_decryption,
 };
 #[cfg(test)]
 pub(crate) use key::VERIFICATIONS;
 pub use key::{KeyMaterial, PreparedKey};
 pub use object::read_object;
+pub use private_pem::{Mended, NoPrivateKey, PrivatePem};
 pub(crate) use registered::looks_like_a_duration;
 pub use registered::{kind_of, read_registered, read_time};
 pub use sign::{SigningError, SigningKey, sign};

@@ -6,6 +6,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use jsonwebtoken::EncodingKey;
 
+use super::{NoPrivateKey, PrivatePem};
 use crate::model::{Algorithm, Family};
 use crate::secret::Secret;
 
@@ -18,10 +19,8 @@ pub struct SigningKey {
 /// Why a key can't sign.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum SigningError {
-    /// No private key in PEM.
-    Pem,
-    /// `BEGIN EC PRIVATE KEY`: the wrong container.
-    Sec1,
+    /// It is none.
+    NoKey(NoPrivateKey),
     /// The key is of another kind than the algorithm needs.
     WrongKey(Algorithm),
     /// The key is of the right kind, but does not sign.
@@ -31,8 +30,7 @@ pub enum SigningError {
 impl fmt::Display for SigningError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Pem => f.write_str("not a private key in PEM (BEGIN PRIVATE KEY or BEGIN RSA PRIVATE KEY)"),
-            Self::Sec1 => f.write_str("an EC key in SEC 1 form; convert it: openssl pkcs8 -topk8 -nocrypt -in key.pem"),
+            Self::NoKey(what) => what.fmt(f),
             Self::WrongKey(algorithm) => write!(f, "the key is of another kind than {algorithm} needs"),
             Self::Rejected(algorithm) => write!(f, "the key does not sign with {algorithm}"),
         }
@@ -47,25 +45,29 @@ impl SigningKey {
         Self { family: Family::Hmac, key: EncodingKey::from_secret(secret.expose()) }
     }
 
-    /// A private key in PEM, for an algorithm that uses such keys. Line breaks may be lost to `\n` or `\r\n`,
-    /// as they often are in environment variables.
+    /// A private key in PEM, for an algorithm that uses such keys; what can be mended of it is mended.
     ///
     /// # Errors
     /// When the text is no such key.
     pub fn from_pem(pem: &Secret, algorithm: Algorithm) -> Result<Self, SigningError> {
-        let text = std::str::from_utf8(pem.expose()).map_err(|_| SigningError::Pem)?;
-        let text = Secret::new(text.replace("\\n", "\n").replace('\r', ""));
-        if text.expose().windows(14).any(|w| w == b"EC PRIVATE KEY") {
-            return Err(SigningError::Sec1);
-        }
+        Self::from_private(&PrivatePem::read(pem).map_err(SigningError::NoKey)?, algorithm)
+    }
+
+    /// # Errors
+    /// When the key is none for the algorithm.
+    pub fn from_private(pem: &PrivatePem, algorithm: Algorithm) -> Result<Self, SigningError> {
         let family = algorithm.family();
-        let key = match family {
-            Family::Hmac => return Err(SigningError::WrongKey(algorithm)),
-            Family::Rsa => EncodingKey::from_rsa_pem(text.expose()),
-            Family::P256 | Family::P384 => EncodingKey::from_ec_pem(text.expose()),
-            Family::Ed25519 => EncodingKey::from_ed_pem(text.expose()),
+        let read = |family| match family {
+            Family::Hmac => None,
+            Family::Rsa => EncodingKey::from_rsa_pem(pem.text()).ok(),
+            Family::P256 | Family::P384 => EncodingKey::from_ec_pem(pem.text()).ok(),
+            Family::Ed25519 => EncodingKey::from_ed_pem(pem.text()).ok(),
         };
-        key.map(|key| Self { family, key }).map_err(|_| SigningError::Pem)
+        if let Some(key) = read(family) {
+            return Ok(Self { family, key });
+        }
+        let is_another = [Family::Rsa, Family::P256, Family::Ed25519].into_iter().any(|other| read(other).is_some());
+        Err(if is_another { SigningError::WrongKey(algorithm) } else { SigningError::NoKey(NoPrivateKey::Damaged) })
     }
 }
 

@@ -21,4 +21,4 @@ pub use level::Level;
 pub use nearest::nearest;
 pub use reason::{BearerError, Reason};
 pub use refusal::Refusal;
-pub use text::{printable, quoted, shell_word};
+pub use text::{path_segment, printable, quoted, shell_word};

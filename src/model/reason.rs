@@ -266,7 +266,7 @@ reasons! {
         "Check the upstream; it broke off or sent a contradictory header."
     GatewayOverloaded "gateway.overloaded" 503 Absent GatewayOverloaded
         "The gateway has as many calls in hand as it takes."
-        "Try again shortly, or raise proxy.limits.concurrent_requests."
+        "Try again shortly. What there is too much of stands in the log: of calls, proxy.limits.concurrent_requests bounds them."
     GatewayInternal "gateway.internal" 500 Absent GatewayInternal
         "Something went wrong in the gateway."
         "This is a bug; the log has more under the request id."

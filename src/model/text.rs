@@ -32,9 +32,29 @@ pub fn shell_word(text: &str) -> String {
     }
 }
 
+/// A value as a segment of a path (RFC 3986 section 3.3), in which these characters stay besides those of a segment.
+pub fn path_segment(value: &str, kept: &str) -> String {
+    let mut text = String::new();
+    for byte in value.bytes() {
+        let letter = char::from(byte);
+        if letter.is_ascii_alphanumeric() || "-._~!$&'()*+,=:@".contains(letter) || kept.contains(letter) {
+            text.push(letter);
+        } else {
+            text.push_str(&format!("%{byte:02X}"));
+        }
+    }
+    text
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_value_is_one_segment_of_a_path() {
+        assert_eq!(path_segment("st-1 ü/a", ""), "st-1%20%C3%BC%2Fa");
+        assert_eq!(path_segment("a/b.txt", "/"), "a/b.txt");
+    }
 
     #[test]
     fn a_word_of_a_shell_stays_one_word() {

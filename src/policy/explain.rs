@@ -187,23 +187,37 @@ fn walk(story: &mut Explanation, attempt: Attempt<'_>, state: &State, moment: Mo
     if method_first {
         judge_method(story, &place);
     }
-    match &place.route.authenticator.kind {
+    let walked = match &place.route.authenticator.kind {
         AuthenticatorKind::Anonymous => {
             story.passed("credential", "none needed");
-            tell_quota(story, place.route);
+            None
         }
-        AuthenticatorKind::Jwt(jwt) => walk_credential(story, attempt.headers, jwt, &place, state, moment),
-        AuthenticatorKind::Basic => match name_and_password(attempt.headers) {
-            Ok(_) => story.passed("credential", "a name and a password, which are not judged here"),
-            Err(refusal) => {
-                if story.failed("credential", &refusal) {
-                    story.hints.push(hints::of_basic(place.route));
-                }
-            }
-        },
-    }
+        AuthenticatorKind::Basic => {
+            walk_password(story, attempt.headers, place.route);
+            None
+        }
+        AuthenticatorKind::Jwt(jwt) => walk_credential(story, attempt.headers, jwt, moment),
+    };
     if !method_first {
         judge_method(story, &place);
+    }
+    match walked {
+        Some(walked) => walk_scope(story, &walked, &place, state),
+        None if matches!(place.route.authenticator.kind, AuthenticatorKind::Anonymous) => {
+            tell_quota(story, place.route);
+        }
+        None => {}
+    }
+}
+
+fn walk_password(story: &mut Explanation, headers: &HeaderMap, route: &Route) {
+    match name_and_password(headers) {
+        Ok(_) => story.passed("credential", "a name and a password, which are not judged here"),
+        Err(refusal) => {
+            if story.failed("credential", &refusal) {
+                story.hints.push(hints::of_basic(route));
+            }
+        }
     }
 }
 
@@ -215,26 +229,23 @@ fn judge_method(story: &mut Explanation, place: &Place<'_>) {
     }
 }
 
-fn walk_credential(
+fn walk_credential<'s>(
     story: &mut Explanation,
     headers: &HeaderMap,
     jwt: &JwtAuthenticator,
-    place: &Place<'_>,
-    state: &State,
-    moment: Moment<'_>,
-) {
-    let token = match credential(headers, jwt) {
-        Ok(token) => token,
+    moment: Moment<'s>,
+) -> Option<Walked<'s>> {
+    match credential(headers, jwt) {
+        Ok(token) => {
+            story.passed("credential", format!("in {}", jwt.header));
+            walk_token(story, token, jwt, moment)
+        }
         Err(refusal) => {
             if story.failed("credential", &refusal) {
                 story.hints.push(hints::of_credential(jwt));
             }
-            return;
+            None
         }
-    };
-    story.passed("credential", format!("in {}", jwt.header));
-    if let Some(walked) = walk_token(story, token, jwt, moment) {
-        walk_scope(story, &walked, place, state);
     }
 }
 
@@ -328,10 +339,7 @@ fn walk_signed<'s>(
         Ok(by) => story.passed("signature", by),
         Err(refusal) => story.failed_to_prove("signature", hide(refusal), compact, jwt, moment.registry),
     }
-    if let Err(refusal) = verify::check_encryption(opened.is_some(), app, &jwt.rules) {
-        story.failed(ENCRYPTION, &refusal);
-    }
-    let grant = walk_claims(story, compact, app, jwt, moment);
+    let grant = walk_claims(story, compact, opened.is_some(), app, jwt, moment);
     Some(Walked { app, grant })
 }
 
@@ -352,20 +360,27 @@ fn of_retiring(key: &RegisteredKey) -> Option<String> {
 fn walk_claims(
     story: &mut Explanation,
     compact: &Compact<'_>,
+    is_encrypted: bool,
     app: &App,
     jwt: &JwtAuthenticator,
     moment: Moment<'_>,
 ) -> Option<InstallationGrant> {
     let now = moment.now;
-    let typed = verify::check_type(compact.header.token_type.as_deref(), &jwt.rules);
     story.warnings.extend(hints::of_booleans(&compact.claims));
-    let claims = match typed.and_then(|()| read_registered(&compact.claims, &jwt.rules.claim_names)) {
+    let claims = match read_registered(&compact.claims, &jwt.rules.claim_names) {
         Ok(claims) => claims,
         Err(refusal) => {
             story.failed("claims", &refusal);
             return None;
         }
     };
+    if let Err(refusal) = verify::check_type(compact.header.token_type.as_deref(), &jwt.rules) {
+        story.failed("claims", &refusal);
+        return None;
+    }
+    if let Err(refusal) = verify::check_encryption(is_encrypted, app, &jwt.rules) {
+        story.failed(ENCRYPTION, &refusal);
+    }
     story.passed("claims", "of the right kinds");
     let exp =
         claims.expires.map_or_else(|| "no exp".to_owned(), |exp| format!("exp {exp}, {:?} ahead", now.until(exp)));

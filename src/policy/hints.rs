@@ -2,6 +2,7 @@
 //! some of it would help an attacker.
 
 use super::diagnose::diagnose;
+use super::mistakes::of_name;
 use super::place::is_unfilled;
 use super::{
     Attempt, AuthenticatorKind, JwtAuthenticator, Near, Place, Requirement, Route, State, allowed_methods, nearest,
@@ -83,9 +84,13 @@ pub(super) fn of_proof(
             hints.push(format!("Name the app in the claim {wanted:?}, written exactly so."));
         }
         (Reason::AppUnknown, Some(diagnosis), Some(claim), _) => hints.push(format!("{claim:?} {}", diagnosis.hint())),
-        (Reason::AppUnknown, None, Some(claim), _) => hints.push(format!(
-            "No app has this id: was it saved? `scopegate app list` shows them; {claim:?} is compared exactly."
-        )),
+        (Reason::AppUnknown, None, Some(claim), _) => {
+            hints.push(of_name(&compact.claims, claim).unwrap_or_else(|| {
+                format!(
+                    "No app has this id: was it saved? `scopegate app list` shows them; {claim:?} is compared exactly."
+                )
+            }));
+        }
         (Reason::AppDisabled | Reason::AppNoKey | Reason::KeyUnknown | Reason::KeyRetired, _, Some(claim), _) => {
             let app = named_app(&compact.claims, &jwt.rules, registry);
             let client_id = app.map(|app| app.client_id.to_string()).or_else(|| compact.claims.string(claim));
@@ -160,10 +165,11 @@ pub(super) fn of_claims(reason: Reason, claims: &RegisteredClaims, now: Timestam
             "A token with a jti is good for one call and a short time; leave the jti out if the app enforces none."
                 .to_owned(),
         ),
-        Reason::TokenLifetimeTooLong => Some(format!(
-            "exp is {:?} ahead by this clock: stay a minute short of the bound, since clocks differ.",
-            now.until(claims.expires?)
-        )),
+        Reason::TokenLifetimeTooLong => claims.expires.filter(|exp| now.until(*exp) < 2 * DRIFT).map(|_| {
+            "exp is as far ahead as the gateway takes, by the signer's clock, which may be fast: use a shorter lifetime, \
+             such as 9 minutes where 10 are taken."
+                .to_owned()
+        }),
         Reason::TokenJtiRequired => Some("Make one token for each call, each with a jti of its own.".to_owned()),
         _ => None,
     }

@@ -8,6 +8,7 @@ mod explain;
 mod hints;
 mod host;
 mod method;
+mod mistakes;
 mod path;
 mod pattern;
 mod place;
@@ -23,6 +24,7 @@ pub use explain::{Attempt, Check, Explanation, Moment, Outcome, explain, explain
 pub use hints::advise_call;
 pub use host::{canonical_host, configured_host};
 pub use method::METHOD_OVERRIDE;
+pub use mistakes::likely_mistakes;
 pub use path::{Judged, judge};
 pub use pattern::{Params, Pattern, PatternError};
 pub use place::Place;

@@ -31,8 +31,9 @@ use crate::config::Config;
 use crate::endpoints::Endpoints;
 use crate::gateway::forward::UpstreamSet;
 use crate::gateway::{AccessLog, Gate, GateSettings, OwnAnswers};
+use crate::jose;
 use crate::net::{self, Connections, ServerSettings};
-use crate::policy::{Live, State};
+use crate::policy::{AuthenticatorKind, Live, RouteTable, State};
 use crate::registry::{Repository as _, Snapshot, UsageBook};
 use crate::replay::Keeper;
 use crate::store::{ReplayJournal, Store};
@@ -155,6 +156,9 @@ impl Prepared {
         let health = Health::default();
         let mut control = JoinSet::new();
         control.spawn(follow::follow(store.clone(), Arc::clone(&gate.live), Arc::clone(&tokens)));
+        if takes_encrypted(&config.routes) {
+            control.spawn_blocking(jose::make_decoys);
+        }
         control.spawn(signing::rotate(tokens, Arc::clone(&gate.live), clock));
         let usage = Arc::clone(&gate.usage);
         control.spawn(usage::write(store.clone(), Arc::clone(&usage)));
@@ -195,6 +199,11 @@ impl Running {
     }
 }
 
+fn takes_encrypted(routes: &RouteTable) -> bool {
+    let takes = |kind: &AuthenticatorKind| matches!(kind, AuthenticatorKind::Jwt(jwt) if jwt.rules.encrypted);
+    routes.routes().iter().any(|route| takes(&route.authenticator.kind))
+}
+
 fn telemetry_server() -> ServerSettings {
     let limit = Duration::from_secs(10);
     ServerSettings {
@@ -215,9 +224,13 @@ async fn upkeep(metrics: PrometheusHandle, gate: Gate, open: Connections) {
         metrics.run_upkeep();
         let (replay, now) = (Arc::clone(&gate.replay), gate.clock.now());
         // Among millions of entries it takes some milliseconds for each of them.
-        _ = tokio::task::spawn_blocking(move || replay.sweep(now)).await;
-        gate.quotas.sweep(&gate.live);
-        gate.sign_ins.sweep();
+        let swept = gate.clone();
+        let sweep = move || {
+            replay.sweep(now);
+            swept.quotas.sweep(&swept.live);
+            swept.sign_ins.sweep();
+        };
+        _ = tokio::task::spawn_blocking(sweep).await;
         let state = gate.live.load();
         #[expect(clippy::cast_precision_loss, reason = "gauges are floating-point numbers")]
         let set = |name: &'static str, value: u64| metrics::gauge!(name).set(value as f64);

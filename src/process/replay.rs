@@ -1,6 +1,7 @@
 //! The memory of used tokens that the configuration names.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
@@ -10,6 +11,9 @@ use crate::clock::{Clock, instant};
 use crate::config::{ReplayPlace, ReplaySettings};
 use crate::replay::{InProcess, Journalled, Keeper, ReplayMemory};
 use crate::store::ReplayJournal;
+
+/// How long the end of a process waits for a disk that hangs.
+const LAST_ENTRIES: Duration = Duration::from_secs(10);
 
 /// The memory, and what keeps its journal, if it has one.
 pub(super) async fn open(
@@ -48,9 +52,11 @@ impl Kept {
         Self { stop, keeper }
     }
 
-    /// Writes what is under way and closes the file. To be called when no worker is left.
+    /// Writes what is under way and closes the file, if the disk lets it. To be called when no worker is left.
     pub async fn close(self) {
         _ = self.stop.send(());
-        _ = self.keeper.await;
+        if tokio::time::timeout(LAST_ENTRIES, self.keeper).await.is_err() {
+            tracing::error!(limit = ?LAST_ENTRIES, "the replay journal was not closed in time");
+        }
     }
 }

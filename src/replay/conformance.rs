@@ -86,6 +86,8 @@ macro_rules! conformance_tests {
             a_sweep_forgets_what_has_ended_and_nothing_else
             of_a_thousand_simultaneous_uses_one_is_the_first
             a_use_whose_caller_left_stays_used
+            a_call_that_comes_after_the_tokens_end_is_not_let_through
+            a_look_changes_nothing
             any_sequence_of_uses_and_clocks_lets_each_token_through_once
         }
     };

@@ -27,6 +27,10 @@ impl InProcess {
 }
 
 impl ReplayMemory for InProcess {
+    fn is_used(&self, app: AppNumber, jti: &str, now: Timestamp) -> bool {
+        self.index.knows(self.hasher.hash(app, jti), now)
+    }
+
     fn first_use(&self, app: AppNumber, jti: &str, until: Timestamp, now: Timestamp) -> Answer {
         let recorded = self.index.record(self.hasher.hash(app, jti), app, until, now);
         Answer::Now(recorded.map_or_else(|why| why, |_| FirstUse::Recorded))

@@ -117,6 +117,10 @@ impl Index {
             shard.remove(&hash);
             self.uncount(known.share);
         }
+        // Under the lock: whatever a sweep has forgotten of this token had ended before, and then so has the token.
+        if until <= self.clock.now() {
+            return Err(FirstUse::Ended);
+        }
         let share = Share::of(app);
         if !self.count(share) {
             return Err(FirstUse::Full);
@@ -127,6 +131,11 @@ impl Index {
         let end = End::new(self.clock.monotonic() + now.until(until), until);
         shard.insert(hash, Entry { end, share });
         Ok(end)
+    }
+
+    pub fn knows(&self, hash: UseHash, now: Timestamp) -> bool {
+        let known = self.shard(hash.shard()).get(&hash).copied();
+        known.is_some_and(|known| !known.end.has_passed(self.clocks(now)))
     }
 
     /// Takes a first use back that was recorded with this end.

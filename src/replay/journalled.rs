@@ -80,6 +80,10 @@ impl Journalled {
 }
 
 impl ReplayMemory for Journalled {
+    fn is_used(&self, app: AppNumber, jti: &str, now: Timestamp) -> bool {
+        self.index.knows(self.hasher.hash(app, jti), now)
+    }
+
     fn first_use(&self, app: AppNumber, jti: &str, until: Timestamp, now: Timestamp) -> Answer {
         let hash = self.hasher.hash(app, jti);
         let end = match self.index.record(hash, app, until, now) {

@@ -30,6 +30,8 @@ pub enum FirstUse {
     /// It was not, and from now on it was.
     Recorded,
     Replayed,
+    /// It has ended while the call was under way, so that a use may have been forgotten: it must not be let through.
+    Ended,
     /// There is no room to remember it, so it must not be let through.
     Full,
     /// It can't be remembered now, or not known whether it was: it must not be let through, and may be used up by this.
@@ -60,6 +62,10 @@ impl Answer {
 /// A trait object, not an enum: a request that comes this far pays an indirect call among a hash and a lock, and who
 /// embeds the gateway can bring a memory of his own.
 pub trait ReplayMemory: Send + Sync {
+    /// Whether the jti is known to have been used. A look that changes nothing and decides nothing: between it and a
+    /// first use others may come.
+    fn is_used(&self, app: AppNumber, jti: &str, now: Timestamp) -> bool;
+
     /// Records the first use of a jti, to be remembered until `until`.
     fn first_use(&self, app: AppNumber, jti: &str, until: Timestamp, now: Timestamp) -> Answer;
 

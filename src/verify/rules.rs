@@ -61,8 +61,8 @@ pub struct TokenSettings {
     pub single_use: SingleUsePolicy,
     /// How far `exp` may lie ahead of a token of single use.
     pub single_use_lifetime: Option<Duration>,
-    /// For how long after `exp` a use is remembered: the largest leeway that any authenticator gives, so that a token
-    /// used here is good nowhere else afterwards.
+    /// For how long after `exp` a use is remembered: the largest leeway that any authenticator may ever give, so
+    /// that a token used here is good nowhere else afterwards.
     pub single_use_memory: Duration,
     pub max_token_bytes: usize,
     /// Whether a token may be encrypted; where it may not, one that is counts as malformed.

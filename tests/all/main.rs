@@ -1,6 +1,7 @@
 //! Everything from outside: the library as its users see it.
 #![expect(clippy::unwrap_used, clippy::panic, reason = "a test stops where something is not as it says")]
 
+mod agent;
 mod axum;
 mod documents;
 mod e2e;

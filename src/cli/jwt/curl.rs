@@ -8,7 +8,7 @@ use http::{HeaderName, Method, Uri, header};
 use super::super::Failure;
 use super::super::catalog::export::{Part, base_url, of_listener, parts};
 use crate::config::{self, Config};
-use crate::model::shell_word;
+use crate::model::{path_segment, shell_word};
 use crate::policy::{Found, Route, canonical_host, judge};
 
 #[derive(Debug, Args)]
@@ -124,8 +124,8 @@ impl CurlArguments {
             path.push('/');
             match part {
                 Part::Literal(text) => path.push_str(text),
-                Part::Param(name) => path.push_str(&encoded(value(name)?, "")),
-                Part::Rest(name) => path.push_str(&encoded(value(name)?, "/")),
+                Part::Param(name) => path.push_str(&path_segment(value(name)?, "")),
+                Part::Rest(name) => path.push_str(&path_segment(value(name)?, "/")),
             }
         }
         judge(&path).map_err(|why| Failure::new(format!("{path}: {why}")))?;
@@ -135,29 +135,4 @@ impl CurlArguments {
 
 fn credential(route: &Route) -> Option<Credential> {
     route.authenticator.credential().map(|(header, scheme)| (header.clone(), scheme.to_owned()))
-}
-
-/// As a segment of a path (RFC 3986 section 3.3), but for these characters.
-fn encoded(value: &str, kept: &str) -> String {
-    let mut text = String::new();
-    for byte in value.bytes() {
-        let letter = char::from(byte);
-        if letter.is_ascii_alphanumeric() || "-._~!$&'()*+,=:@".contains(letter) || kept.contains(letter) {
-            text.push(letter);
-        } else {
-            text.push_str(&format!("%{byte:02X}"));
-        }
-    }
-    text
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_value_is_one_segment_of_a_path() {
-        assert_eq!(encoded("st-1 ü/a", ""), "st-1%20%C3%BC%2Fa");
-        assert_eq!(encoded("a/b.txt", "/"), "a/b.txt");
-    }
 }

@@ -12,20 +12,22 @@ use http::HeaderValue;
 pub(super) use self::key::network;
 use self::key::{Key, Keys, key_text};
 pub(super) use self::limiter::Limiter;
-use super::{Authorized, Gate, Refused, Step};
+use super::{Authorized, Caller, Gate, Refused, Step};
 use crate::clock::Clock;
 use crate::model::{Reason, Refusal};
 use crate::policy::{Live, Quota};
+use crate::replay::ReplayMemory;
 
 /// Counts calls against their route's quota.
 #[derive(Clone)]
 pub struct Meter {
     quotas: Arc<Quotas>,
+    replay: Arc<dyn ReplayMemory>,
 }
 
 impl Meter {
     pub fn new(gate: &Gate) -> Self {
-        Self { quotas: Arc::clone(&gate.quotas) }
+        Self { quotas: Arc::clone(&gate.quotas), replay: Arc::clone(&gate.replay) }
     }
 }
 
@@ -48,6 +50,13 @@ impl<B> Step<Authorized<B>> for Meter {
     fn take(&self, authorized: Authorized<B>) -> Result<Metered<B>, Refused> {
         let matched = authorized.authenticated().matched();
         let Some(quota) = &matched.place().route.quota else { return Ok(Metered(authorized)) };
+        // Whoever got hold of a token that was used can't use up the quota of the app with it.
+        if let Caller::App(verified) = authorized.authenticated().caller()
+            && let Some(single) = verified.single_use()
+            && self.replay.is_used(verified.app().number, &single.jti, matched.call().now)
+        {
+            return Err(matched.place().refused(Reason::TokenReplayed));
+        }
         let key = self.quotas.keys.of(&quota.key, &authorized);
         let count = self.quotas.take(quota, key);
         _ = matched.call().ledger.standing.set(count.standing);

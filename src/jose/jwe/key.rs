@@ -22,6 +22,9 @@ use crate::secret::Secret;
 
 /// A longer key costs more for each token than it gains.
 const RSA_BITS: std::ops::RangeInclusive<usize> = 2048..=4096;
+/// What a new key has: a longer one costs ten times as much for each token, which strangers can send, and how long a
+/// refusal takes would tell which keys are longer.
+const NEW_RSA_BITS: usize = 2048;
 
 /// Why a token was not decrypted: never told, so that no answer helps whoever tries.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -73,11 +76,15 @@ impl DecryptionMaterial {
     }
 
     /// # Errors
-    /// When the text is not one PEM block `PRIVATE KEY` with such a key.
+    /// When the text is not one PEM block `PRIVATE KEY` with such a key, and when it is an RSA key of other than 2048 bits.
     pub fn from_pem(pem: &Secret) -> Result<Self, KeyError> {
-        match <(SectionKind, Vec<u8>)>::from_pem_slice(pem.expose()) {
-            Ok((SectionKind::PrivateKey, der)) => Self::from_pkcs8(&Secret::new(der)),
-            _ => Err(KeyError::Pkcs8),
+        let Ok((SectionKind::PrivateKey, der)) = <(SectionKind, Vec<u8>)>::from_pem_slice(pem.expose()) else {
+            return Err(KeyError::Pkcs8);
+        };
+        let der = Secret::new(der);
+        match PrivateDecryptingKey::from_pkcs8(der.expose()).map(|key| key.key_size_bits()) {
+            Ok(bits) if bits != NEW_RSA_BITS => Err(KeyError::DecryptionSize(bits)),
+            _ => Self::from_pkcs8(&der),
         }
     }
 

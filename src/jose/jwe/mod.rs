@@ -15,7 +15,7 @@ mod public;
 
 pub use algorithm::{ContentEncryption, EncryptionKind, KeyManagement};
 pub use compact::{Encrypted, read_protected};
-pub use decoy::spend_a_decryption;
+pub use decoy::{make_decoys, spend_a_decryption};
 pub use encrypt::{EncryptionError, encrypt};
 pub use header::EncryptedHeader;
 #[cfg(test)]

@@ -124,6 +124,28 @@ pub async fn a_use_whose_caller_left_stays_used(fixture: &impl Fixture) {
     assert_eq!(opened.first_use("a", minutes(5), NOON).await, FirstUse::Replayed);
 }
 
+/// A call may have waited so long that a sweep has forgotten the use before it.
+pub async fn a_call_that_comes_after_the_tokens_end_is_not_let_through(fixture: &impl Fixture) {
+    let (clock, hands) = Clock::manual(NOON);
+    let opened = fixture.open(100, clock).await;
+    let until = minutes(1);
+    assert_eq!(opened.first_use("a", until, NOON).await, FirstUse::Recorded);
+    hands.advance(Duration::from_secs(61));
+    opened.memory.sweep(minutes(1).after(Duration::from_secs(1)));
+    assert_eq!(opened.first_use("a", until, NOON).await, FirstUse::Ended);
+    assert_eq!(opened.first_use("b", until, NOON).await, FirstUse::Ended);
+}
+
+pub async fn a_look_changes_nothing(fixture: &impl Fixture) {
+    let (clock, hands) = Clock::manual(NOON);
+    let opened = fixture.open(100, clock).await;
+    assert!(!opened.memory.is_used(APP, "a", NOON) && opened.memory.entries() == 0);
+    assert_eq!(opened.first_use("a", minutes(1), NOON).await, FirstUse::Recorded);
+    assert!(opened.memory.is_used(APP, "a", NOON) && !opened.memory.is_used(APP, "b", NOON));
+    hands.advance(Duration::from_secs(61));
+    assert!(!opened.memory.is_used(APP, "a", minutes(1).after(Duration::from_secs(1))));
+}
+
 /// Whatever the clocks do: a use that is remembered is a replay until there was a moment when both clocks had passed its
 /// end, and is forgotten where they have passed it now.
 pub async fn any_sequence_of_uses_and_clocks_lets_each_token_through_once(fixture: &impl Fixture) {
@@ -152,6 +174,7 @@ pub async fn any_sequence_of_uses_and_clocks_lets_each_token_through_once(fixtur
                         FirstUse::Replayed => {
                             assert!(before.is_some_and(|k| !k.is_over(&clock)), "{step:?} of {steps:?}");
                         }
+                        FirstUse::Ended => assert!(until <= clock.now(), "{step:?} of {steps:?}"),
                         other => panic!("{other:?}: {step:?} of {steps:?}"),
                     }
                 }

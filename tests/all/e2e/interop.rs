@@ -1,4 +1,4 @@
-//! Tokens as others make them: PyJWT, jose for Node, and the openssl command.
+//! Tokens as others make them: PyJWT, jose for Node, Ruby's jwt, golang-jwt, and the openssl command.
 
 use std::fs;
 use std::io::Write as _;
@@ -78,10 +78,20 @@ const BOTH: &str = "interop-both";
 enum Signer {
     PyJwt,
     Jose,
+    Ruby,
+    Golang,
     Openssl,
 }
 
 impl Signer {
+    /// Ruby's jwt signs with EdDSA only with another library's help.
+    fn algorithms(self) -> &'static [&'static str] {
+        match self {
+            Self::Ruby => &ALGORITHMS[..3],
+            _ => &ALGORITHMS,
+        }
+    }
+
     /// Signs with the key in this file; `headers` are members of the header besides `alg` and `typ`.
     fn sign(self, algorithm: &str, key: &Path, claims: &Value, headers: &Value) -> String {
         let order = json!({
@@ -96,6 +106,8 @@ impl Signer {
                 library("node_modules/jose");
                 run(Command::new("node").arg(root().join("tests/interop/mint_jose.mjs")), &order.to_string())
             }
+            Self::Ruby => run(Command::new("ruby").arg(root().join("tests/interop/mint_ruby.rb")), &order.to_string()),
+            Self::Golang => run(&mut Command::new(library("bin/mint_golang")), &order.to_string()),
             Self::Openssl => {
                 let mut command = Command::new("bash");
                 command.arg(root().join("tests/interop/mint_openssl.sh")).arg(algorithm).arg(key);
@@ -137,7 +149,7 @@ fn refused(token: &str, code: &str, reason: &str, mark: &str) {
 
 fn works_with(signer: Signer) {
     let world = world();
-    for algorithm in ALGORITHMS {
+    for algorithm in signer.algorithms() {
         let mark = format!("{signer:?} {algorithm}");
         let key = world.keys.join(format!("{algorithm}.key"));
         let sign = |claims: &Value| signer.sign(algorithm, &key, claims, &json!({}));
@@ -162,17 +174,27 @@ fn works_with(signer: Signer) {
 }
 
 #[test]
-fn tokens_of_pyjwt_are_judged_rightly() {
+fn f167_tokens_of_pyjwt_are_judged_rightly() {
     works_with(Signer::PyJwt);
 }
 
 #[test]
-fn tokens_of_jose_are_judged_rightly() {
+fn f167_tokens_of_jose_are_judged_rightly() {
     works_with(Signer::Jose);
 }
 
 #[test]
-fn tokens_of_the_openssl_command_are_judged_rightly() {
+fn f167_tokens_of_ruby_are_judged_rightly() {
+    works_with(Signer::Ruby);
+}
+
+#[test]
+fn f167_tokens_of_golang_are_judged_rightly() {
+    works_with(Signer::Golang);
+}
+
+#[test]
+fn f167_tokens_of_the_openssl_command_are_judged_rightly() {
     works_with(Signer::Openssl);
 }
 

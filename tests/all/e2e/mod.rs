@@ -2,6 +2,7 @@
 
 #![expect(clippy::unwrap_used, clippy::panic, reason = "a test stops where something is not as it says")]
 
+mod clients;
 mod harness;
 mod icr;
 mod interop;

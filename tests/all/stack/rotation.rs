@@ -62,3 +62,26 @@ async fn f134_a_reset_secret_fails_on_the_very_next_call() {
     assert_eq!(reason(&gateway, SECRET).await, Some(Reason::KeyRetired));
     assert_eq!(reason(&gateway, &secret_of("next")).await, None);
 }
+
+#[tokio::test]
+async fn f162_all_active_keys_verify_at_once_and_a_deleted_one_stops() {
+    let gateway = Gateway::new();
+    let name = |number: i64| secret_of(&number.to_string());
+    let key = |number| KeyRecord {
+        number: KeyNumber(number),
+        kid: None,
+        material: secret(&name(number)),
+        state: KeyState::Active,
+    };
+    let active: Vec<_> = (100..125).map(key).collect();
+    // However many keys are about to end, and however old they are: the 25 active ones are tried.
+    let ending = (0..30).map(|number| KeyRecord { state: KeyState::Retiring(now().after(OVERLAP)), ..key(number) });
+    let all: Vec<_> = ending.chain(active.clone()).collect();
+    gateway.change(|r| r.apps.get_mut(BOT).unwrap().keys = all);
+    for number in [100, 112, 124] {
+        assert_eq!(reason(&gateway, &name(number)).await, None, "{number}");
+    }
+    gateway.change(|r| r.apps.get_mut(BOT).unwrap().keys = active[1..].to_vec());
+    assert_eq!(reason(&gateway, &name(100)).await, Some(Reason::TokenSignatureInvalid));
+    assert_eq!(reason(&gateway, &name(124)).await, None);
+}

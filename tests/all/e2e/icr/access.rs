@@ -6,7 +6,7 @@ use scopegate::model::Reason;
 use serde_json::{Value, json};
 
 use super::jwt::EXP;
-use super::{ACME, ANA, HOUR, SECOND, START, World, sign};
+use super::{ACME, ANA, SECOND, START, World, sign};
 use crate::e2e::harness::{Call, eventually, part};
 use crate::e2e::khoros::claims;
 

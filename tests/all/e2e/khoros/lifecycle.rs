@@ -1,15 +1,21 @@
 //! Refreshing with a grace, invalidating with none, and what survives.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use scopegate::model::Reason;
 use scopegate::store::AuditFilter;
 use serde_json::json;
 
-use super::{LIFE, SECOND, World, basic, claims, owner, renewal, v3};
+use super::{LIFE, SECOND, World, basic, claims, owner, part, renewal, v3};
 use crate::e2e::harness::{Call, within};
 
 const GRACE: Duration = Duration::from_secs(600);
+
+/// The key that signed.
+fn kid(token: &str) -> String {
+    part(token, 0)["kid"].as_str().unwrap().to_owned()
+}
 
 fn delete(app: &str, token: &str) -> Call {
     Call::new("DELETE", renewal(app)).bearer(token)
@@ -240,11 +246,19 @@ fn tokens_and_their_graces_survive_a_restart() {
 
 #[test]
 fn tokens_outlive_the_keys_that_sign_only_new_ones() {
-    let world = World::with("[tokens]\nrotate_every = \"10days\"\npublish_ahead = \"1day\"");
+    let mut world = World::with("[tokens]\nrotate_every = \"10days\"\npublish_ahead = \"1day\"");
     let token = world.token("alpha");
-    for _ in 0..8 {
+    let mut kids = BTreeSet::from([kid(&token)]);
+    for n in 0..8 {
         world.advance(10 * super::DAY);
+        // At each start it is looked whether a key is due, and now and then in between.
+        let World { node, upstream } = world;
+        world = World { node: node.restart(), upstream };
         assert!(world.is_good(&token));
+        let other = world.token(&format!("app-{n}"));
+        kids.insert(kid(&other));
+        assert!(world.is_good(&other));
     }
+    assert!(kids.len() > 5, "{kids:?}");
     assert!(world.is_good(&world.refreshed("alpha", &token)));
 }

@@ -1,5 +1,6 @@
 //! Khoros' tokens and routes, row by row of the acceptance list: real sockets and a real store, a clock that the test moves.
 
+mod agent;
 mod hosts;
 mod lifecycle;
 mod routes;
@@ -154,8 +155,13 @@ pub fn basic_with(call: &Call, name: &str, password: &str) -> Call {
 
 /// What a token claims, whoever signed it.
 pub fn claims(token: &str) -> Value {
-    let payload = URL_SAFE_NO_PAD.decode(token.split('.').nth(1).unwrap()).unwrap();
-    serde_json::from_slice(&payload).unwrap()
+    part(token, 1)
+}
+
+/// A part of a token: its header, or what it claims.
+pub fn part(token: &str, n: usize) -> Value {
+    let json = URL_SAFE_NO_PAD.decode(token.split('.').nth(n).unwrap()).unwrap();
+    serde_json::from_slice(&json).unwrap()
 }
 
 /// The whole of a v2 refusal.

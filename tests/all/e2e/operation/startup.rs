@@ -217,7 +217,7 @@ fn a_fault_in_a_route_is_told_with_its_line() {
         (
             "id = \"b\"\nmethods = [\"GET\"]\npath = \"/b\"\nauthenticator = \"open\"\nquota = \"runtime\"\n[authenticator.open]\nkind = \"anonymous\"",
             17,
-            &["counts by bot, and an anonymous caller has none"],
+            &["counts by bot, and a caller without a token has none"],
         ),
         (
             "id = \"b\"\nmethods = [\"GET\"]\npath = \"/b\"\nauthenticator = \"kore\"\nscope = \"any\"\nquota = { name = \"runtime\" }",

@@ -112,6 +112,66 @@ fn a_key_retires_at_a_time_that_is_told() {
     assert_eq!(setup.run(&["key", "retire", &id, &number, "--at", "soon"]).status.code(), Some(64));
 }
 
+/// A key pair by the real openssl: its private and its public half in PEM.
+fn openssl_pair(setup: &Setup, name: &str) -> String {
+    let folder = setup.path();
+    let recipe = format!(
+        "openssl genrsa -out {name}.pem 2048 2>/dev/null && openssl rsa -in {name}.pem -pubout -out {name}.pub 2>/dev/null && \
+         openssl rsa -in {name}.pem -pubout -outform DER 2>/dev/null | openssl sha256 -binary | openssl base64"
+    );
+    let done = std::process::Command::new("sh").args(["-c", &recipe]).current_dir(folder).output().unwrap();
+    assert!(done.status.success(), "{done:?}");
+    format!("SHA256:{}", String::from_utf8(done.stdout).unwrap().trim())
+}
+
+#[test]
+fn f162_keys_are_known_by_openssls_fingerprint_and_the_last_public_one_stays() {
+    let setup = offline();
+    let (first, second) = (openssl_pair(&setup, "first"), openssl_pair(&setup, "second"));
+    let app = create(&setup, &["--name", "merge", "--alg", "RS256", "--public-key", "first.pub"]);
+    let id = text(&app["client_id"]);
+    setup.succeed(&["key", "add", &id, "--public-key", "second.pub"]);
+    let prints: Vec<_> = keys(&setup, &id).iter().map(|key| text(&key["fingerprint"])).collect();
+    assert_eq!(prints, [first.clone(), second]);
+    assert!(setup.succeed(&["key", "list", &id]).contains(&first));
+    let numbers: Vec<_> = keys(&setup, &id).iter().map(|key| key["number"].to_string()).collect();
+    setup.succeed(&["key", "delete", &id, &numbers[0]]);
+    for command in ["delete", "revoke", "retire"] {
+        for force in [&[][..], &["--force"]] {
+            let why = setup.refused(&[&["key", command, &id, &numbers[1]][..], force].concat());
+            assert!(why.contains("keeps one") && why.contains("--disable-app"), "{command}: {why}");
+        }
+    }
+    let ended = setup.succeed(&["key", "revoke", &id, &numbers[1], "--disable-app", "--why", "it leaked"]);
+    assert!(ended.contains("2 changes applied"), "{ended}");
+    assert_eq!(
+        (states(&setup, &id), setup.json(&["app", "show", &id, "--json"])["enabled"].clone()),
+        (vec!["retired".into()], json!(false))
+    );
+}
+
+#[test]
+fn f163_an_app_is_shown_with_its_number_and_its_client_id() {
+    let setup = offline();
+    let app = create(&setup, &["--name", "merge", "--no-key"]);
+    let (id, number) = (text(&app["client_id"]), app["number"].to_string());
+    let told = setup.succeed(&["app", "show", &id]);
+    let line = |name: &str, value: &str| {
+        told.lines().any(|line| line.split_whitespace().collect::<Vec<_>>().join(" ") == format!("{name} {value}"))
+    };
+    assert!(line("number", &number) && line("client id", &id), "{told}");
+    let shown = setup.json(&["app", "show", &id, "--json"]);
+    assert_eq!((shown["number"].to_string(), text(&shown["client_id"])), (number, id.clone()));
+    // It has neither key nor algorithm, and nothing minds.
+    assert_eq!((&shown["algorithms"], &shown["keys"]), (&json!([]), &json!([])));
+    assert!(told.contains("none, so no token of its own is taken"), "{told}");
+    setup.succeed(&["app", "list"]);
+    setup.write("export.toml", &setup.succeed(&["export"]));
+    assert_eq!(setup.succeed(&["apply", "-f", "export.toml", "--prune"]), "nothing to change\n");
+    setup.succeed(&["app", "set", &id, "--alg", "HS256"]);
+    setup.succeed(&["key", "add", &id, "--generate"]);
+}
+
 #[test]
 fn public_keys_come_as_pem_and_as_jwk_and_are_known_by_their_fingerprint() {
     let (gateway, _upstream) = start();

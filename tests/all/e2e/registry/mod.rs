@@ -3,9 +3,11 @@
 mod accounts;
 mod apps;
 mod audit;
+mod installations;
 mod keys;
 mod races;
 mod secrets;
+mod services;
 
 use serde_json::Value;
 
