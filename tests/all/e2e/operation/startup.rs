@@ -238,7 +238,7 @@ fn a_fault_in_a_route_is_told_with_its_line() {
             "id = \"b\"\nmethods = [\"GET\"]\npath = \"/b/{*table}\"\nauthenticator = \"kore\"\n\
              table = { param = \"table\", permissions = [\"read\"] }",
             15,
-            &["/b/{*table}: a bot, table or view is one segment; write {table}"],
+            &["/b/{*table}: whatever is named is one segment; write {table}"],
         ),
         (
             "id = \"b\"\nmethods = [\"GET\"]\npath = \"/b\"\nauthenticator = \"kore\"\ntable = \"some\"",
