@@ -7,6 +7,7 @@ use http::HeaderName;
 use serde::Deserialize;
 
 use super::time::Span;
+use super::tokens::OauthSettings;
 use crate::model::{Algorithm, AlgorithmSet, AuthenticatorName, ClaimNames};
 use crate::policy::{Authenticator, AuthenticatorKind, ErrorFormat, JwtAuthenticator};
 use crate::registry::TakenTokens;
@@ -148,6 +149,21 @@ impl AuthenticatorSection {
         }
     }
 
+    /// Puts `[oauth]` in the place of `{oauth.issuer}` and `{oauth.audience}`; whether nothing was left to put there.
+    pub fn fill_in(&mut self, oauth: Option<&OauthSettings>) -> bool {
+        let lists = [&mut self.audiences, &mut self.issuers];
+        let texts = || lists.into_iter().flatten().flatten().filter(|text| text.contains("{oauth."));
+        match oauth {
+            None => texts().next().is_none(),
+            Some(OauthSettings { issuer, audience, .. }) => {
+                for text in texts() {
+                    *text = text.replace("{oauth.issuer}", issuer).replace("{oauth.audience}", audience);
+                }
+                true
+            }
+        }
+    }
+
     /// The algorithms that an app may have which is granted scopes; none named means any.
     pub fn grantable(&self) -> Option<AlgorithmSet> {
         self.grantable_algorithms.as_deref().map(AlgorithmSet::of)
@@ -250,6 +266,7 @@ impl AuthenticatorSection {
                 subject: texts(self.subject_claims.as_deref(), &["sub"]),
                 token_id,
                 booleans: texts(self.boolean_claims.as_deref(), &[]),
+                scope: (origin == Origin::Access).then(|| "scope".into()),
             },
             algorithms,
             token_types: match origin.token_type() {

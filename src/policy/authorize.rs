@@ -1,9 +1,12 @@
 //! May this app do this here? Account and bot first, then the scope or the table.
 
+use std::borrow::Cow;
+
 use super::place::is_unfilled;
 use super::{Params, Pattern, Requirement, Route};
 use crate::model::{AccountId, BotId, Level, Reason, Refusal, RoleName, ScopeId};
 use crate::registry::{App, Permissions, ResourceKind, ServiceAccount, Snapshot};
+use crate::verify::Verified;
 
 /// What was found while an app was let through.
 #[derive(Clone, Debug)]
@@ -12,12 +15,49 @@ pub struct Authorization {
     pub bot: Option<BotId>,
 }
 
+/// An app as one of its tokens shows it: the token may leave less than the app holds.
+#[derive(Clone, Copy, Debug)]
+pub struct Bearer<'a> {
+    pub app: &'a App,
+    /// The scopes that are left, with a space between them; none where all are.
+    pub left: Option<&'a str>,
+}
+
+impl<'a> From<&'a App> for Bearer<'a> {
+    fn from(app: &'a App) -> Self {
+        Self { app, left: None }
+    }
+}
+
+impl<'a> From<&'a Verified> for Bearer<'a> {
+    fn from(verified: &'a Verified) -> Self {
+        Self { app: verified.app(), left: verified.claims().scope.as_deref() }
+    }
+}
+
+impl<'a> Bearer<'a> {
+    /// Whether the token leaves the scope, if the app holds it.
+    pub fn leaves(self, scope: &str) -> bool {
+        self.left.is_none_or(|left| left.split(' ').any(|one| one == scope))
+    }
+
+    /// What may be done on a bot of the app's account, with a space between them.
+    pub fn scopes_on(self, bot: Option<&str>) -> Cow<'a, str> {
+        let held = self.app.scopes_on(bot);
+        if held.iter().all(|scope| self.leaves(scope.as_str())) {
+            return held.as_str().into();
+        }
+        let left = held.iter().map(ScopeId::as_str).filter(|scope| self.leaves(scope));
+        left.collect::<Vec<_>>().join(" ").into()
+    }
+}
+
 /// Judges an app on a route. `host_account` is the account that owns the host of the request.
 ///
 /// # Errors
 /// `app.wrong_account`, `app.mismatch`, `app.wrong_bot`, `bot.unknown`, `app.wrong_level`, `scope.insufficient`, `table.forbidden`.
-pub fn authorize(
-    app: &App,
+pub fn authorize<'a>(
+    bearer: impl Into<Bearer<'a>>,
     route: &Route,
     pattern: &Pattern,
     params: &Params,
@@ -25,6 +65,8 @@ pub fn authorize(
     host_account: Option<&AccountId>,
     snapshot: &Snapshot,
 ) -> Result<Authorization, Refusal> {
+    let bearer = bearer.into();
+    let app = bearer.app;
     if let Some(account) = host_account.filter(|account| **account != app.account) {
         return Err(wrong_account("the host", account, app));
     }
@@ -42,7 +84,7 @@ pub fn authorize(
     match &route.requirement {
         Requirement::Nothing | Requirement::AnyApp => {}
         Requirement::Role(_) => return Err(Refusal::new(Reason::CredentialWrongScheme).expected("a service account")),
-        scoped @ Requirement::Scope { .. } => check_scope(app, bot.as_ref(), scoped.scope_for(app.level), route)?,
+        scoped @ Requirement::Scope { .. } => check_scope(bearer, bot.as_ref(), scoped.scope_for(app.level), route)?,
         Requirement::AnyResource => check_any_resource(app)?,
         Requirement::Resource { kind, param: name, permissions } => {
             check_resource(app, *kind, param(name).unwrap_or_default(), *permissions)?;
@@ -97,7 +139,13 @@ fn bind(app: &App, named: &str, snapshot: &Snapshot) -> Result<BotId, Refusal> {
     BotId::new(named).map_err(|_| Refusal::new(Reason::BotUnknown).found(shown()))
 }
 
-fn check_scope(app: &App, bot: Option<&BotId>, scope: Option<&ScopeId>, route: &Route) -> Result<(), Refusal> {
+fn check_scope(
+    bearer: Bearer<'_>,
+    bot: Option<&BotId>,
+    scope: Option<&ScopeId>,
+    route: &Route,
+) -> Result<(), Refusal> {
+    let app = bearer.app;
     let wrong_level =
         |expected: String| Refusal::new(Reason::AppWrongLevel).expected(expected).found(format!("level {}", app.level));
     let Some(scope) = scope else {
@@ -108,10 +156,15 @@ fn check_scope(app: &App, bot: Option<&BotId>, scope: Option<&ScopeId>, route: &
         return Err(wrong_level("an app of level account: the route names no bot".to_owned()));
     }
     let held = app.scopes_on(bot.map(BotId::as_str));
-    if held.contains(scope.as_str()) {
-        return Ok(());
-    }
     let wanted = Refusal::new(Reason::ScopeInsufficient).expected(format!("{scope} at level {}", app.level));
+    if held.contains(scope.as_str()) {
+        if bearer.leaves(scope.as_str()) {
+            return Ok(());
+        }
+        let left = bearer.scopes_on(bot.map(BotId::as_str));
+        let left = if left.is_empty() { "none" } else { &left };
+        return Err(wanted.found(format!("a token for {left}, of an app that holds {held}")));
+    }
     let draft = if app.waits_for_publishing(bot, scope) { "; it is in the draft and waits for publishing" } else { "" };
     Err(wanted.found(format!("{held}{draft}")))
 }

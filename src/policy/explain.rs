@@ -4,12 +4,12 @@ use http::{HeaderMap, Method};
 use serde::Serialize;
 
 use super::{
-    AuthenticatorKind, ErrorFormat, JwtAuthenticator, Place, Requirement, Route, State, credential, hints,
+    AuthenticatorKind, Bearer, ErrorFormat, JwtAuthenticator, Place, Requirement, Route, State, credential, hints,
     name_and_password,
 };
 use crate::clock::Timestamp;
 use crate::jose::{Compact, Encrypted, read_registered};
-use crate::model::{Reason, Refusal, printable};
+use crate::model::{Reason, Refusal, RegisteredClaims, printable};
 use crate::registry::{App, KeyState, RegisteredKey, Snapshot};
 use crate::verify::{self, Form, Issuance, Opened, Origin};
 
@@ -163,6 +163,9 @@ pub fn explain(attempt: Attempt<'_>, state: &State, issuance: &dyn Issuance, now
     story
 }
 
+/// What a token names and says.
+type Found<'s> = (&'s App, Option<RegisteredClaims>);
+
 /// Judges a token alone, for a kind of route, whichever route it is.
 pub fn explain_token(token: &[u8], jwt: &JwtAuthenticator, moment: Moment<'_>) -> Explanation {
     let mut story = Explanation::new();
@@ -233,18 +236,19 @@ fn walk_credential(
         }
     };
     story.passed("credential", format!("in {}", jwt.header));
-    if let Some(app) = walk_token(story, token, jwt, moment) {
-        walk_scope(story, app, place, state);
+    if let Some((app, claims)) = walk_token(story, token, jwt, moment) {
+        let left = claims.as_ref().and_then(|claims| claims.scope.as_deref());
+        walk_scope(story, Bearer { app, left }, place, state);
     }
 }
 
-/// From the token's bytes to its last claim; the app, if there is one.
+/// From the token's bytes to its last claim; the app, if there is one, and the claims, if they can be read.
 fn walk_token<'s>(
     story: &mut Explanation,
     token: &[u8],
     jwt: &JwtAuthenticator,
     moment: Moment<'s>,
-) -> Option<&'s App> {
+) -> Option<Found<'s>> {
     let length = token.len();
     match verify::read(token, &jwt.rules) {
         Ok(Form::Signed(compact)) => {
@@ -272,7 +276,7 @@ fn walk_encrypted<'s>(
     encrypted: &Encrypted<'_>,
     jwt: &JwtAuthenticator,
     moment: Moment<'s>,
-) -> Option<&'s App> {
+) -> Option<Found<'s>> {
     let opened = verify::open(encrypted, moment.registry, moment.now);
     let opened = opened.map_err(|refusal| story.failed(ENCRYPTION, &refusal)).ok()?;
     let compact = verify::inner(&opened.text, &jwt.rules);
@@ -290,7 +294,7 @@ fn walk_signed<'s>(
     opened: Option<&Opened<'_>>,
     jwt: &JwtAuthenticator,
     moment: Moment<'s>,
-) -> Option<&'s App> {
+) -> Option<Found<'s>> {
     let hide = |refusal| if opened.is_some() { verify::hidden(refusal) } else { refusal };
     let app = verify::find_app(&compact.claims, &jwt.rules, moment.registry);
     let app = match app.and_then(|app| opened.map_or(Ok(()), |o| verify::check_owner(o, app)).map(|()| app)) {
@@ -316,8 +320,8 @@ fn walk_signed<'s>(
     if let Err(refusal) = verify::check_encryption(opened.is_some(), app, &jwt.rules) {
         story.failed(ENCRYPTION, &refusal);
     }
-    walk_claims(story, compact, app, jwt, moment);
-    Some(app)
+    let claims = walk_claims(story, compact, app, jwt, moment);
+    Some((app, claims))
 }
 
 fn named(key: &RegisteredKey) -> String {
@@ -334,7 +338,13 @@ fn of_retiring(key: &RegisteredKey) -> Option<String> {
     }
 }
 
-fn walk_claims(story: &mut Explanation, compact: &Compact<'_>, app: &App, jwt: &JwtAuthenticator, moment: Moment<'_>) {
+fn walk_claims(
+    story: &mut Explanation,
+    compact: &Compact<'_>,
+    app: &App,
+    jwt: &JwtAuthenticator,
+    moment: Moment<'_>,
+) -> Option<RegisteredClaims> {
     let now = moment.now;
     let typed = verify::check_type(compact.header.token_type.as_deref(), &jwt.rules);
     story.warnings.extend(hints::of_booleans(&compact.claims));
@@ -342,7 +352,7 @@ fn walk_claims(story: &mut Explanation, compact: &Compact<'_>, app: &App, jwt: &
         Ok(claims) => claims,
         Err(refusal) => {
             story.failed("claims", &refusal);
-            return;
+            return None;
         }
     };
     story.passed("claims", "of the right kinds");
@@ -362,22 +372,24 @@ fn walk_claims(story: &mut Explanation, compact: &Compact<'_>, app: &App, jwt: &
     story.judged("single use", single);
     let reason = story.reason;
     story.hints.extend(reason.and_then(|reason| hints::of_claims(reason, &claims, now)));
+    Some(claims)
 }
 
-fn walk_scope(story: &mut Explanation, app: &App, place: &Place<'_>, state: &State) {
-    let verdict = place.authorize(app, state);
-    let verdict = verdict.map(|a| format!("held: {}", held(app, place, a.bot.as_ref().map(|b| b.as_str()))));
+fn walk_scope(story: &mut Explanation, bearer: Bearer<'_>, place: &Place<'_>, state: &State) {
+    let verdict = place.authorize(bearer, state);
+    let verdict = verdict.map(|a| format!("held: {}", held(bearer, place, a.bot.as_ref().map(|b| b.as_str()))));
     let reason = verdict.as_ref().err().map(|refusal| refusal.reason);
     if reason.is_none() {
         story.judged("scope", verdict);
         tell_quota(story, place.route);
     } else if story.judged("scope", verdict) {
-        story.hints.extend(reason.into_iter().flat_map(|reason| hints::advise(reason, place, app, state)));
+        story.hints.extend(reason.into_iter().flat_map(|reason| hints::advise(reason, place, bearer, state)));
     }
 }
 
 /// What an app that was let through holds of what the route asks for.
-fn held(app: &App, place: &Place<'_>, bot: Option<&str>) -> String {
+fn held(bearer: Bearer<'_>, place: &Place<'_>, bot: Option<&str>) -> String {
+    let app = bearer.app;
     match &place.route.requirement {
         Requirement::Resource { kind, param, .. } => {
             let name = place.param(param).unwrap_or_default();
@@ -388,7 +400,8 @@ fn held(app: &App, place: &Place<'_>, bot: Option<&str>) -> String {
             some.collect::<Vec<_>>().join(", ")
         }
         Requirement::Nothing | Requirement::AnyApp | Requirement::Role(_) | Requirement::Scope { .. } => {
-            app.scopes_on(bot).to_string()
+            let scopes = bearer.scopes_on(bot);
+            if scopes.is_empty() { "none".to_owned() } else { scopes.into_owned() }
         }
     }
 }
