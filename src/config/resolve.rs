@@ -141,8 +141,8 @@ fn resolve(source: Source, folder: &Path, with_environment: bool) -> Result<Conf
         parts.report(&source, &["proxy", "listen"], message, Some(help.into()));
     }
     let access_life = parts.oauth.as_ref().map_or(Duration::ZERO, |oauth| oauth.life);
-    let issuing = super::tokens::endpoints(&khoros)
-        .and_then(|e| Ok((tokens.resolve(e.longest_life().max(access_life))?, e)));
+    let issuing =
+        super::tokens::endpoints(&khoros).and_then(|e| Ok((tokens.resolve(e.longest_life().max(access_life))?, e)));
     let issuing = issuing.map_err(|(key, why)| parts.report(&source, &key, format!("{}: {why}", key.join(".")), None));
     match (proxy, replay, routes, issuing) {
         (Ok(proxy), Ok(replay), Some(routes), Ok((rotation, endpoints))) if parts.faults.is_empty() => Ok(Config {

@@ -22,9 +22,10 @@ pub use settings::{EndpointSettings, KhorosSettings, UnknownOwner};
 use crate::clock::Timestamp;
 use crate::model::{AccountId, ClientId, Endpoint, Reason, Refusal};
 use crate::policy::{Live, State};
-use crate::registry::{App, Repository, StoreError};
+use crate::registry::{App, Repository, StoreError, UsageBook};
+use crate::replay::ReplayMemory;
 use crate::tokens::{LifecycleError, TokenError, TokenRepository, TokenService};
-use crate::verify::Proof;
+use crate::verify::{Proof, Verifier};
 
 /// A call to an endpoint.
 pub struct Call {
@@ -75,6 +76,10 @@ pub struct Endpoints<R> {
     pub tokens: Arc<TokenService<R>>,
     pub repository: R,
     pub live: Arc<Live>,
+    /// The stack's own, so that what is remembered, used up or revoked there is so here.
+    pub verifier: Arc<Verifier>,
+    pub replay: Arc<dyn ReplayMemory>,
+    pub usage: Arc<UsageBook>,
     pub settings: EndpointSettings,
 }
 

@@ -43,11 +43,7 @@ impl Endpoint {
     pub const fn is_of_oauth(self) -> bool {
         matches!(
             self,
-            Self::OauthToken
-                | Self::OauthIntrospection
-                | Self::OauthRevocation
-                | Self::OauthKeys
-                | Self::OauthMetadata
+            Self::OauthToken | Self::OauthIntrospection | Self::OauthRevocation | Self::OauthKeys | Self::OauthMetadata
         )
     }
 }

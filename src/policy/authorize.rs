@@ -139,12 +139,7 @@ fn bind(app: &App, named: &str, snapshot: &Snapshot) -> Result<BotId, Refusal> {
     BotId::new(named).map_err(|_| Refusal::new(Reason::BotUnknown).found(shown()))
 }
 
-fn check_scope(
-    bearer: Bearer<'_>,
-    bot: Option<&BotId>,
-    scope: Option<&ScopeId>,
-    route: &Route,
-) -> Result<(), Refusal> {
+fn check_scope(bearer: Bearer<'_>, bot: Option<&BotId>, scope: Option<&ScopeId>, route: &Route) -> Result<(), Refusal> {
     let app = bearer.app;
     let wrong_level =
         |expected: String| Refusal::new(Reason::AppWrongLevel).expected(expected).found(format!("level {}", app.level));

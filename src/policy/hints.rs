@@ -4,7 +4,8 @@
 use super::diagnose::diagnose;
 use super::place::is_unfilled;
 use super::{
-    Attempt, AuthenticatorKind, Bearer, JwtAuthenticator, Near, Place, Requirement, Route, State, allowed_methods, nearest,
+    Attempt, AuthenticatorKind, Bearer, JwtAuthenticator, Near, Place, Requirement, Route, State, allowed_methods,
+    nearest,
 };
 use crate::clock::Timestamp;
 use crate::jose::{self, Compact, ContentEncryption, KeyManagement};

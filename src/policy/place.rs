@@ -6,7 +6,8 @@ use std::sync::Arc;
 use http::Method;
 
 use super::{
-    Attempt, Authorization, Bearer, Found, Params, Pattern, Route, Sought, State, Target, authorize, judge, wrong_method,
+    Attempt, Authorization, Bearer, Found, Params, Pattern, Route, Sought, State, Target, authorize, judge,
+    wrong_method,
 };
 use crate::model::{AccountId, Reason, Refusal};
 

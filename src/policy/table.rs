@@ -103,7 +103,8 @@ impl RouteTable {
         if !conflicts.is_empty() {
             return Err(conflicts);
         }
-        let mut table = Self { root: Node::default(), credential_headers: credential_headers(&routes), routes, authority: None };
+        let mut table =
+            Self { root: Node::default(), credential_headers: credential_headers(&routes), routes, authority: None };
         for route in &table.routes {
             for (i, pattern) in route.patterns.iter().enumerate() {
                 table.root.insert(&pattern.segments, Leaf { route: Arc::clone(route), pattern: i });

@@ -135,6 +135,9 @@ impl Prepared {
             tokens: Arc::clone(&tokens),
             repository: store.clone(),
             live: Arc::clone(&gate.live),
+            verifier: Arc::clone(&gate.verifier),
+            replay: Arc::clone(&gate.replay),
+            usage: Arc::clone(&gate.usage),
             settings: config.endpoints.clone(),
         };
         let (endpoints, control) = (Arc::new(endpoints), tokio::runtime::Handle::current());
