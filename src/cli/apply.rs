@@ -7,6 +7,7 @@ use super::Failure;
 use super::edit::counted;
 use super::encryption::missing_keys;
 use super::open::{ConfigArgument, actor, make_store};
+use super::service::warn;
 use crate::config::{ConfigError, RegistryFile};
 use crate::registry::{Change, GrantRules, Plan, PlanOptions, Repository as _};
 use crate::store::Store;
@@ -43,6 +44,7 @@ impl Apply {
         let options = PlanOptions { prune: self.prune, draft: self.draft };
         let read = store.version().await?;
         let plan = plan(&store, &file, &config.grants, options).await?;
+        file.desired().service_accounts.iter().for_each(|service| warn(&service.settings));
         for change in &plan.0 {
             println!("{change}");
         }

@@ -5,8 +5,11 @@ use clap::Args;
 use super::Failure;
 use super::live::is_ready;
 use super::open::ConfigArgument;
+use super::service::warn;
 use super::table::table;
+use crate::config::Config;
 use crate::policy::{AuthenticatorKind, Requirement, Route, allowed_methods};
+use crate::store::service_accounts_at;
 
 /// Validate a configuration and print its routes
 #[derive(Debug, Args)]
@@ -35,6 +38,7 @@ impl Check {
                 &rows
             )
         );
+        look_at_the_registry(&config).await;
         println!(
             "\n{} is good: {} routes, {} scopes",
             self.config.path.display(),
@@ -42,6 +46,14 @@ impl Check {
             config.scopes.iter().count()
         );
         Ok(ExitCode::SUCCESS)
+    }
+}
+
+/// Warns of what an operator should know of the registry, where there is one.
+async fn look_at_the_registry(config: &Config) {
+    match service_accounts_at(&config.store.url).await {
+        Ok(services) => services.iter().for_each(warn),
+        Err(error) => eprintln!("scopegate: the registry was not looked at: {error}"),
     }
 }
 

@@ -14,7 +14,7 @@ use crate::clock::Timestamp;
 use crate::config::SecretsShown;
 use crate::jose::KeyMaterial;
 use crate::model::{Algorithm, ClientId, KeyId};
-use crate::registry::{Change, EditError, Editor, NewKey, Repository as _};
+use crate::registry::{Change, EditError, Editor, LastKey, NewKey, Repository as _};
 
 /// An app's keys: shared secrets and public keys, several at a time while they are rotated
 #[derive(Debug, Subcommand)]
@@ -91,7 +91,7 @@ struct KeyArguments {
     /// The key, by its kid or its number; `#7` is a number and no kid
     #[arg(value_name = "KEY")]
     key: String,
-    /// Even if nothing could sign for the app any more
+    /// Even if nothing could sign for the app any more; an app that has public keys alone keeps one all the same
     #[arg(long)]
     force: bool,
     #[command(flatten)]
@@ -115,6 +115,9 @@ pub(super) struct Retire {
 pub(super) struct End {
     #[command(flatten)]
     key: KeyArguments,
+    /// If nothing could sign for the app any more, end the key and disable the app
+    #[arg(long, conflicts_with = "force")]
+    disable_app: bool,
 }
 
 impl Key {
@@ -124,8 +127,8 @@ impl Key {
             Self::List(list) => list.run().await,
             Self::Rotate(rotate) => rotate.run().await,
             Self::Retire(retire) => retire.run().await,
-            Self::Revoke(end) => end.key.run(|editor, app, key, force| editor.revoke_key(app, key, force)).await,
-            Self::Delete(end) => end.key.run(|editor, app, key, force| editor.delete_key(app, key, force)).await,
+            Self::Revoke(end) => end.run(|editor, app, key, last| editor.revoke_key(app, key, last)).await,
+            Self::Delete(end) => end.run(|editor, app, key, last| editor.delete_key(app, key, last)).await,
         }
     }
 }
@@ -233,17 +236,32 @@ impl Retire {
     async fn run(self) -> Result<ExitCode, Failure> {
         let (at, span) = (self.at, self.span);
         let when = |editor: &Editor<'_>| at.unwrap_or_else(|| editor.now.after(span));
-        self.key.run(|editor, app, key, force| editor.retire_key(app, key, when(editor), force)).await
+        let last = self.key.last();
+        self.key.run(last, |editor, app, key, last| editor.retire_key(app, key, when(editor), last)).await
+    }
+}
+
+impl End {
+    async fn run<E>(self, edit: E) -> Result<ExitCode, Failure>
+    where
+        E: Fn(&Editor<'_>, &ClientId, &str, LastKey) -> Result<Vec<Change>, EditError>,
+    {
+        let last = if self.disable_app { LastKey::EndsWithTheApp } else { self.key.last() };
+        self.key.run(last, edit).await
     }
 }
 
 impl KeyArguments {
-    async fn run<E>(self, edit: E) -> Result<ExitCode, Failure>
+    fn last(&self) -> LastKey {
+        if self.force { LastKey::Ends } else { LastKey::Stays }
+    }
+
+    async fn run<E>(self, last: LastKey, edit: E) -> Result<ExitCode, Failure>
     where
-        E: Fn(&Editor<'_>, &ClientId, &str, bool) -> Result<Vec<Change>, EditError>,
+        E: Fn(&Editor<'_>, &ClientId, &str, LastKey) -> Result<Vec<Change>, EditError>,
     {
         let session = self.edit.open().await?;
-        let done = session.edit(|editor| edit(editor, &self.app, &self.key, self.force)).await?;
+        let done = session.edit(|editor| edit(editor, &self.app, &self.key, last)).await?;
         session.store.close().await;
         Ok(done.print())
     }

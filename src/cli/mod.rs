@@ -13,6 +13,7 @@ mod encrypt;
 mod encryption;
 mod export;
 mod failure;
+mod installation;
 mod jwt;
 mod key;
 mod live;
@@ -21,6 +22,7 @@ mod open;
 mod reload;
 mod scope;
 mod serve;
+mod service;
 mod table;
 mod token;
 mod view;
@@ -61,6 +63,10 @@ enum Command {
     Key(key::Key),
     #[command(subcommand)]
     Encryption(encryption::Encryption),
+    #[command(subcommand)]
+    Service(service::Service),
+    #[command(subcommand)]
+    Installation(installation::Installation),
     Audit(audit::Audit),
     #[command(subcommand)]
     Scope(scope::Scope),
@@ -99,6 +105,8 @@ pub fn run() -> ExitCode {
         Command::App(command) => block_on(command.run()),
         Command::Key(command) => block_on(command.run()),
         Command::Encryption(command) => block_on(command.run()),
+        Command::Service(command) => block_on(command.run()),
+        Command::Installation(command) => block_on(command.run()),
         Command::Audit(command) => block_on(command.run()),
         Command::Scope(command) => block_on(command.run()),
         Command::Jwt(command) => block_on(command.run()),

@@ -2,22 +2,25 @@
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use toml_edit::{Array, ArrayOfTables, DocumentMut, Item, Table, Value, value};
+use toml_edit::{Array, ArrayOfTables, DocumentMut, InlineTable, Item, Table, Value, value};
 
 use crate::jose::KeyMaterial;
-use crate::registry::{AppRecord, EncryptionKeyRecord, GrantTarget, KeyRecord, KeyState, Permission, Registry};
+use crate::registry::{
+    AppRecord, EncryptionKeyRecord, GrantTarget, Installation, KeyRecord, KeyState, Permission, Registry, Repositories,
+    ServiceAccount,
+};
 
-/// What becomes of shared secrets.
+/// What becomes of shared secrets and the hashes of passwords.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Secrets {
-    /// Left out; applied again, such a key keeps the stored secret.
+    /// Left out; applied again, such a key keeps the stored secret, such an account the stored password.
     Omit,
     /// Written as they are.
     Plain,
 }
 
-/// Writes the registry. Public keys are always in it, shared secrets and the private halves of encryption keys only where
-/// they are asked for.
+/// Writes the registry. Public keys are always in it; shared secrets, the private halves of encryption keys and the hashes
+/// of passwords only where they are asked for.
 pub fn export(registry: &Registry, secrets: Secrets) -> String {
     let mut document = DocumentMut::new();
     document.insert("version", value(1));
@@ -40,6 +43,8 @@ pub fn export(registry: &Registry, secrets: Secrets) -> String {
     }
     put(&mut document, "grant", registry.apps.values().flat_map(grants));
     put(&mut document, "table_grant", registry.apps.values().flat_map(table_grants));
+    put(&mut document, "installation", registry.apps.values().flat_map(|app| &app.installations).map(installation));
+    put(&mut document, "service_account", registry.service_accounts.values().map(|account| service(account, secrets)));
     document.to_string()
 }
 
@@ -156,4 +161,44 @@ fn table_grants(app: &AppRecord) -> impl Iterator<Item = Table> {
             ("permissions", list(grant.permissions.iter().map(Permission::as_str))),
         ])
     })
+}
+
+fn installation(installation: &Installation) -> Table {
+    let permissions: InlineTable =
+        installation.permissions.iter().map(|(name, level)| (name.as_str(), Value::from(level.as_str()))).collect();
+    let repositories = match &installation.repositories {
+        Repositories::All => "all".into(),
+        Repositories::Selected(repositories) => {
+            let entry =
+                |(id, name): (i64, &str)| InlineTable::from_iter([("id", Value::from(id)), ("name", name.into())]);
+            let entries = repositories.iter().map(|repository| entry((repository.id, &repository.name)));
+            Value::Array(entries.collect::<Array>())
+        }
+    };
+    table([
+        ("id", installation.id.get().into()),
+        ("app", installation.app.as_str().into()),
+        ("account", installation.account.as_str().into()),
+        ("target", installation.target.as_str().into()),
+        ("permissions", permissions.into()),
+        ("repositories", repositories),
+        ("suspended", installation.suspended_at.is_some().into()),
+    ])
+}
+
+fn service(service: &ServiceAccount, secrets: Secrets) -> Table {
+    let mut entry = table([
+        ("name", service.name.as_str().into()),
+        ("account", service.account.as_str().into()),
+        ("kind", service.kind.as_str().into()),
+        ("roles", list(service.roles.iter())),
+        ("enabled", service.enabled.into()),
+    ]);
+    let phc = service.hash.to_phc();
+    if secrets == Secrets::Plain
+        && let Ok(text) = std::str::from_utf8(phc.expose())
+    {
+        entry.insert("password_hash", value(text));
+    }
+    entry
 }

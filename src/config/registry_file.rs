@@ -1,10 +1,16 @@
 //! The registry file, for `apply`.
 
+mod installation;
+mod service;
+
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
+use serde::de::{Deserializer, Error, Visitor};
 
+use self::installation::InstallationEntry;
+use self::service::ServiceEntry;
 use super::source::Source;
 use super::time::Span;
 use super::{ConfigError, Diagnostic};
@@ -36,6 +42,10 @@ struct File {
     grant: Vec<GrantEntry>,
     #[serde(default)]
     table_grant: Vec<TableGrantEntry>,
+    #[serde(default)]
+    service_account: Vec<ServiceEntry>,
+    #[serde(default)]
+    installation: Vec<InstallationEntry>,
 }
 
 #[derive(Debug, Deserialize)]
@@ -64,6 +74,7 @@ struct AppEntry {
     bots: BTreeSet<BotId>,
     #[serde(default)]
     authenticators: BTreeSet<AuthenticatorName>,
+    #[serde(default)]
     algorithms: BTreeSet<Algorithm>,
     #[serde(default)]
     enforce_jti: bool,
@@ -80,12 +91,59 @@ fn yes() -> bool {
     true
 }
 
+/// A text that no error shows, be it of the wrong type or the wrong form.
+struct SecretText(Secret);
+
+impl SecretText {
+    fn expose(&self) -> &str {
+        std::str::from_utf8(self.0.expose()).unwrap_or_default()
+    }
+}
+
+impl std::fmt::Debug for SecretText {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("SecretText")
+    }
+}
+
+impl<'de> Deserialize<'de> for SecretText {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Quoted;
+
+        impl Visitor<'_> for Quoted {
+            type Value = SecretText;
+
+            fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                f.write_str("a text in quotes")
+            }
+
+            fn visit_str<E: Error>(self, text: &str) -> Result<SecretText, E> {
+                Ok(SecretText(Secret::new(text)))
+            }
+
+            fn visit_i64<E: Error>(self, _: i64) -> Result<SecretText, E> {
+                Err(E::custom("a secret is a text in quotes"))
+            }
+
+            fn visit_u64<E: Error>(self, _: u64) -> Result<SecretText, E> {
+                Err(E::custom("a secret is a text in quotes"))
+            }
+
+            fn visit_f64<E: Error>(self, _: f64) -> Result<SecretText, E> {
+                Err(E::custom("a secret is a text in quotes"))
+            }
+        }
+
+        deserializer.deserialize_any(Quoted)
+    }
+}
+
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct KeyEntry {
     app: ClientId,
     kid: Option<KeyId>,
-    secret: Option<String>,
+    secret: Option<SecretText>,
     secret_file: Option<PathBuf>,
     secret_env: Option<String>,
     public_key: Option<String>,
@@ -118,7 +176,7 @@ impl std::fmt::Debug for KeyEntry {
 struct EncryptionKeyEntry {
     app: ClientId,
     kid: KeyId,
-    private_key: Option<String>,
+    private_key: Option<SecretText>,
     private_key_file: Option<PathBuf>,
     state: Option<StateKey>,
     /// RFC 3339.
@@ -211,7 +269,18 @@ impl RegistryFile {
                 .filter_map(|(i, g)| reader.table_grant(i, g))
                 .collect(),
             apps: file.app.into_iter().map(|app| app.desired(&account)).collect(),
-            ..Desired::default()
+            service_accounts: file
+                .service_account
+                .into_iter()
+                .enumerate()
+                .map(|(i, service)| reader.service(i, service, &account))
+                .collect(),
+            installations: file
+                .installation
+                .into_iter()
+                .enumerate()
+                .filter_map(|(i, installation)| reader.installation(i, installation, &account))
+                .collect(),
         };
         let faults = reader.faults;
         if faults.is_empty() { Ok(Self { source, desired }) } else { Err(ConfigError(faults)) }
@@ -306,23 +375,19 @@ impl Reader<'_> {
             return Err(("app", format!("one of {all}, not several")));
         }
         let at = |key| move |error: KeyError| (key, error.to_string());
-        let read = |key, path: &PathBuf| {
-            let path = self.folder.join(path);
-            std::fs::read_to_string(&path).map_err(|error| (key, format!("{}: {error}", path.display())))
-        };
         let secret = |key, text: &str| KeyMaterial::from_secret(Secret::new(text)).map_err(at(key)).map(Some);
         if let Some(text) = &entry.secret {
-            secret("secret", text)
+            secret("secret", text.expose())
         } else if let Some(path) = &entry.secret_file {
             // Editors end a file with a line break; no secret does.
-            secret("secret_file", read("secret_file", path)?.trim_end_matches(['\r', '\n']))
+            secret("secret_file", self.text("secret_file", path)?.trim_end_matches(['\r', '\n']))
         } else if let Some(name) = &entry.secret_env {
             let text = std::env::var(name).map_err(|_| ("secret_env", format!("the environment has no {name}")))?;
             secret("secret_env", &text)
         } else if let Some(pem) = &entry.public_key {
             KeyMaterial::from_pem(pem).map_err(at("public_key")).map(Some)
         } else if let Some(path) = &entry.public_key_file {
-            KeyMaterial::from_pem(&read("public_key_file", path)?).map_err(at("public_key_file")).map(Some)
+            KeyMaterial::from_pem(&self.text("public_key_file", path)?).map_err(at("public_key_file")).map(Some)
         } else if let Some(jwk) = &entry.jwk {
             KeyMaterial::from_jwk(&jwk.to_string()).map_err(at("jwk")).map(Some)
         } else {
@@ -330,10 +395,16 @@ impl Reader<'_> {
         }
     }
 
+    /// What stands in another file.
+    fn text(&self, key: &'static str, path: &Path) -> Result<String, (&'static str, String)> {
+        let path = self.folder.join(path);
+        std::fs::read_to_string(&path).map_err(|error| (key, format!("{}: {error}", path.display())))
+    }
+
     fn encryption_key(&mut self, index: usize, entry: EncryptionKeyEntry) -> Option<DesiredEncryptionKey> {
         let EncryptionKeyEntry { app, kid, private_key, private_key_file, state, retire_at } = entry;
         let pem = match (private_key, private_key_file) {
-            (Some(text), None) => Ok(Secret::new(text)),
+            (Some(text), None) => Ok(text.0),
             (None, Some(path)) => {
                 let path = self.folder.join(path);
                 let text = std::fs::read_to_string(&path).map(Secret::new);

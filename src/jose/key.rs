@@ -8,7 +8,7 @@ use aws_lc_rs::hmac;
 use aws_lc_rs::rsa::PublicEncryptingKey;
 use aws_lc_rs::signature::{self, ParsedPublicKey, RsaPublicKeyComponents, VerificationAlgorithm};
 use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD_NO_PAD;
+use base64::engine::general_purpose::STANDARD;
 use jsonwebtoken::jwk::{AlgorithmParameters, EllipticCurve, Jwk, KeyAlgorithm, KeyOperations, PublicKeyUse};
 use jsonwebtoken::{DecodingKey, DecodingKeyKind};
 use rustls::pki_types::pem::{PemObject as _, SectionKind};
@@ -154,7 +154,7 @@ impl KeyMaterial {
             Self::Secret(_) => None,
             Self::Public { spki, .. } => {
                 let digest = digest::digest(&digest::SHA256, spki);
-                Some(format!("SHA256:{}", STANDARD_NO_PAD.encode(digest)))
+                Some(format!("SHA256:{}", STANDARD.encode(digest)))
             }
         }
     }

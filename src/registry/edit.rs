@@ -2,14 +2,16 @@
 //! of a command. Pure: the time is an argument, and whoever carries the changes out reports what the store refuses.
 
 mod keys;
+mod services;
 #[cfg(test)]
 mod tests;
 
 use std::collections::BTreeSet;
 use std::fmt;
 
-pub use self::keys::{NewKey, safe_to_retire};
+pub use self::keys::{LastKey, NewKey, safe_to_retire};
 
+use super::plan::good_until;
 use super::{
     Account, AppRecord, AppSettings, Bot, Change, Desired, DesiredApp, GrantRules, GrantTarget, Plan, PlanOptions,
     Registry,
@@ -86,13 +88,15 @@ impl<'a> Editor<'a> {
         self.plan(&Desired { bots: vec![bot], ..Desired::default() })
     }
 
+    /// An app needs no key whose tokens are issued here.
+    ///
     /// # Errors
     /// When there is an app of the client id, or the app or its key breaks a rule.
-    pub fn create_app(&self, settings: AppSettings, key: NewKey) -> Edited {
+    pub fn create_app(&self, settings: AppSettings, key: Option<NewKey>) -> Edited {
         if self.registry.apps.contains_key(&settings.client_id) {
             return refuse(format!("app {} exists already", settings.client_id));
         }
-        let keys = vec![key.desired(&settings.client_id)];
+        let keys = key.map(|key| key.desired(&settings.client_id)).into_iter().collect();
         self.plan(&Desired { apps: vec![DesiredApp(settings)], keys, ..Desired::default() })
     }
 
@@ -104,7 +108,7 @@ impl<'a> Editor<'a> {
         let record = self.app(id)?;
         let mut settings = record.settings.clone();
         change(&mut settings);
-        if keys::good_until(&settings, &record.keys) < keys::good_until(&record.settings, &record.keys) {
+        if good_until(&settings, &record.keys) < good_until(&record.settings, &record.keys) {
             return refuse(format!("no key of app {id} could be used with these algorithms: add one first"));
         }
         let left: Vec<_> = record.settings.bots.difference(&settings.bots).cloned().collect();
@@ -122,7 +126,12 @@ impl<'a> Editor<'a> {
     }
 
     fn plan(&self, desired: &Desired) -> Edited {
-        let planned = Plan::new(self.registry, desired, self.rules, PlanOptions::default());
+        self.plan_then(desired, Vec::new())
+    }
+
+    /// With more changes after those of the plan, which has to hold with them.
+    fn plan_then(&self, desired: &Desired, more: Vec<Change>) -> Edited {
+        let planned = Plan::then(self.registry, desired, self.rules, PlanOptions::default(), more);
         planned.map(|plan| plan.0).map_err(|errors| {
             let messages: Vec<_> = errors.into_iter().map(|error| error.message).collect();
             EditError(messages.join("; "))

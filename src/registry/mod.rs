@@ -23,7 +23,7 @@ mod usage;
 pub use app::{App, KeyChoice, MAX_KEYS, RegisteredEncryptionKey, RegisteredKey, ScopeSet};
 pub use catalogue::{ScopeCatalogue, ScopeDefinition};
 pub use change::Change;
-pub use edit::{EditError, Editor, NewKey, safe_to_retire};
+pub use edit::{EditError, Editor, LastKey, NewKey, safe_to_retire};
 pub use encryption::{lacking_encryption_keys, new_encryption_key, rotation};
 pub use installation::{
     Installation, InstallationSettings, InstallationTarget, PermissionFault, PermissionLevel, PermissionSet,

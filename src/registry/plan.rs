@@ -1,6 +1,7 @@
 //! What has to change for the registry to be as a file wants it: pure, so that a dry run and the real one are the same.
 
 mod apps;
+mod bounds;
 mod installations;
 mod keys;
 mod services;
@@ -8,6 +9,7 @@ mod services;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
+pub(super) use self::bounds::{good_until, has_public_keys_alone};
 use self::keys::KeyMatches;
 use super::{
     Account, AppRecord, AppSettings, Bot, Change, GrantRules, GrantTarget, InstallationSettings, KeyState, Permissions,
@@ -117,6 +119,17 @@ impl Plan {
         rules: &GrantRules,
         options: PlanOptions,
     ) -> Result<Self, Vec<PlanError>> {
+        Self::then(stored, desired, rules, options, Vec::new())
+    }
+
+    /// As `new`, with more changes after what the comparison gives.
+    pub(super) fn then(
+        stored: &Registry,
+        desired: &Desired,
+        rules: &GrantRules,
+        options: PlanOptions,
+        more: Vec<Change>,
+    ) -> Result<Self, Vec<PlanError>> {
         let index = Index::of(stored, desired, options);
         let keys = KeyMatches::of(stored, desired);
         let (changes, errors) = (Vec::new(), Vec::new());
@@ -134,6 +147,8 @@ impl Plan {
         if options.prune {
             planner.prune();
         }
+        planner.changes.extend(more);
+        planner.bounds();
         if planner.errors.is_empty() { Ok(Self(planner.changes)) } else { Err(planner.errors) }
     }
 }
@@ -248,9 +263,6 @@ impl<'a> Planner<'a> {
         self.check_name_of(app)?;
         if !self.has_account(app.account.as_str()) {
             return Err(format!("account {} does not exist", app.account));
-        }
-        if app.algorithms.is_empty() {
-            return Err("an app needs at least one algorithm, for example algorithms = [\"HS256\"]".into());
         }
         self.rules.check_authenticators(app)?;
         match (app.level, app.bots.is_empty()) {

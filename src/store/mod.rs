@@ -6,6 +6,7 @@
 mod audit;
 mod commit;
 mod error;
+mod glance;
 mod history;
 mod journal;
 mod load;
@@ -28,6 +29,7 @@ use sqlx::AssertSqlSafe;
 
 pub use self::audit::{AuditFilter, AuditRow, Note};
 pub use self::error::{KeyFileError, OpenError};
+pub use self::glance::service_accounts_at;
 pub use self::journal::{JournalFault, ReplayJournal};
 pub use self::reload::ReloadOutcome;
 pub use self::watch::Watcher;

@@ -78,6 +78,24 @@ impl Database {
     }
 }
 
+/// A connection that only reads; none where there is no database, or its schema is not that of this release.
+pub async fn glance(url: &str) -> Result<Option<Connection>, OpenError> {
+    let path = path_of(url)?;
+    if !path.exists() {
+        return Ok(None);
+    }
+    let broken = |error: sqlx::Error| OpenError::Database { path: path.clone(), source: Box::new(error) };
+    let mut connection = options(&path).pragma("query_only", "ON").connect().await.map_err(broken)?;
+    let query = sqlx::query_scalar("SELECT COUNT(*) FROM sqlite_schema WHERE name = '_sqlx_migrations'");
+    let tables: i64 = query.fetch_one(&mut connection).await.map_err(broken)?;
+    if tables == 0 {
+        return Ok(None);
+    }
+    let query = sqlx::query_scalar("SELECT COALESCE(MAX(version), 0) FROM _sqlx_migrations");
+    let version: i64 = query.fetch_one(&mut connection).await.map_err(broken)?;
+    Ok((Some(version) == migrations::sqlite().iter().map(|migration| migration.version).max()).then_some(connection))
+}
+
 /// An empty database for its owner alone; the files that SQLite puts beside it get the same mode.
 fn make(path: &Path) -> Result<(), OpenError> {
     make_file(path).map_err(|(path, source)| OpenError::File { path, source })

@@ -9,7 +9,6 @@ use serde::{Deserialize, Serialize, Serializer};
 use crate::clock::Timestamp;
 use crate::gateway::Entry;
 use crate::model::Reason;
-use crate::verify::Signer;
 
 /// A line but for its end; what is not known is left out. Neither query nor headers are in it: they may hold secrets.
 #[derive(Serialize)]
@@ -98,12 +97,7 @@ impl<'a> Line<'a> {
 
 fn key_of<'a>(entry: &Entry<'a>) -> Option<Cow<'a, str>> {
     let (app, proof) = (entry.app?, entry.proof?);
-    let number = match proof.signer {
-        Signer::App(number) => number,
-        Signer::Issuer(number) => return Some(format!("ours:{}", number.0).into()),
-    };
-    let kid = app.key(number).and_then(|key| key.kid.as_ref());
-    Some(kid.map_or_else(|| number.0.to_string().into(), |kid| kid.as_str().into()))
+    Some(proof.signed_by(app))
 }
 
 /// As its text, without a copy of it.

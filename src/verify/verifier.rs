@@ -1,5 +1,6 @@
 //! The checks in their order, with the cache in front of the costly ones.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 
 use super::cache::ProofKey;
@@ -35,6 +36,16 @@ pub struct Proof {
 }
 
 impl Proof {
+    /// The key by its kid, or else by its number; one of ours as `ours:` and its number.
+    pub fn signed_by<'a>(&self, app: &'a App) -> Cow<'a, str> {
+        let number = match self.signer {
+            Signer::App(number) => number,
+            Signer::Issuer(number) => return format!("ours:{}", number.0).into(),
+        };
+        let kid = app.key(number).and_then(|key| key.kid.as_ref());
+        kid.map_or_else(|| number.0.to_string().into(), |kid| kid.as_str().into())
+    }
+
     /// Bytes of memory, about, with what the cache itself needs for an entry.
     pub(super) fn weight(&self) -> usize {
         let text = |t: &Option<Box<str>>| t.as_ref().map_or(0, |t| t.len());

@@ -6,6 +6,7 @@ mod documents;
 mod e2e;
 mod policy;
 mod record;
+mod registry_file;
 mod stack;
 mod support;
 mod tokens;

@@ -13,7 +13,7 @@ use crate::model::{AccountId, Algorithm, AuthenticatorName, BotId, ClientId, Fam
 use crate::registry::{AppRecord, AppSettings, DEFAULT_ACCOUNT, NewKey};
 use crate::secret::random;
 
-/// Create an app with its first key
+/// Create an app, with its first key if it has any
 ///
 /// Without a key of its own, an app that signs with HS256, HS384 or HS512 gets a secret that is made and printed here.
 #[derive(Debug, Args)]
@@ -53,6 +53,9 @@ pub(in crate::cli) struct Create {
     max_lifetime: Option<Duration>,
     #[command(flatten)]
     material: MaterialArgument,
+    /// Make no key: for an app whose tokens are issued here, or that gets its key later. Without --alg it signs nothing
+    #[arg(long, conflicts_with_all = ["MaterialArgument", "kid", "secret_out"])]
+    no_key: bool,
     /// The name of its key, which tokens may give as kid
     #[arg(long, value_parser = KeyId::new)]
     kid: Option<KeyId>,
@@ -76,13 +79,17 @@ fn level(text: &str) -> Result<Level, String> {
 impl Create {
     pub async fn run(mut self) -> Result<ExitCode, Failure> {
         let settings = self.settings()?;
-        if self.material.is_made() && settings.algorithms.iter().all(|a| a.family() != Family::Hmac) {
+        if !self.no_key && self.material.is_made() && settings.algorithms.iter().all(|a| a.family() != Family::Hmac) {
             let algorithms = list(&settings.algorithms, "");
             let why = format!("an app that signs with {algorithms} needs its public key: --public-key or --jwk FILE");
             return Err(Failure::new(why));
         }
-        let (material, made) = self.material.read_or_make(&self.out)?;
-        let key = NewKey { kid: self.kid.take(), material };
+        let (key, made) = if self.no_key {
+            (None, None)
+        } else {
+            let (material, made) = self.material.read_or_make(&self.out)?;
+            (Some(NewKey { kid: self.kid.take(), material }), made)
+        };
         let (session, id) = (self.edit.make().await?, settings.client_id.clone());
         let edit = session.edit(|editor| editor.create_app(settings.clone(), key.clone()));
         let done = NewSecret::handed_over(made.as_ref(), session.dry_run, edit).await?;
@@ -124,7 +131,10 @@ impl Create {
             Some(id) => id.clone(),
             None => ClientId::from_random(random()?),
         };
-        let algorithms = if self.algorithms.is_empty() { &[Algorithm::Hs256][..] } else { &self.algorithms };
+        let algorithms = match &self.algorithms[..] {
+            [] if !self.no_key => &[Algorithm::Hs256],
+            given => given,
+        };
         Ok(AppSettings {
             client_id,
             name: self.name.clone(),
@@ -152,6 +162,12 @@ fn tell(record: &AppRecord, made: Option<&NewSecret>, viewable: bool) {
     println!("client id      {}", app.client_id);
     if let Some(made) = made {
         made.tell(viewable);
+    }
+    if record.keys.is_empty() {
+        println!(
+            "it has no key: its tokens are issued here, or it gets one with `scopegate key add {}`",
+            app.client_id
+        );
     }
     if app.enforce_jwe {
         println!("\nIts tokens have to be encrypted; this prints the public key for it:");

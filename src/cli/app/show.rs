@@ -116,7 +116,7 @@ fn print_app(record: &AppRecord, keys: &[KeyView], encryption_keys: &[Encryption
     }
     println!("\nkeys");
     if keys.is_empty() {
-        println!("none, so it can't call: `scopegate key add {}`", app.client_id);
+        println!("none, so no token of its own is taken: `scopegate key add {}` gives it one", app.client_id);
     } else {
         print!("{}", table(KEY_HEADING, &keys.iter().map(KeyView::row).collect::<Vec<_>>()));
     }

@@ -7,12 +7,24 @@ use super::{EditError, Edited, Editor, refuse};
 use crate::clock::Timestamp;
 use crate::jose::KeyMaterial;
 use crate::model::{Algorithm, ClientId, Family, KeyId};
+use crate::registry::plan::{good_until, has_public_keys_alone};
 use crate::registry::{
     AppRecord, AppSettings, Change, Desired, DesiredApp, DesiredKey, KeyNumber, KeyRecord, KeyState,
 };
 
 /// How long a key has to lie idle, and a newer one to be in use, before it may go.
 const IDLE: Duration = Duration::from_secs(24 * 3600);
+
+/// What becomes of an app's last key that lasts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LastKey {
+    /// It stays as it is.
+    Stays,
+    /// It ends, unless public keys are all that the app has.
+    Ends,
+    /// It ends, and the app is disabled with it.
+    EndsWithTheApp,
+}
 
 #[derive(Clone, Debug)]
 pub struct NewKey {
@@ -70,7 +82,6 @@ impl Editor<'_> {
             }
         }
         let (apps, keys) = (vec![DesiredApp(settings)], vec![key.desired(app)]);
-        let mut changes = self.plan(&Desired { apps, keys, ..Desired::default() })?;
         let end = self.now.after(overlap);
         let last = |state| match state {
             KeyState::Active => Some(end),
@@ -82,15 +93,14 @@ impl Editor<'_> {
             let state = if overlap.is_zero() { KeyState::Retired } else { KeyState::Retiring(end) };
             Some(Change::SetKeyState { app: app.clone(), key: key.number, state })
         });
-        changes.extend(ending);
-        Ok(changes)
+        self.plan_then(&Desired { apps, keys, ..Desired::default() }, ending.collect())
     }
 
     /// Ends a key at a time that is to come.
     ///
     /// # Errors
-    /// When there is no such key or it is retired, the time is past, or the app would be locked out and that is not forced.
-    pub fn retire_key(&self, app: &ClientId, key: &str, at: Timestamp, force: bool) -> Edited {
+    /// When there is no such key or it is retired, the time is past, or it is the last one and has to stay.
+    pub fn retire_key(&self, app: &ClientId, key: &str, at: Timestamp, last: LastKey) -> Edited {
         let record = self.app(app)?;
         let key = find(record, key)?;
         if at <= self.now {
@@ -99,57 +109,71 @@ impl Editor<'_> {
         if key.state == KeyState::Retired {
             return refuse(format!("{} is retired, and no key comes back: add a new one", named(key)));
         }
-        self.end(record, key, Some(KeyState::Retiring(at)), force)
+        self.end(record, key, Some(KeyState::Retiring(at)), last)
     }
 
     /// Ends a key at once; it stays, so that the log can tell whose tokens were signed with it.
     ///
     /// # Errors
-    /// When there is no such key, or the app would be locked out and that is not forced.
-    pub fn revoke_key(&self, app: &ClientId, key: &str, force: bool) -> Edited {
+    /// When there is no such key, or it is the last one and has to stay.
+    pub fn revoke_key(&self, app: &ClientId, key: &str, last: LastKey) -> Edited {
         let record = self.app(app)?;
-        self.end(record, find(record, key)?, Some(KeyState::Retired), force)
+        self.end(record, find(record, key)?, Some(KeyState::Retired), last)
     }
 
     /// # Errors
-    /// When there is no such key, or the app would be locked out and that is not forced.
-    pub fn delete_key(&self, app: &ClientId, key: &str, force: bool) -> Edited {
+    /// When there is no such key, or it is the last one and has to stay.
+    pub fn delete_key(&self, app: &ClientId, key: &str, last: LastKey) -> Edited {
         let record = self.app(app)?;
-        self.end(record, find(record, key)?, None, force)
+        self.end(record, find(record, key)?, None, last)
     }
 
     /// Gives a key its last state, or none at all, unless that unexpectedly ends what the app can do.
-    fn end(&self, record: &AppRecord, key: &KeyRecord, state: Option<KeyState>, force: bool) -> Edited {
+    fn end(&self, record: &AppRecord, key: &KeyRecord, state: Option<KeyState>, last: LastKey) -> Edited {
         let app = record.settings.client_id.clone();
+        let mut changes = Vec::new();
+        if let Some(end) = self.locked_out_from(record, key, state) {
+            match (last, has_public_keys_alone(record)) {
+                (LastKey::EndsWithTheApp, _) => {
+                    let settings = AppSettings { enabled: false, ..record.settings.clone() };
+                    changes.push(Change::PutApp { settings, is_new: false });
+                }
+                (LastKey::Ends, false) => {}
+                (LastKey::Stays, false) => {
+                    return refuse(format!(
+                        "{} is the last key of app {app} that lasts: without it all its calls are refused {end}. Add another \
+                         first (`scopegate key rotate {app}`), or say --force",
+                        named(key)
+                    ));
+                }
+                (LastKey::Stays | LastKey::Ends, true) => {
+                    return refuse(format!(
+                        "{} is the last key of app {app} that lasts, and an app with public keys keeps one: without it all its \
+                         calls are refused {end}. Add another first (`scopegate key add {app} --public-key FILE`); if it \
+                         leaked, `scopegate key revoke {app} '#{}' --disable-app` ends it at once and disables the app",
+                        named(key),
+                        key.number.0
+                    ));
+                }
+            }
+        }
+        match state {
+            Some(state) if state == key.state => {}
+            Some(state) => changes.push(Change::SetKeyState { app, key: key.number, state }),
+            None => changes.push(Change::DeleteKey { app, key: key.number, kid: key.kid.clone() }),
+        }
+        Ok(changes)
+    }
+
+    /// From when on none of the calls of an enabled app is taken any more, if that is since this key ends.
+    fn locked_out_from(&self, record: &AppRecord, key: &KeyRecord, state: Option<KeyState>) -> Option<String> {
         let others = record.keys.iter().filter(|k| k.number != key.number).cloned();
         let left: Vec<_> = others.chain(state.map(|state| KeyRecord { state, ..key.clone() })).collect();
         let before = good_until(&record.settings, &record.keys);
         let after = good_until(&record.settings, &left);
-        if record.settings.enabled && !force && after < before && before > self.now {
-            let end = if after > self.now { format!("from {after} on") } else { "from now on".to_owned() };
-            return refuse(format!(
-                "{} is the last key of app {app} that lasts: without it all its calls are refused {end}. Add another first \
-                 (`scopegate key rotate {app}`), or say --force",
-                named(key)
-            ));
-        }
-        Ok(match state {
-            Some(state) if state == key.state => Vec::new(),
-            Some(state) => vec![Change::SetKeyState { app, key: key.number, state }],
-            None => vec![Change::DeleteKey { app, key: key.number, kid: key.kid.clone() }],
-        })
+        let is_locked_out = record.settings.enabled && after < before && before > self.now;
+        is_locked_out.then(|| if after > self.now { format!("from {after} on") } else { "from now on".to_owned() })
     }
-}
-
-/// Until when some key of the app is good: for ever where one is active; not even at the beginning where none is.
-pub(super) fn good_until(settings: &AppSettings, keys: &[KeyRecord]) -> Timestamp {
-    let usable = keys.iter().filter(|key| settings.algorithms.iter().any(|a| key.material.can(*a)));
-    let ends = usable.map(|key| match key.state {
-        KeyState::Active => Timestamp::MAX,
-        KeyState::Retiring(until) => until,
-        KeyState::Retired => Timestamp::default(),
-    });
-    ends.max().unwrap_or_default()
 }
 
 fn check_is_new(record: &AppRecord, key: &NewKey) -> Result<(), EditError> {

@@ -1,14 +1,17 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-use super::{EditError, Editor, NewKey, safe_to_retire};
+use super::{EditError, Editor, LastKey, NewKey, safe_to_retire};
 use crate::clock::Timestamp;
 use crate::jose::KeyMaterial;
-use crate::model::{Algorithm, AlgorithmSet, AppNumber, AuthenticatorName, KeyId, Level};
-use crate::registry::conformance::{account_id, bot_id, client_id, materials, on_bot, scopes, secret, settings};
+use crate::model::{Algorithm, AlgorithmSet, AppNumber, AuthenticatorName, KeyId, Level, ServiceName};
+use crate::password::NewPassword;
+use crate::registry::conformance::{
+    account_id, bot_id, client_id, installation, installation_id, materials, on_bot, scopes, secret, service, settings,
+};
 use crate::registry::{
-    Account, AppRecord, AppSettings, Bot, Change, Grant, GrantRules, KeyNumber, KeyRecord, KeyState, Registry,
-    TakenTokens,
+    Account, AppRecord, AppSettings, Bot, Change, Desired, DesiredApp, Grant, GrantRules, KeyNumber, KeyRecord,
+    KeyState, Plan, PlanOptions, Registry, ServiceAccount, ServiceSettings, TakenTokens,
 };
 
 const NOW: Timestamp = Timestamp::from_secs(1_795_348_800);
@@ -99,7 +102,7 @@ fn lines(changes: &[Change]) -> Vec<String> {
 fn create(registry: &Registry, settings: AppSettings) -> Result<Vec<Change>, String> {
     let family = settings.algorithms.first().unwrap().family();
     let material = materials().into_iter().find(|m| m.family() == family).unwrap();
-    edit(registry, |editor| editor.create_app(settings, NewKey { kid: None, material }))
+    edit(registry, |editor| editor.create_app(settings, Some(NewKey { kid: None, material })))
 }
 
 #[test]
@@ -256,18 +259,18 @@ fn the_last_key_goes_only_by_force() {
     let mut registry = registry();
     let c = client_id("c");
     let later = NOW.after(DAY);
-    for force in [false, true] {
+    for (last, force) in [(LastKey::Stays, false), (LastKey::Ends, true)] {
         let outcomes = [
-            edit(&registry, |e| e.revoke_key(&c, "one", force)),
-            edit(&registry, |e| e.retire_key(&c, "one", later, force)),
-            edit(&registry, |e| e.delete_key(&c, "one", force)),
+            edit(&registry, |e| e.revoke_key(&c, "one", last)),
+            edit(&registry, |e| e.retire_key(&c, "one", later, last)),
+            edit(&registry, |e| e.delete_key(&c, "one", last)),
         ];
         for outcome in outcomes {
             assert_eq!(outcome.is_ok(), force, "{outcome:?}");
             assert!(outcome.is_ok_and(|changes| changes.len() == 1) || !force);
         }
     }
-    let told = edit(&registry, |e| e.retire_key(&c, "one", later, false)).unwrap_err();
+    let told = edit(&registry, |e| e.retire_key(&c, "one", later, LastKey::Stays)).unwrap_err();
     assert!(told.contains("from 2026-11-23T12:00:00.000Z on") && told.contains("key rotate c"), "{told}");
 
     // A second key that ends, or that fits no algorithm, is no comfort; one that stays is.
@@ -276,17 +279,17 @@ fn the_last_key_goes_only_by_force() {
         registry.apps.get_mut("c").unwrap().keys.push(extra);
     };
     record(&mut registry, key(2, None, secret("two"), KeyState::Retiring(later)));
-    assert!(edit(&registry, |e| e.revoke_key(&c, "one", false)).is_err());
-    assert!(edit(&registry, |e| e.revoke_key(&c, "#2", false)).is_ok());
+    assert!(edit(&registry, |e| e.revoke_key(&c, "one", LastKey::Stays)).is_err());
+    assert!(edit(&registry, |e| e.revoke_key(&c, "#2", LastKey::Stays)).is_ok());
     record(&mut registry, key(2, None, materials().pop().unwrap(), KeyState::Active));
-    assert!(edit(&registry, |e| e.revoke_key(&c, "one", false)).is_err());
+    assert!(edit(&registry, |e| e.revoke_key(&c, "one", LastKey::Stays)).is_err());
     record(&mut registry, key(2, None, secret("two"), KeyState::Active));
-    assert!(edit(&registry, |e| e.revoke_key(&c, "one", false)).is_ok());
+    assert!(edit(&registry, |e| e.revoke_key(&c, "one", LastKey::Stays)).is_ok());
 
     // Nobody is locked out who was not let in.
     registry.apps.get_mut("c").unwrap().keys.truncate(1);
     registry.apps.get_mut("c").unwrap().settings.enabled = false;
-    assert!(edit(&registry, |e| e.revoke_key(&c, "one", false)).is_ok());
+    assert!(edit(&registry, |e| e.revoke_key(&c, "one", LastKey::Stays)).is_ok());
 }
 
 #[test]
@@ -294,10 +297,14 @@ fn no_key_ends_in_the_past_or_comes_back() {
     let mut registry = registry();
     registry.apps.get_mut("c").unwrap().keys.push(key(2, None, secret("two"), KeyState::Retired));
     let c = client_id("c");
-    assert!(edit(&registry, |e| e.retire_key(&c, "one", NOW, true)).unwrap_err().contains("`scopegate key revoke`"));
-    let back = edit(&registry, |e| e.retire_key(&c, "2", NOW.after(DAY), true)).unwrap_err();
+    assert!(
+        edit(&registry, |e| e.retire_key(&c, "one", NOW, LastKey::Ends))
+            .unwrap_err()
+            .contains("`scopegate key revoke`")
+    );
+    let back = edit(&registry, |e| e.retire_key(&c, "2", NOW.after(DAY), LastKey::Ends)).unwrap_err();
     assert!(back.contains("no key comes back"), "{back}");
-    assert_eq!(edit(&registry, |e| e.revoke_key(&c, "2", false)).unwrap(), []);
+    assert_eq!(edit(&registry, |e| e.revoke_key(&c, "2", LastKey::Stays)).unwrap(), []);
 }
 
 #[test]
@@ -305,11 +312,12 @@ fn a_key_is_named_by_kid_or_number_and_never_by_either_at_once() {
     let mut registry = registry();
     let c = client_id("c");
     registry.apps.get_mut("c").unwrap().keys.push(key(12, Some("1"), secret("two"), KeyState::Active));
-    let revoked = |name| match edit(&registry, |e| e.revoke_key(&c, name, true)).map(|changes| changes[0].clone()) {
-        Ok(Change::SetKeyState { key, .. }) => Ok(key.0),
-        Ok(other) => panic!("{other:?}"),
-        Err(why) => Err(why),
-    };
+    let revoked =
+        |name| match edit(&registry, |e| e.revoke_key(&c, name, LastKey::Ends)).map(|changes| changes[0].clone()) {
+            Ok(Change::SetKeyState { key, .. }) => Ok(key.0),
+            Ok(other) => panic!("{other:?}"),
+            Err(why) => Err(why),
+        };
     assert_eq!((revoked("one"), revoked("12"), revoked("#1"), revoked("#12")), (Ok(1), Ok(12), Ok(1), Ok(12)));
     assert!(revoked("1").unwrap_err().contains("write #12 or #1"));
     let unknown = revoked("two").unwrap_err();
@@ -364,12 +372,145 @@ fn what_is_not_there_is_named() {
         edit(&registry, |e| e.change_app(&none, |_| {})),
         edit(&registry, |e| e.add_key(&none, new_key("x"))),
         edit(&registry, |e| e.rotate(&none, new_key("x"), None, DAY)),
-        edit(&registry, |e| e.revoke_key(&none, "x", true)),
+        edit(&registry, |e| e.revoke_key(&none, "x", LastKey::Ends)),
     ] {
         assert_eq!(refused.unwrap_err(), "app none does not exist");
     }
     assert!(
-        edit(&registry, |e| e.create_app(settings("c", "acme", &[]), new_key("x"))).unwrap_err().contains("exists")
+        edit(&registry, |e| e.create_app(settings("c", "acme", &[]), Some(new_key("x"))))
+            .unwrap_err()
+            .contains("exists")
     );
     assert_eq!(settings("c", "acme", &[]).level, Level::Account);
+}
+
+/// App `c` signs with RS256 and has these public keys.
+fn with_public_keys(states: &[KeyState]) -> Registry {
+    let mut registry = registry();
+    let record = registry.apps.get_mut("c").unwrap();
+    record.settings.algorithms = BTreeSet::from([Algorithm::Rs256]);
+    record.grants.clear();
+    record.keys = (1..).zip(states).map(|(number, state)| key(number, None, rsa(number), *state)).collect();
+    registry
+}
+
+/// A public key for each number.
+fn rsa(number: i64) -> KeyMaterial {
+    let KeyMaterial::Public { family, mut spki, only } = materials().pop().unwrap() else { panic!("no public key") };
+    let at = spki.len() - 6;
+    spki[at] = u8::try_from(number).unwrap();
+    KeyMaterial::Public { family, spki, only }
+}
+
+#[test]
+fn f162_the_last_public_key_stays_until_another_is_there() {
+    let (registry, c) = (with_public_keys(&[KeyState::Active, KeyState::Retired]), client_id("c"));
+    for last in [LastKey::Stays, LastKey::Ends] {
+        for refused in [
+            edit(&registry, |e| e.delete_key(&c, "1", last)),
+            edit(&registry, |e| e.revoke_key(&c, "1", last)),
+            edit(&registry, |e| e.retire_key(&c, "1", NOW.after(DAY), last)),
+        ] {
+            let why = refused.unwrap_err();
+            assert!(why.contains("an app with public keys keeps one") && why.contains("--disable-app"), "{why}");
+        }
+    }
+    let ended = edit(&registry, |e| e.revoke_key(&c, "1", LastKey::EndsWithTheApp)).unwrap();
+    let [Change::PutApp { settings, is_new: false }, Change::SetKeyState { state: KeyState::Retired, .. }] = &ended[..]
+    else {
+        panic!("{ended:?}")
+    };
+    assert!(!settings.enabled);
+    let two = with_public_keys(&[KeyState::Active, KeyState::Active]);
+    for last in [LastKey::Stays, LastKey::EndsWithTheApp] {
+        assert_eq!(
+            edit(&two, |e| e.delete_key(&c, "1", last)).unwrap().len(),
+            1,
+            "the app has another, and stays enabled"
+        );
+    }
+}
+
+#[test]
+fn f162_a_file_leaves_an_app_its_last_public_key_too() {
+    let registry = with_public_keys(&[KeyState::Active]);
+    let accounts = registry.accounts.values().cloned().collect();
+    let bots = registry.bots.values().cloned().collect();
+    let settings = registry.apps["c"].settings.clone();
+    let desired = Desired { accounts, bots, apps: vec![DesiredApp(settings)], ..Desired::default() };
+    let plan = |desired: &Desired| {
+        let plan = Plan::new(&registry, desired, &rules(), PlanOptions { prune: true, draft: false });
+        plan.map(|plan| lines(&plan.0)).map_err(|errors| errors[0].to_string())
+    };
+    let why = plan(&desired).unwrap_err();
+    assert!(why.starts_with("[[app]] number 1: app c would be left without a key that lasts"), "{why}");
+    let new = NewKey { kid: None, material: rsa(9) }.desired(&client_id("c"));
+    let replaced = plan(&Desired { keys: vec![new], ..desired.clone() }).unwrap();
+    assert!(replaced.len() == 2 && replaced[1] == "delete key number 1 of app c", "{replaced:?}");
+    let mut disabled = desired;
+    disabled.apps[0].0.enabled = false;
+    assert_eq!(plan(&disabled).unwrap().len(), 2);
+}
+
+#[test]
+fn f162_an_app_has_25_active_keys_at_most() {
+    let (full, c) = (with_public_keys(&[KeyState::Active; 25]), client_id("c"));
+    let new = || NewKey { kid: None, material: rsa(99) };
+    let why = edit(&full, |e| e.add_key(&c, new())).unwrap_err();
+    assert!(why.contains("26 active keys, and at most 25 are tried"), "{why}");
+    assert!(edit(&with_public_keys(&[KeyState::Active; 24]), |e| e.add_key(&c, new())).is_ok());
+    let rotated = edit(&full, |e| e.rotate(&c, new(), None, DAY)).unwrap();
+    assert_eq!(rotated.len(), 26, "the others end");
+    let mut ended = [KeyState::Active; 30];
+    ended[..6].fill(KeyState::Retiring(NOW));
+    assert!(edit(&with_public_keys(&ended[1..]), |e| e.add_key(&c, new())).is_ok(), "one that ends makes room");
+    assert_eq!(edit(&full, |e| e.change_app(&c, |app| app.name = "other".into())).unwrap().len(), 1);
+}
+
+#[test]
+fn an_app_without_keys_needs_no_algorithm() {
+    let registry = registry();
+    let bare = || AppSettings { algorithms: BTreeSet::new(), ..settings("khoros", "acme", &[]) };
+    assert_eq!(edit(&registry, |e| e.create_app(bare(), None)).unwrap().len(), 1);
+    let why = edit(&registry, |e| e.create_app(bare(), Some(new_key("x")))).unwrap_err();
+    assert!(why.contains("an app with keys needs at least one algorithm"), "{why}");
+    // It gets a key once it has an algorithm.
+    let mut registry = registry;
+    put(&mut registry, bare(), vec![]);
+    let id = client_id("khoros");
+    let hs256 = |app: &mut AppSettings| app.algorithms = BTreeSet::from([Algorithm::Hs256]);
+    assert_eq!(edit(&registry, |e| e.change_app(&id, hs256)).unwrap().len(), 1);
+    assert_eq!(edit(&registry, |e| e.change_app(&id, |app| app.enabled = false)).unwrap().len(), 1);
+}
+
+#[test]
+fn service_accounts_and_installations_that_are_there_are_not_made_again() {
+    let mut registry = registry();
+    let password = NewPassword::new("a long password").unwrap();
+    let made = edit(&registry, |e| e.create_service(service("s", "acme", &["bot-api"]), &password)).unwrap();
+    let line = "set service account s (service of account acme, bot-api), with a new password";
+    assert_eq!(lines(&made), [line]);
+    let [Change::PutService { service: settings, password: Some(hash) }] = &made[..] else { panic!("{made:?}") };
+    let ServiceSettings { name, account, kind, roles, enabled } = settings.clone();
+    let stored = ServiceAccount { name, account, kind, roles, enabled, hash: hash.clone(), credential_version: 1 };
+    registry.service_accounts.insert(stored.name.clone(), stored.clone());
+    let again = edit(&registry, |e| e.create_service(settings.clone(), &password)).unwrap_err();
+    assert!(again.contains("exists already, in account acme; `scopegate service passwd`"), "{again}");
+    assert_eq!(edit(&registry, |e| e.set_password(&stored.name, &password)).unwrap(), []);
+    assert_eq!(edit(&registry, |e| e.change_service(&stored.name, |s| s.enabled = false)).unwrap().len(), 1);
+    let nobody = ServiceName::new("nobody").unwrap();
+    for refused in [
+        edit(&registry, |e| e.set_password(&nobody, &password)),
+        edit(&registry, |e| e.change_service(&nobody, |_| {})),
+        edit(&registry, |e| e.delete_service(&nobody)),
+    ] {
+        assert_eq!(refused.unwrap_err(), "service account nobody does not exist");
+    }
+
+    let c = client_id("c");
+    let installed = edit(&registry, |e| e.install(&c, installation(Some(70), "default"))).unwrap();
+    assert_eq!(installed.len(), 1);
+    let swapped = edit(&registry, |e| e.suspend(installation_id(7), true)).unwrap_err();
+    assert_eq!(swapped, "installation 7 does not exist; 7 is the number of app c");
+    assert_eq!(edit(&registry, |e| e.uninstall(installation_id(8))).unwrap_err(), "installation 8 does not exist");
 }

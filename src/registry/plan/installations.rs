@@ -76,3 +76,93 @@ impl Planner<'_> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::{Desired, DesiredApp, Plan, PlanOptions};
+    use super::*;
+    use crate::clock::Timestamp;
+    use crate::model::AppNumber;
+    use crate::registry::conformance::{account_id, client_id, installation, installation_id, settings};
+    use crate::registry::{GrantRules, Registry};
+
+    /// Apps `c` and `d`; `c` is installed on `default` with number 7.
+    fn stored() -> Registry {
+        let now = Timestamp::from_secs(1);
+        let InstallationSettings { account, target, permissions, repositories, .. } = installation(None, "default");
+        let known = Installation {
+            id: installation_id(7),
+            app: client_id("c"),
+            account,
+            target,
+            permissions,
+            repositories,
+            suspended_at: None,
+            created_at: now,
+            updated_at: now,
+        };
+        let record = |(id, installations): (&str, Vec<Installation>)| {
+            let record = AppRecord {
+                number: AppNumber(1),
+                settings: settings(id, "default", &[]),
+                keys: Vec::new(),
+                encryption_keys: Vec::new(),
+                grants: Vec::new(),
+                table_grants: Vec::new(),
+                installations,
+                credential_version: 1,
+            };
+            (client_id(id), record)
+        };
+        Registry { apps: [("c", vec![known]), ("d", vec![])].map(record).into(), ..Registry::default() }
+    }
+
+    fn plan(wanted: Vec<(&str, InstallationSettings)>) -> Result<Vec<String>, Vec<String>> {
+        let apps = ["c", "d"].map(|id| DesiredApp(settings(id, "default", &[]))).into();
+        let accounts = vec![crate::registry::Account { id: account_id("acme"), hosts: BTreeSet::new() }];
+        let installations = wanted.into_iter().map(|(app, wanted)| (client_id(app), wanted)).collect();
+        let desired = Desired { accounts, apps, installations, ..Desired::default() };
+        let planned = Plan::new(&stored(), &desired, &GrantRules::default(), PlanOptions { prune: true, draft: false });
+        planned
+            .map(|plan| plan.0[1..].iter().map(ToString::to_string).collect())
+            .map_err(|errors| errors.iter().map(ToString::to_string).collect())
+    }
+
+    #[test]
+    fn an_installation_is_the_same_by_its_number_or_by_its_account() {
+        for id in [None, Some(7)] {
+            assert_eq!(plan(vec![("c", installation(id, "default"))]), Ok(vec![]));
+        }
+        let suspended = InstallationSettings { suspended: true, ..installation(None, "default") };
+        let line = "set installation 7 of app c on account default: contents:read on all repositories, suspended";
+        assert_eq!(plan(vec![("c", suspended)]).unwrap(), [line]);
+        assert_eq!(plan(vec![]).unwrap(), ["delete installation 7 of app c"]);
+        let new = [
+            "set installation of app c on account acme: contents:read on all repositories",
+            "delete installation 7 of app c",
+        ];
+        assert_eq!(plan(vec![("c", installation(None, "acme"))]).unwrap(), new);
+    }
+
+    #[test]
+    fn what_is_wrong_is_told_at_its_entry() {
+        for (wanted, why) in [
+            (vec![("none", installation(None, "default"))], "number 1: app none does not exist"),
+            (vec![("c", installation(None, "none"))], "account none does not exist"),
+            (vec![("c", installation(Some(8), "default"))], "already, as installation 7: give that id, or none"),
+            (vec![("c", installation(Some(7), "acme"))], "installation 7 is that of app c on account default"),
+            (vec![("d", installation(Some(7), "default"))], "installation 7 is that of app c on account default"),
+            (
+                vec![("d", installation(Some(9), "default")), ("d", installation(Some(9), "acme"))],
+                "number 2: two installations have the id 9",
+            ),
+            (
+                vec![("d", installation(None, "acme")), ("d", installation(None, "acme"))],
+                "number 2: app d has two installations on account acme",
+            ),
+        ] {
+            let errors = plan(wanted).unwrap_err();
+            assert!(errors.len() == 1 && errors[0].contains(why), "{errors:?}");
+        }
+    }
+}

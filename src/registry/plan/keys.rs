@@ -129,6 +129,11 @@ impl Planner<'_> {
         if usable || key.state.or(kept) == Some(KeyState::Retired) {
             return Ok(());
         }
+        if app.algorithms.is_empty() {
+            let why = "an app with keys needs at least one algorithm, for example algorithms = [\"HS256\"], or `scopegate app set \
+                       ID --alg HS256`";
+            return Err(why.into());
+        }
         let algorithms: AlgorithmSet = app.algorithms.iter().copied().collect();
         Err(format!("a {:?} key can't be used with the app's algorithms {algorithms}", material.family()))
     }

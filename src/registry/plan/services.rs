@@ -59,3 +59,75 @@ fn new_hash(
         (DesiredPassword::Plain(password), _) => password.hash().map(Some),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::{Desired, Plan, PlanOptions};
+    use super::*;
+    use crate::password::NewPassword;
+    use crate::registry::conformance::{password, service};
+    use crate::registry::{GrantRules, Registry, ServiceSettings};
+
+    const PRUNE: PlanOptions = PlanOptions { prune: true, draft: false };
+
+    fn plain(text: &str) -> DesiredPassword {
+        DesiredPassword::Plain(NewPassword::new(text).unwrap())
+    }
+
+    /// Service account `s` of account `default` with a password.
+    fn stored(hash: PasswordHash) -> Registry {
+        let ServiceSettings { name, account, kind, roles, enabled } = service("s", "default", &["bot-api"]);
+        let service = ServiceAccount { name: name.clone(), account, kind, roles, enabled, hash, credential_version: 1 };
+        Registry { service_accounts: [(name, service)].into(), ..Registry::default() }
+    }
+
+    fn wanted(settings: ServiceSettings, password: Option<DesiredPassword>) -> DesiredService {
+        DesiredService { settings, password }
+    }
+
+    fn plan(registry: &Registry, service_accounts: Vec<DesiredService>) -> Result<Vec<Change>, Vec<String>> {
+        let desired = Desired { service_accounts, ..Desired::default() };
+        let planned = Plan::new(registry, &desired, &GrantRules::default(), PRUNE);
+        planned.map(|plan| plan.0).map_err(|errors| errors.iter().map(ToString::to_string).collect())
+    }
+
+    #[test]
+    fn a_password_that_is_the_stored_one_changes_nothing() {
+        let same = || service("s", "default", &["bot-api"]);
+        let registry = stored(NewPassword::new("the right password").unwrap().hash().unwrap());
+        assert_eq!(plan(&registry, vec![wanted(same(), Some(plain("the right password")))]), Ok(vec![]));
+        assert_eq!(plan(&registry, vec![wanted(same(), None)]), Ok(vec![]));
+        let hash = registry.service_accounts["s"].hash.clone();
+        assert_eq!(plan(&registry, vec![wanted(same(), Some(DesiredPassword::Hash(hash)))]), Ok(vec![]));
+        let other = plan(&registry, vec![wanted(same(), Some(plain("another password")))]).unwrap();
+        let [Change::PutService { password: Some(new), .. }] = &other[..] else { panic!("{other:?}") };
+        assert_eq!(new.matches(b"another password"), Ok(true));
+        let other = plan(&registry, vec![wanted(same(), Some(DesiredPassword::Hash(password('x'))))]).unwrap();
+        assert_eq!(other, [Change::PutService { service: same(), password: Some(password('x')) }]);
+    }
+
+    #[test]
+    fn settings_change_without_the_password_and_what_is_not_named_is_pruned() {
+        let registry = stored(password('a'));
+        let disabled = ServiceSettings { enabled: false, ..service("s", "default", &[]) };
+        let changes = plan(&registry, vec![wanted(disabled.clone(), None)]).unwrap();
+        assert_eq!(changes, [Change::PutService { service: disabled, password: None }]);
+        assert_eq!(changes[0].to_string(), "set service account s (service of account default, no roles): disabled");
+        assert_eq!(plan(&registry, vec![]).unwrap()[0].to_string(), "delete service account s");
+    }
+
+    #[test]
+    fn what_is_wrong_is_told_at_its_entry() {
+        let new = |name, account| wanted(service(name, account, &[]), None);
+        let errors = plan(&stored(password('a')), vec![new("s", "default"), new("s", "default"), new("t", "none")]);
+        assert_eq!(
+            errors.unwrap_err(),
+            [
+                "[[service_account]] number 2: service account s stands twice",
+                "[[service_account]] number 3: account none does not exist",
+            ]
+        );
+        let errors = plan(&Registry::default(), vec![new("t", "default")]).unwrap_err();
+        assert!(errors[0].contains("service account t is new: give password_file"), "{errors:?}");
+    }
+}

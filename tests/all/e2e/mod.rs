@@ -5,6 +5,7 @@
 mod harness;
 mod interop;
 mod interop_encryption;
+mod khoros;
 mod kore;
 mod operation;
 mod protocol;

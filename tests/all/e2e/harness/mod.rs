@@ -3,6 +3,7 @@
 
 mod client;
 mod gateway;
+mod node;
 mod process;
 mod registry;
 mod token;
@@ -10,6 +11,7 @@ mod upstream;
 
 pub use client::{Call, Connection, Reply};
 pub use gateway::{Gateway, Setup, texts};
+pub use node::Node;
 pub use process::{Child, binary, scopegate, scopegate_reading};
 pub use registry::{App, Registry};
 pub use token::{Token, now, part};
