@@ -171,13 +171,11 @@ impl AuthenticatorSection {
 
     /// What an app's tokens have to be like to be taken; none where no token is.
     pub fn taken(&self) -> Option<TakenTokens> {
-        let algorithms = self.algorithms.as_deref().map(AlgorithmSet::of).unwrap_or_default();
-        let without_exp = self.require_exp == Some(false) && self.max_lifetime.is_none();
-        (self.kind == Some(Kind::Jwt) && self.issued.is_none()).then_some(TakenTokens {
-            algorithms,
-            without_exp,
-            encrypted: self.takes_encrypted(),
-        })
+        let is_of_apps = self.issued.is_none();
+        let algorithms = self.algorithms.as_deref().filter(|_| is_of_apps).map(AlgorithmSet::of).unwrap_or_default();
+        let without_exp = is_of_apps && self.require_exp == Some(false) && self.max_lifetime.is_none();
+        let encrypted = is_of_apps && self.takes_encrypted();
+        (self.kind == Some(Kind::Jwt)).then_some(TakenTokens { algorithms, without_exp, encrypted })
     }
 
     /// Whether encrypted tokens are taken: only where it is said, since each that is not known costs a decryption.
