@@ -8,6 +8,7 @@ mod icr;
 mod khoros;
 mod oauth;
 mod settings;
+mod verifying;
 
 use std::fmt;
 use std::sync::Arc;
@@ -18,6 +19,7 @@ use http_body_util::Full;
 use serde_json::Value;
 
 pub use settings::{EndpointSettings, KhorosSettings, UnknownOwner};
+pub use verifying::Verifying;
 
 use crate::clock::Timestamp;
 use crate::model::{AccountId, ClientId, Endpoint, Reason, Refusal};
@@ -25,7 +27,7 @@ use crate::policy::{Live, State};
 use crate::registry::{App, Repository, StoreError, UsageBook};
 use crate::replay::ReplayMemory;
 use crate::tokens::{LifecycleError, TokenError, TokenRepository, TokenService};
-use crate::verify::{Proof, Verifier};
+use crate::verify::Proof;
 
 /// A call to an endpoint.
 pub struct Call {
@@ -76,8 +78,8 @@ pub struct Endpoints<R> {
     pub tokens: Arc<TokenService<R>>,
     pub repository: R,
     pub live: Arc<Live>,
-    /// The stack's own, so that what is remembered, used up or revoked there is so here.
-    pub verifier: Arc<Verifier>,
+    pub verifying: Verifying,
+    /// The stack's own: a token that was used up there is used up here.
     pub replay: Arc<dyn ReplayMemory>,
     pub usage: Arc<UsageBook>,
     pub settings: EndpointSettings,

@@ -28,7 +28,7 @@ use tokio::task::JoinSet;
 
 use crate::clock::Clock;
 use crate::config::Config;
-use crate::endpoints::Endpoints;
+use crate::endpoints::{Endpoints, Verifying};
 use crate::gateway::forward::UpstreamSet;
 use crate::gateway::{AccessLog, Gate, GateSettings, OwnAnswers};
 use crate::net::{self, Connections, ServerSettings};
@@ -135,7 +135,7 @@ impl Prepared {
             tokens: Arc::clone(&tokens),
             repository: store.clone(),
             live: Arc::clone(&gate.live),
-            verifier: Arc::clone(&gate.verifier),
+            verifying: Verifying::new(Arc::clone(&gate.verifier)),
             replay: Arc::clone(&gate.replay),
             usage: Arc::clone(&gate.usage),
             settings: config.endpoints.clone(),

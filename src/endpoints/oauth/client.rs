@@ -14,7 +14,7 @@ impl<R> Endpoints<R> {
     ///
     /// # Errors
     /// `oauth.client_unproved`, `oauth.client_mismatch`, `oauth.request_invalid`, and all for which a token may be refused.
-    pub(super) fn client(&self, call: &Call, authority: &Authority, form: &Form) -> Result<Verified, Refusal> {
+    pub(super) async fn client(&self, call: &Call, authority: &Authority, form: &Form) -> Result<Verified, Refusal> {
         let Some(assertion) = form.get("client_assertion") else {
             let refusal = Refusal::new(Reason::OauthClientUnproved).expected("client_assertion");
             let is_password = form.get("client_secret").is_some();
@@ -27,7 +27,7 @@ impl<R> Endpoints<R> {
                 .expected(format!("client_assertion_type {ASSERTION_TYPE}"))
                 .found(quoted(assertion_type)));
         }
-        let client = self.assertion(call, authority, assertion)?;
+        let client = self.assertion(call, authority, assertion).await?;
         let subject = client.claims().subject.as_deref();
         if subject != Some(client.app().client_id.as_str()) {
             let refusal = Refusal::new(Reason::OauthClientMismatch).expected(format!("sub {}", client.app().client_id));
@@ -42,14 +42,19 @@ impl<R> Endpoints<R> {
     /// An assertion of an app: good now, and not used up yet.
     ///
     /// # Errors
-    /// All for which a token may be refused, and `oauth.client_mismatch` if it names another issuer than its app.
-    pub(super) fn assertion(&self, call: &Call, authority: &Authority, token: &str) -> Result<Verified, Refusal> {
-        let verified = self.verifier.verify(token.as_bytes(), &authority.assertions, &call.state.registry, call.now);
-        let verified = verified.map_err(|unverified| unverified.refusal)?;
+    /// All for which a token may be refused, and `oauth.client_mismatch` if it names another issuer than its app, or the app
+    /// is of another account than the host.
+    pub(super) async fn assertion(&self, call: &Call, authority: &Authority, token: &str) -> Result<Verified, Refusal> {
+        let verified = self.verifying.verify(token, &authority.assertions, call).await?;
         let (app, issuer) = (verified.app(), verified.claims().issuer.as_deref());
         if issuer != Some(app.client_id.as_str()) {
             let refusal = Refusal::new(Reason::OauthClientMismatch).expected(format!("iss {}", app.client_id));
             return Err(refusal.found(issuer.map_or_else(|| "no iss".to_owned(), |iss| format!("iss {}", quoted(iss)))));
+        }
+        if let Some(owner) = call.host_account.as_ref().filter(|owner| **owner != app.account) {
+            let refusal = Refusal::new(Reason::OauthClientMismatch);
+            let expected = format!("an app of account {owner}, which owns the host");
+            return Err(refusal.expected(expected).found(format!("an app of account {}", app.account)));
         }
         if let Some(used) = verified.key().and_then(|key| app.key_use(key, call.now)) {
             self.usage.note(used);

@@ -33,8 +33,8 @@ impl<R: TokenRepository> Endpoints<R> {
     pub(super) async fn grant(&self, call: &Call, authority: &Authority) -> Answer {
         let form = Form::of(call)?;
         let granted = match form.require("grant_type")? {
-            CLIENT_CREDENTIALS => self.client_credentials(call, authority, &form)?,
-            JWT_BEARER => self.jwt_bearer(call, authority, &form)?,
+            CLIENT_CREDENTIALS => self.client_credentials(call, authority, &form).await?,
+            JWT_BEARER => self.jwt_bearer(call, authority, &form).await?,
             other => {
                 let refusal = Refusal::new(Reason::OauthGrantUnsupported).expected(GRANTS.join(" or "));
                 return Err(refusal.found(quoted(other)));
@@ -70,17 +70,20 @@ impl<R: TokenRepository> Endpoints<R> {
     }
 
     /// For the app itself.
-    fn client_credentials(&self, call: &Call, authority: &Authority, form: &Form) -> Result<Granted, Refusal> {
-        let assertion = self.client(call, authority, form)?;
+    async fn client_credentials(&self, call: &Call, authority: &Authority, form: &Form) -> Result<Granted, Refusal> {
+        let assertion = self.client(call, authority, form).await?;
         Ok(Granted { subject: assertion.app().client_id.as_str().into(), assertion, exchanged: false, client: None })
     }
 
     /// For whomever the app vouches for with an assertion. It is enough that the app signed it: the client need not
     /// authenticate (RFC 7521 section 4.1).
-    fn jwt_bearer(&self, call: &Call, authority: &Authority, form: &Form) -> Result<Granted, Refusal> {
+    async fn jwt_bearer(&self, call: &Call, authority: &Authority, form: &Form) -> Result<Granted, Refusal> {
         let assertion = form.require("assertion")?;
-        let client = form.get("client_assertion").map(|_| self.client(call, authority, form)).transpose()?;
-        let assertion = self.assertion(call, authority, assertion).map_err(Refusal::of_grant)?;
+        let client = match form.get("client_assertion") {
+            Some(_) => Some(self.client(call, authority, form).await?),
+            None => None,
+        };
+        let assertion = self.assertion(call, authority, assertion).await.map_err(Refusal::of_grant)?;
         check_client_id(&assertion, form).map_err(Refusal::of_grant)?;
         let app = assertion.app();
         if let Some(other) = client.as_ref().filter(|client| client.app().number != app.number) {

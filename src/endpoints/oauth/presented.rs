@@ -20,10 +20,10 @@ impl<R: Repository + TokenRepository> Endpoints<R> {
     /// sign, and of those of other accounts.
     pub(super) async fn introspect(&self, call: &Call, authority: &Authority) -> Answer {
         let form = Form::of(call)?;
-        let client = self.client(call, authority, &form)?;
+        let client = self.client(call, authority, &form).await?;
         let token = form.require("token")?;
         self.use_up(&client, call).await?;
-        let good = self.issued(token, call, authority);
+        let good = self.issued(token, call, authority).await;
         let told = good.filter(|(_, good)| good.app().account == client.app().account);
         let told = told.map_or_else(|| json!({ "active": false }), |(_, good)| Value::Object(describe(&good)));
         Ok(json(StatusCode::OK, &told))
@@ -32,10 +32,10 @@ impl<R: Repository + TokenRepository> Endpoints<R> {
     /// Ends a token that we issued to the client. One that is no longer good, or that nobody knows, is as good as ended.
     pub(super) async fn revoke(&self, call: &Call, authority: &Authority) -> Answer {
         let form = Form::of(call)?;
-        let client = self.client(call, authority, &form)?;
+        let client = self.client(call, authority, &form).await?;
         let token = form.require("token")?;
         self.use_up(&client, call).await?;
-        let Some((origin, good)) = self.issued(token, call, authority) else {
+        let Some((origin, good)) = self.issued(token, call, authority).await else {
             return if is_of_others(token) { Err(Reason::OauthTokenUnsupported.into()) } else { Ok(done()) };
         };
         let (app, claims) = (good.app(), good.claims());
@@ -59,12 +59,14 @@ impl<R: Repository + TokenRepository> Endpoints<R> {
     }
 
     /// The token, if it is one of ours that some route would take now.
-    fn issued(&self, token: &str, call: &Call, authority: &Authority) -> Option<(Origin, Verified)> {
-        ways(&call.state, authority).into_iter().find_map(|(prefix, rules)| {
-            let token = token.strip_prefix(prefix)?;
-            let verified = self.verifier.verify(token.as_bytes(), rules, &call.state.registry, call.now);
-            verified.ok().map(|verified| (rules.origin, verified))
-        })
+    async fn issued(&self, token: &str, call: &Call, authority: &Authority) -> Option<(Origin, Verified)> {
+        for (prefix, rules) in ways(&call.state, authority) {
+            let Some(token) = token.strip_prefix(prefix) else { continue };
+            if let Ok(verified) = self.verifying.verify(token, rules, call).await {
+                return Some((rules.origin, verified));
+            }
+        }
+        None
     }
 }
 

@@ -33,6 +33,7 @@ version = 1
 id = "acme"
 [[account]]
 id = "rival"
+hosts = ["rival.test"]
 [[bot]]
 id = "st-1"
 account = "acme"

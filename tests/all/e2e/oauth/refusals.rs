@@ -128,6 +128,18 @@ fn an_assertion_is_judged_as_any_token_and_its_fault_is_the_clients_or_the_grant
 }
 
 #[test]
+fn on_the_host_of_an_account_only_its_apps_are_clients() {
+    let world = World::new();
+    let ask = |app: &str, host: &str| {
+        let assertion = world.assertion(app).sign(SECRET);
+        let form = encode(&[CREDENTIALS, TYPE, ("client_assertion", &assertion)]);
+        world.call(&Call::post(TOKEN, form).header("Content-Type", FORM).host(host))
+    };
+    assert_eq!(ask("rival", "rival.test").status, 200);
+    refused(&world, &ask("svc", "rival.test"), (401, "invalid_client"), Reason::OauthClientMismatch);
+}
+
+#[test]
 fn one_of_our_own_tokens_is_no_assertion() {
     let world = World::new();
     let token = world.token("svc", "");
