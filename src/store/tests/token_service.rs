@@ -140,7 +140,7 @@ async fn over_many_rotations_each_key_is_known_everywhere_before_it_signs_and_un
     let first_kid = kids_of(&nodes[0], NOON).remove(0);
     published.insert(first_kid.clone(), NOON);
     // An hour before the end of each day, and at its end.
-    let moments = (1..=150).flat_map(|day| [day * DAY - hour, day * DAY]).map(|since| NOON.after(since));
+    let moments = (1..=150).flat_map(|day| [NOON.after(day * DAY).before(hour), NOON.after(day * DAY)]);
     for (i, now) in moments.enumerate() {
         // Now one node is the faster one, now the other.
         let [first, second] = if i % 4 < 2 { [&nodes[0], &nodes[1]] } else { [&nodes[1], &nodes[0]] };
@@ -157,7 +157,7 @@ async fn over_many_rotations_each_key_is_known_everywhere_before_it_signs_and_un
         signers.insert(kid);
         tokens.push(token);
         tokens.retain(|token| now < token.expires_at);
-        for token in &tokens {
+        for token in tokens.iter().step_by(20) {
             for node in [first, second] {
                 node.claims(token, now);
             }
@@ -165,7 +165,7 @@ async fn over_many_rotations_each_key_is_known_everywhere_before_it_signs_and_un
         let is_known = nodes.each_ref().map(|node| node.issued.ring.verifying(&first_kid, now).is_some());
         assert_eq!(is_known, [now < end_of_first; 2], "until the last token that it may have signed has ended: {now}");
     }
-    assert_eq!(signers.len(), 5, "one a month, and one for the last moment");
+    assert_eq!(signers.len(), 6, "one a month, and one for the last moment");
 }
 
 #[tokio::test]
