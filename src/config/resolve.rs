@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, HashMap};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 
 use super::authenticator::{AuthenticatorSection, two_ids_for_one_token};
 use super::diagnostic::nearest;
@@ -12,6 +13,7 @@ use super::quota::QuotaSection;
 use super::route::{Names, RouteSection};
 use super::scope::ScopeSection;
 use super::source::Source;
+use super::tokens::OauthSettings;
 use super::upstream::UpstreamSection;
 use super::{
     ConfigError, Diagnostic, ProxySettings, RegistrySettings, ReplaySettings, StoreLocation, TelemetrySettings,
@@ -19,9 +21,10 @@ use super::{
 use crate::endpoints::EndpointSettings;
 use crate::gateway::forward::Upstream;
 use crate::model::{AuthenticatorName, QuotaName, UpstreamName};
-use crate::policy::{Authenticator, AuthenticatorKind, Quota, Route, RouteTable};
+use crate::policy::{Authenticator, AuthenticatorKind, Authority, Quota, Route, RouteTable, Target};
 use crate::registry::{GrantRules, ScopeCatalogue};
 use crate::tokens::RotationSettings;
+use crate::verify::Origin;
 
 /// A configuration in which every name leads somewhere.
 #[derive(Debug)]
@@ -104,9 +107,13 @@ fn resolve(source: Source, folder: &Path, with_environment: bool) -> Result<Conf
         let place = ["include", &i.to_string()].map(str::to_owned);
         parts.include(&source, &place, folder, pattern);
     }
-    let MainFile { proxy, telemetry, store, replay, registry, tokens, khoros, icr, .. } = main;
+    let MainFile { proxy, telemetry, store, replay, registry, tokens, khoros, icr, oauth, .. } = main;
     let MainFile { upstream, authenticator, quota, route, scope, .. } = main;
     parts.add(&source, PartFile { upstream, authenticator, quota, route, scope });
+    match oauth.resolve() {
+        Ok(oauth) => parts.issue_as(&source, oauth),
+        Err((key, why)) => parts.report(&source, &key, format!("{}: {why}", key.join(".")), None),
+    }
 
     let upstreams = parts.upstreams();
     let scopes = Arc::new(parts.catalogue());
@@ -134,7 +141,9 @@ fn resolve(source: Source, folder: &Path, with_environment: bool) -> Result<Conf
         let help = "give the listener a certificate with proxy.tls, or let it listen on a loopback address alone";
         parts.report(&source, &["proxy", "listen"], message, Some(help.into()));
     }
-    let issuing = super::tokens::endpoints(&khoros, &icr).and_then(|e| Ok((tokens.resolve(&e)?, e)));
+    let access_life = parts.oauth.as_ref().map_or(Duration::ZERO, |oauth| oauth.life);
+    let issuing = super::tokens::endpoints(&khoros, &icr)
+        .and_then(|e| Ok((tokens.resolve(e.longest_life().max(access_life))?, e)));
     let issuing = issuing.map_err(|(key, why)| parts.report(&source, &key, format!("{}: {why}", key.join(".")), None));
     match (proxy, replay, routes, issuing) {
         (Ok(proxy), Ok(replay), Some(routes), Ok((rotation, endpoints))) if parts.faults.is_empty() => Ok(Config {
@@ -162,6 +171,7 @@ struct Parts {
     quotas: BTreeMap<String, (Arc<Source>, QuotaSection)>,
     routes: Vec<Placed<RouteSection>>,
     scopes: Vec<Placed<ScopeSection>>,
+    oauth: Option<OauthSettings>,
     faults: Vec<Diagnostic>,
 }
 
@@ -194,6 +204,21 @@ impl Parts {
             }
             Err(ConfigError(faults)) => self.faults.extend(faults),
         }
+    }
+
+    /// Tells the authenticators as whom access tokens are issued.
+    fn issue_as(&mut self, main: &Source, oauth: Option<OauthSettings>) {
+        let sections = self.authenticators.iter_mut();
+        let lacking: Vec<_> = sections
+            .filter_map(|(name, (_, section))| (!section.fill_in(oauth.as_ref())).then(|| name.clone()))
+            .collect();
+        if !lacking.is_empty() {
+            let message = format!("oauth.issuer is missing, which authenticator {} needs", lacking.join(", "));
+            let help = "write the URL by which clients know this gateway: [oauth] issuer = \"https://id.example.com\"";
+            let place: &[&str] = if main.line(&["oauth"]).is_some() { &["oauth"] } else { &["profiles"] };
+            self.report(main, place, message, Some(help.into()));
+        }
+        self.oauth = oauth;
     }
 
     fn include(&mut self, main: &Source, place: &[String], folder: &Path, pattern: &str) {
@@ -324,6 +349,7 @@ impl Parts {
         let quotas = self.quotas();
         let names =
             Names { authenticators: &authenticators, upstreams: &names, upstream: only, scopes, quotas: &quotas };
+        let authority = self.oauth.as_ref().and_then(|oauth| authority(oauth, &authenticators));
         let placed = std::mem::take(&mut self.routes);
         let (mut routes, mut places) = (Vec::new(), Vec::new());
         let mut ids = HashMap::new();
@@ -340,6 +366,11 @@ impl Parts {
                 );
             }
             match placed.entry.resolve(&names) {
+                Ok(route) if authority.is_none() && matches!(route.target, Target::Endpoint(e) if e.is_of_oauth()) => {
+                    let message = format!("route {id}: as whom would it issue tokens?");
+                    let help = "add the profile: profiles = [\"oauth\"], and [oauth] issuer = \"https://…\"";
+                    self.report(&placed.source, &["route", &index, "endpoint"], message, Some(help.into()));
+                }
                 Ok(route) => {
                     routes.push(Arc::new(route));
                     places.push(placed);
@@ -349,7 +380,8 @@ impl Parts {
                 }
             }
         }
-        self.table(routes, &places)
+        let table = self.table(routes, &places)?;
+        Some(authority.into_iter().fold(table, |table, authority| table.issuing_as(Arc::new(authority))))
     }
 
     fn table(&mut self, routes: Vec<Arc<Route>>, places: &[&Placed<RouteSection>]) -> Option<RouteTable> {
@@ -368,6 +400,21 @@ impl Parts {
             })
             .ok()
     }
+}
+
+/// The authenticators of the profile `oauth`, as its endpoints use them.
+fn authority(oauth: &OauthSettings, authenticators: &BTreeMap<String, Arc<Authenticator>>) -> Option<Authority> {
+    let rules = |name: &str, origin| match &authenticators.get(name)?.kind {
+        AuthenticatorKind::Jwt(jwt) if jwt.rules.origin == origin => Some(jwt.rules.clone()),
+        AuthenticatorKind::Jwt(_) | AuthenticatorKind::Basic | AuthenticatorKind::Anonymous => None,
+    };
+    Some(Authority {
+        issuer: oauth.issuer.as_str().into(),
+        audience: oauth.audience.as_str().into(),
+        life: oauth.life,
+        assertions: rules("oauth-client", Origin::App)?,
+        access: rules("oauth", Origin::Access)?,
+    })
 }
 
 /// What is wrong with a key, or with the section's name where there is none.

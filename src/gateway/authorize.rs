@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::{Authenticated, Caller, Gate, Refused, Step};
 use crate::model::BotId;
-use crate::policy::{self, Authorization, Bearer};
+use crate::policy::{self, Authorization};
 use crate::registry::UsageBook;
 
 #[derive(Clone, Debug)]
@@ -56,8 +56,8 @@ impl<B> Step<Authenticated<B>> for Authorize {
                 let app = verified.app();
                 let account = place.host_account.as_ref();
                 let (route, pattern, params) = (&place.route, place.pattern(), &place.params);
-                let (bearer, registry) = (Bearer { app, reach: verified.reach() }, &place.state.registry);
-                let verdict = policy::authorize(bearer, route, pattern, params, matched.path(), account, registry);
+                let verdict =
+                    policy::authorize(verified, route, pattern, params, matched.path(), account, &place.state.registry);
                 let ledger = &matched.call().ledger;
                 let authorization = verdict.map_err(|refusal| {
                     ledger.keep(matched.request().headers());

@@ -26,6 +26,7 @@ pub fn read_registered(claims: &Claims, names: &ClaimNames) -> Result<Registered
         not_before: date(claims, "nbf")?,
         issued_at: date(claims, "iat")?,
         token_id,
+        scope: names.scope.as_deref().map(|name| text(claims, name)).transpose()?.map(Option::unwrap_or_default),
     })
 }
 
@@ -137,6 +138,7 @@ mod tests {
             token_id: vec!["jti".into(), "kore_jti".into()],
             booleans: vec!["isAnonymous".into()],
             numeric_issuer: false,
+            scope: None,
         }
     }
 

@@ -1,10 +1,12 @@
 //! May this app do this here? Account and bot first, then the scope, the table or the permission.
 
+use std::borrow::Cow;
+
 use super::place::is_unfilled;
 use super::{NeededPermission, Params, Pattern, Requirement, Route};
 use crate::model::{AccountId, BotId, Level, Reason, Refusal, RoleName, ScopeId};
 use crate::registry::{App, Permissions, ResourceKind, ServiceAccount, Snapshot};
-use crate::verify::Reach;
+use crate::verify::{Reach, Verified};
 
 /// What was found while an app was let through.
 #[derive(Clone, Debug)]
@@ -13,11 +15,26 @@ pub struct Authorization {
     pub bot: Option<BotId>,
 }
 
-/// An app, with what its token reaches where that is one for an installation.
+/// An app as one of its tokens shows it: the token may leave less than the app holds.
 #[derive(Clone, Copy, Debug)]
 pub struct Bearer<'a> {
     pub app: &'a App,
+    /// The scopes that are left, with a space between them; none where all are.
+    pub left: Option<&'a str>,
+    /// What the token reaches, where it is one for an installation.
     pub reach: Option<Reach<'a>>,
+}
+
+impl<'a> From<&'a App> for Bearer<'a> {
+    fn from(app: &'a App) -> Self {
+        Self { app, left: None, reach: None }
+    }
+}
+
+impl<'a> From<&'a Verified> for Bearer<'a> {
+    fn from(verified: &'a Verified) -> Self {
+        Self { app: verified.app(), left: verified.claims().scope.as_deref(), reach: verified.reach() }
+    }
 }
 
 impl<'a> Bearer<'a> {
@@ -25,11 +42,20 @@ impl<'a> Bearer<'a> {
     fn account(self) -> &'a AccountId {
         self.reach.map_or(&self.app.account, |reach| &reach.installation().account)
     }
-}
 
-impl<'a> From<&'a App> for Bearer<'a> {
-    fn from(app: &'a App) -> Self {
-        Self { app, reach: None }
+    /// Whether the token leaves the scope, if the app holds it.
+    pub fn leaves(self, scope: &str) -> bool {
+        self.left.is_none_or(|left| left.split(' ').any(|one| one == scope))
+    }
+
+    /// What may be done on a bot of the app's account, with a space between them.
+    pub fn scopes_on(self, bot: Option<&str>) -> Cow<'a, str> {
+        let held = self.app.scopes_on(bot);
+        if held.iter().all(|scope| self.leaves(scope.as_str())) {
+            return held.as_str().into();
+        }
+        let left = held.iter().map(ScopeId::as_str).filter(|scope| self.leaves(scope));
+        left.collect::<Vec<_>>().join(" ").into()
     }
 }
 
@@ -73,7 +99,7 @@ pub fn authorize<'a>(
             let refusal = Refusal::new(Reason::PermissionsInsufficient).expected("a token of the app itself");
             return Err(refusal.found("one for an installation"));
         }
-        scoped @ Requirement::Scope { .. } => check_scope(app, bot.as_ref(), scoped.scope_for(app.level), route)?,
+        scoped @ Requirement::Scope { .. } => check_scope(bearer, bot.as_ref(), scoped.scope_for(app.level), route)?,
         Requirement::AnyResource => check_any_resource(app)?,
         Requirement::Resource { kind, param: name, permissions } => {
             check_resource(app, *kind, param(name).unwrap_or_default(), *permissions)?;
@@ -132,7 +158,8 @@ fn bind(app: &App, named: &str, snapshot: &Snapshot) -> Result<BotId, Refusal> {
     BotId::new(named).map_err(|_| Refusal::new(Reason::BotUnknown).found(shown()))
 }
 
-fn check_scope(app: &App, bot: Option<&BotId>, scope: Option<&ScopeId>, route: &Route) -> Result<(), Refusal> {
+fn check_scope(bearer: Bearer<'_>, bot: Option<&BotId>, scope: Option<&ScopeId>, route: &Route) -> Result<(), Refusal> {
+    let app = bearer.app;
     let wrong_level =
         |expected: String| Refusal::new(Reason::AppWrongLevel).expected(expected).found(format!("level {}", app.level));
     let Some(scope) = scope else {
@@ -143,10 +170,15 @@ fn check_scope(app: &App, bot: Option<&BotId>, scope: Option<&ScopeId>, route: &
         return Err(wrong_level("an app of level account: the route names no bot".to_owned()));
     }
     let held = app.scopes_on(bot.map(BotId::as_str));
-    if held.contains(scope.as_str()) {
-        return Ok(());
-    }
     let wanted = Refusal::new(Reason::ScopeInsufficient).expected(format!("{scope} at level {}", app.level));
+    if held.contains(scope.as_str()) {
+        if bearer.leaves(scope.as_str()) {
+            return Ok(());
+        }
+        let left = bearer.scopes_on(bot.map(BotId::as_str));
+        let left = if left.is_empty() { "none" } else { &left };
+        return Err(wanted.found(format!("a token for {left}, of an app that holds {held}")));
+    }
     let draft = if app.waits_for_publishing(bot, scope) { "; it is in the draft and waits for publishing" } else { "" };
     Err(wanted.found(format!("{held}{draft}")))
 }

@@ -9,7 +9,7 @@ use super::{
 };
 use crate::clock::Timestamp;
 use crate::jose::{Compact, Encrypted, read_registered};
-use crate::model::{Reason, Refusal, printable};
+use crate::model::{Reason, Refusal, RegisteredClaims, printable};
 use crate::registry::{App, KeyState, RegisteredKey, Snapshot};
 use crate::verify::{self, Form, InstallationGrant, Issuance, Opened, Origin, Reach};
 
@@ -252,6 +252,7 @@ fn walk_credential<'s>(
 /// What can still be judged of a token.
 struct Walked<'s> {
     app: &'s App,
+    claims: Option<RegisteredClaims>,
     /// What was granted with it, if it is one of ours for an installation.
     grant: Option<InstallationGrant>,
 }
@@ -259,11 +260,12 @@ struct Walked<'s> {
 impl Walked<'_> {
     fn bearer<'b>(&'b self, registry: &'b Snapshot) -> Bearer<'b> {
         let reach = self.grant.as_ref().and_then(|grant| Reach::of(grant, self.app, registry).ok());
-        Bearer { app: self.app, reach }
+        let left = self.claims.as_ref().and_then(|claims| claims.scope.as_deref());
+        Bearer { app: self.app, left, reach }
     }
 }
 
-/// From the token's bytes to its last claim; the app, if there is one.
+/// From the token's bytes to its last claim; the app, if there is one, and the claims, if they can be read.
 fn walk_token<'s>(
     story: &mut Explanation,
     token: &[u8],
@@ -339,8 +341,9 @@ fn walk_signed<'s>(
         Ok(by) => story.passed("signature", by),
         Err(refusal) => story.failed_to_prove("signature", hide(refusal), compact, jwt, moment.registry),
     }
-    let grant = walk_claims(story, compact, opened.is_some(), app, jwt, moment);
-    Some(Walked { app, grant })
+    let claims = walk_claims(story, compact, opened.is_some(), app, jwt, moment);
+    let grant = claims.as_ref().and_then(|_| walk_installation(story, compact, app, jwt, moment));
+    Some(Walked { app, claims, grant })
 }
 
 fn named(key: &RegisteredKey) -> String {
@@ -364,7 +367,7 @@ fn walk_claims(
     app: &App,
     jwt: &JwtAuthenticator,
     moment: Moment<'_>,
-) -> Option<InstallationGrant> {
+) -> Option<RegisteredClaims> {
     let now = moment.now;
     story.warnings.extend(hints::of_booleans(&compact.claims));
     let claims = match read_registered(&compact.claims, &jwt.rules.claim_names) {
@@ -391,7 +394,6 @@ fn walk_claims(
         Ok(()) => {}
         Err(refusal) => _ = story.failed(STATE, &refusal),
     }
-    let grant = walk_installation(story, compact, app, jwt, moment);
     let single = verify::single_use(&claims, app, &jwt.rules, now).map(|single| match single {
         Some(_) => "good for one call; to explain it does not use it up",
         None => "good for many calls",
@@ -399,7 +401,7 @@ fn walk_claims(
     story.judged("single use", single);
     let reason = story.reason;
     story.hints.extend(reason.and_then(|reason| hints::of_claims(reason, &claims, now)));
-    grant
+    Some(claims)
 }
 
 fn walk_installation(
@@ -423,7 +425,6 @@ fn walk_installation(
 }
 
 fn walk_scope(story: &mut Explanation, walked: &Walked<'_>, place: &Place<'_>, state: &State) {
-    let app = walked.app;
     let bearer = walked.bearer(&state.registry);
     let verdict = place.authorize(bearer, state);
     let verdict = verdict.map(|a| format!("held: {}", held(bearer, place, a.bot.as_ref().map(|b| b.as_str()))));
@@ -432,13 +433,14 @@ fn walk_scope(story: &mut Explanation, walked: &Walked<'_>, place: &Place<'_>, s
         story.judged("scope", verdict);
         tell_quota(story, place.route);
     } else if story.judged("scope", verdict) {
-        story.hints.extend(reason.into_iter().flat_map(|reason| hints::advise(reason, place, app, state)));
+        story.hints.extend(reason.into_iter().flat_map(|reason| hints::advise(reason, place, bearer, state)));
     }
 }
 
 /// What an app that was let through holds of what the route asks for.
-fn held(Bearer { app, reach }: Bearer<'_>, place: &Place<'_>, bot: Option<&str>) -> String {
-    if let Some(reach) = reach {
+fn held(bearer: Bearer<'_>, place: &Place<'_>, bot: Option<&str>) -> String {
+    let app = bearer.app;
+    if let Some(reach) = bearer.reach {
         return reach.permissions().to_string();
     }
     match &place.route.requirement {
@@ -454,7 +456,10 @@ fn held(Bearer { app, reach }: Bearer<'_>, place: &Place<'_>, bot: Option<&str>)
         | Requirement::AnyApp
         | Requirement::Role(_)
         | Requirement::Scope { .. }
-        | Requirement::Permission(_) => app.scopes_on(bot).to_string(),
+        | Requirement::Permission(_) => {
+            let scopes = bearer.scopes_on(bot);
+            if scopes.is_empty() { "none".to_owned() } else { scopes.into_owned() }
+        }
     }
 }
 

@@ -5,7 +5,8 @@ use super::diagnose::diagnose;
 use super::mistakes::of_name;
 use super::place::is_unfilled;
 use super::{
-    Attempt, AuthenticatorKind, JwtAuthenticator, Near, Place, Requirement, Route, State, allowed_methods, nearest,
+    Attempt, AuthenticatorKind, Bearer, JwtAuthenticator, Near, Place, Requirement, Route, State, allowed_methods,
+    nearest,
 };
 use crate::clock::Timestamp;
 use crate::jose::{self, Compact, ContentEncryption, KeyManagement};
@@ -204,14 +205,15 @@ pub fn advise_call(reason: Reason, attempt: Attempt<'_>, app: Option<&App>, stat
         ) => {
             vec![of_basic(place.route)]
         }
-        _ => app.map(|app| advise(reason, &place, app, state)).unwrap_or_default(),
+        _ => app.map(|app| advise(reason, &place, app.into(), state)).unwrap_or_default(),
     }
 }
 
 /// What to do where an app that proved itself may not do this here.
-pub(super) fn advise(reason: Reason, place: &Place<'_>, app: &App, state: &State) -> Vec<String> {
+pub(super) fn advise(reason: Reason, place: &Place<'_>, bearer: Bearer<'_>, state: &State) -> Vec<String> {
+    let app = bearer.app;
     let hint = match reason {
-        Reason::ScopeInsufficient => return of_scope(place, app, state),
+        Reason::ScopeInsufficient => return of_scope(place, bearer, state),
         Reason::AppWrongLevel => Some(of_level(place, app, state)),
         Reason::AppWrongAccount => of_account(place, app, state),
         Reason::AppWrongBot => Some(of_bot(place, app)),
@@ -224,8 +226,12 @@ pub(super) fn advise(reason: Reason, place: &Place<'_>, app: &App, state: &State
     hint.into_iter().collect()
 }
 
-fn of_scope(place: &Place<'_>, app: &App, state: &State) -> Vec<String> {
+fn of_scope(place: &Place<'_>, bearer: Bearer<'_>, state: &State) -> Vec<String> {
+    let app = bearer.app;
     let Some(id) = place.route.requirement.scope_for(app.level) else { return Vec::new() };
+    if app.scopes_on(place.bot()).contains(id.as_str()) && !bearer.leaves(id.as_str()) {
+        return vec![format!("The app holds {id}, but the token was asked for without it: ask for a token with it.")];
+    }
     let title = state.scopes.get(id.as_str(), app.level).map_or("", |s| s.title.as_str());
     let (client_id, name) = (&app.client_id, &app.name);
     let needs =

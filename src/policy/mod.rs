@@ -1,6 +1,7 @@
 //! May this call go on, and why not? Pure: route table, credential, authorization, and [`explain`], which gives each
 //! check's verdict. The stack, the command line and the console ask the same functions.
 
+mod authority;
 mod authorize;
 mod credential;
 mod diagnose;
@@ -17,6 +18,7 @@ mod route;
 mod state;
 mod table;
 
+pub use authority::Authority;
 pub use authorize::{Authorization, Bearer, authorize, authorize_service};
 pub use credential::{credential, name_and_password, token_in};
 pub use diagnose::{Case, Near, Unsolved, is_placeholder, nearest};

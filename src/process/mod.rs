@@ -28,7 +28,7 @@ use tokio::task::JoinSet;
 
 use crate::clock::Clock;
 use crate::config::Config;
-use crate::endpoints::Endpoints;
+use crate::endpoints::{Endpoints, Verifying};
 use crate::gateway::forward::UpstreamSet;
 use crate::gateway::{AccessLog, Gate, GateSettings, OwnAnswers};
 use crate::jose;
@@ -136,6 +136,9 @@ impl Prepared {
             tokens: Arc::clone(&tokens),
             repository: store.clone(),
             live: Arc::clone(&gate.live),
+            verifying: Verifying::new(Arc::clone(&gate.verifier)),
+            replay: Arc::clone(&gate.replay),
+            usage: Arc::clone(&gate.usage),
             settings: config.endpoints.clone(),
         };
         let (endpoints, control) = (Arc::new(endpoints), tokio::runtime::Handle::current());

@@ -54,9 +54,10 @@ impl Reload {
             message.push_str(&waiting.join(", "));
         }
         // What waits for a restart is compared again with what runs, so the running values stay.
-        let Config { proxy, telemetry, store, replay, .. } = &self.running;
+        let Config { proxy, telemetry, store, replay, endpoints, rotation, .. } = &self.running;
         let (proxy, telemetry, store, replay) = (proxy.clone(), telemetry.clone(), store.clone(), replay.clone());
-        self.running = Config { proxy, telemetry, store, replay, ..config };
+        let (endpoints, rotation) = (endpoints.clone(), rotation.clone());
+        self.running = Config { proxy, telemetry, store, replay, endpoints, rotation, ..config };
         Ok(message)
     }
 

@@ -144,7 +144,13 @@ impl<R: TokenRepository> TokenService<R> {
         self.follow().await
     }
 
-    /// A token that is on no record, nobody has it yet: good until its end, or until it is revoked.
+    /// How long a key is published before it signs.
+    pub fn lead(&self) -> Duration {
+        self.rotation.lead
+    }
+
+    /// A token that is on no record, nobody has it yet: good until its end, or until it is revoked. It lives no longer than
+    /// keys are kept for.
     ///
     /// # Errors
     /// When there is no key, or the system gives no random bytes.
@@ -156,6 +162,7 @@ impl<R: TokenRepository> TokenService<R> {
         now: Timestamp,
     ) -> Result<NewToken, NoSigningKey> {
         let jti = TokenId::new(&random_id()?).map_err(|_| NoSigningKey)?;
+        let life = life.min(self.rotation.longest_life);
         // NumericDates of ours are whole seconds, and so is what is told of them.
         let (issued_at, expires_at) = (Timestamp::from_secs(now.secs()), Timestamp::from_secs(now.after(life).secs()));
         let mut claims = holder.claims.clone();

@@ -55,7 +55,8 @@ impl Proof {
     pub(super) fn weight(&self) -> usize {
         let text = |t: &Option<Box<str>>| t.as_ref().map_or(0, |t| t.len());
         let claims = &self.claims;
-        let texts = text(&claims.issuer) + text(&claims.subject) + text(&claims.token_id) + text(&self.token_type);
+        let texts = text(&claims.issuer) + text(&claims.subject) + text(&claims.token_id) + text(&claims.scope);
+        let texts = texts + text(&self.token_type);
         let audiences: usize = claims.audience.0.iter().map(|a| a.len() + size_of::<Box<str>>()).sum();
         let granted = self.installation.as_ref().map_or(0, InstallationGrant::weight);
         size_of::<Self>() + self.client_id.len() + texts + audiences + granted + 200

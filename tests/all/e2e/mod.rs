@@ -9,6 +9,7 @@ mod interop;
 mod interop_encryption;
 mod khoros;
 mod kore;
+mod oauth;
 mod operation;
 mod protocol;
 mod registry;

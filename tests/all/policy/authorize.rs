@@ -275,7 +275,43 @@ fn a_token_for_an_installation_holds_no_scopes_and_tables_of_its_app() {
         let Found::Route { route, pattern, params } = table.find("", &Method::GET, "/x") else { panic!("no route") };
         let judge = |bearer| authorize(bearer, route, &route.patterns[pattern], &params, "/x", None, &snapshot);
         let reason = |verdict: Result<_, scopegate::model::Refusal>| verdict.err().map(|refusal| refusal.reason);
-        assert_eq!(reason(judge(Bearer { app: &app, reach: None })), as_app, "{:?}", route.requirement);
-        assert_eq!(reason(judge(Bearer { app: &app, reach: Some(reach) })), as_installation, "{:?}", route.requirement);
+        assert_eq!(reason(judge(Bearer::from(&app))), as_app, "{:?}", route.requirement);
+        assert_eq!(
+            reason(judge(Bearer { reach: Some(reach), ..Bearer::from(&app) })),
+            as_installation,
+            "{:?}",
+            route.requirement
+        );
+    }
+}
+
+proptest! {
+    #[test]
+    fn a_token_can_leave_less_than_the_app_holds_and_never_more(
+        left in prop::option::of(prop::collection::vec("(held|more|draft|elsewhere|hel|HELD|heldmore)", 0..5)),
+        level in prop::sample::select(vec![Level::Bot, Level::Account]),
+        asked in prop::sample::select(vec!["held", "more", "draft", "elsewhere"]),
+    ) {
+        let mut record: AppRecord = app(1, "cs-1", "acme", level);
+        record.settings.bots = BTreeSet::from([bot("st-1")]);
+        let target = match level {
+            Level::Bot => GrantTarget::Bot(bot("st-1")),
+            Level::Account => GrantTarget::Account(account("acme")),
+        };
+        record.grants = vec![grant(target, &["held", "more", "draft"], &["held", "more"])];
+        let (app, left) = (App::compile(&record), left.map(|left| left.join(" ")));
+        let bearer = Bearer { left: left.as_deref(), ..Bearer::from(&app) };
+        let is_left = |scope: &str| left.as_ref().is_none_or(|left| left.split(' ').any(|one| one == scope));
+        let wanted: Vec<_> = ["held", "more"].into_iter().filter(|scope| is_left(scope)).collect();
+        prop_assert_eq!(bearer.scopes_on(Some("st-1")), wanted.join(" "));
+
+        let needed = scopes(Some(asked), Some(asked));
+        let table = RouteTable::new(vec![Arc::new(route("r", &[Method::GET], "/{botId}/x", &anonymous(), needed))]);
+        let table = table.unwrap();
+        let Found::Route { route, pattern, params } = table.find("", &Method::GET, "/st-1/x") else { panic!("no route") };
+        let (pattern, snapshot) = (&route.patterns[pattern], Snapshot::new(Version(1), registry()));
+        let verdict = authorize(bearer, route, pattern, &params, "/st-1/x", None, &snapshot);
+        let reason = verdict.err().map(|refusal| refusal.reason);
+        prop_assert_eq!(reason, (!wanted.contains(&asked)).then_some(Reason::ScopeInsufficient));
     }
 }
