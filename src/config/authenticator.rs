@@ -235,6 +235,12 @@ impl AuthenticatorSection {
         if app_claims.is_empty() {
             return Err(("app_claims", "name at least one claim that holds the app's client id".into()));
         }
+        if origin != Origin::App && self.app_numbers == Some(true) {
+            return Err(("app_numbers", "tokens of ours name their app by its client id".into()));
+        }
+        if origin != Origin::App && self.jti_claims.is_some() {
+            return Err(("jti_claims", "in tokens of ours it is always jti".into()));
+        }
         let token_id = texts(self.jti_claims.as_deref(), &["jti"]);
         if token_id.is_empty() {
             return Err(("jti_claims", "name at least one claim that holds the token's id".into()));

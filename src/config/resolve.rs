@@ -45,6 +45,16 @@ pub struct Config {
 }
 
 impl Config {
+    /// Whether its routes can be served by the listener that runs, which a reload does not change.
+    ///
+    /// # Errors
+    /// When that would have passwords sent in the clear.
+    pub fn check_listener(&self, running: &ProxySettings) -> Result<(), ConfigError> {
+        let Some(message) = passwords_in_the_clear(running, &self.routes) else { return Ok(()) };
+        let help = Some("this listener changes at a restart".to_owned());
+        Err(ConfigError(vec![Diagnostic { place: "the running gateway".to_owned(), line: None, message, help }]))
+    }
+
     /// The keys that differ from another configuration and take effect only at a start.
     pub fn needs_restart(&self, running: &Self) -> Vec<&'static str> {
         let mut keys = self.proxy.at_start.differences(&running.proxy.at_start);
@@ -79,6 +89,15 @@ pub fn load(path: &Path) -> Result<Config, ConfigError> {
 /// All that is wrong with it.
 pub fn parse(name: &str, text: &str) -> Result<Config, ConfigError> {
     resolve(Source::new(name, text), Path::new("."), false)
+}
+
+/// Why these routes can't be served by that listener, if they take passwords.
+fn passwords_in_the_clear(proxy: &ProxySettings, routes: &RouteTable) -> Option<String> {
+    let route = routes.routes().iter().find(|r| matches!(r.authenticator.kind, AuthenticatorKind::Basic))?;
+    let (id, listen) = (&route.id, proxy.listen);
+    let message =
+        || format!("proxy.listen: route {id} takes passwords, and would have them sent in the clear to {listen}");
+    (!proxy.keeps_secrets()).then(message)
 }
 
 fn resolve(source: Source, folder: &Path, with_environment: bool) -> Result<Config, ConfigError> {
@@ -131,13 +150,8 @@ fn resolve(source: Source, folder: &Path, with_environment: bool) -> Result<Conf
         .resolve(&store)
         .map_err(|(key, why)| parts.report(&source, &["replay", key], format!("replay.{key}: {why}"), None));
     if let (Ok(proxy), Some(routes)) = (&proxy, &routes)
-        && let Some(route) = routes.routes().iter().find(|r| matches!(r.authenticator.kind, AuthenticatorKind::Basic))
-        && !proxy.keeps_secrets()
+        && let Some(message) = passwords_in_the_clear(proxy, routes)
     {
-        let message = format!(
-            "proxy.listen: route {} takes passwords, and would have them sent in the clear to {}",
-            route.id, proxy.listen
-        );
         let help = "give the listener a certificate with proxy.tls, or let it listen on a loopback address alone";
         parts.report(&source, &["proxy", "listen"], message, Some(help.into()));
     }

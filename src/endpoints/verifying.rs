@@ -1,4 +1,4 @@
-//! Tokens that come in bodies, verified apart from the control runtime: whoever floods an endpoint with bad ones, or with
+//! Tokens that come in bodies, verified apart from the runtime of the endpoints: whoever floods an endpoint with bad ones, or with
 //! encrypted ones, holds up nobody but those who wait there.
 
 use std::sync::Arc;
@@ -23,7 +23,8 @@ impl Verifying {
         Self { verifier, threads: Arc::new(Semaphore::new(THREADS)) }
     }
 
-    /// Whether the token is good at the time of the call. Those who wait are no more than the calls in hand.
+    /// Whether the token is good at the time of the call. Those who wait are no more than the
+    /// calls that the endpoints take at once.
     ///
     /// # Errors
     /// As [`Verifier::verify`].

@@ -335,6 +335,7 @@ fn walk_signed<'s>(
             format!("{algorithm}, {}", named(key))
         }),
         _ => verify::prove_issued(compact, &jwt.rules, moment.issuance, moment.now)
+            .and_then(|proved| verify::check_number(&compact.claims, app, &jwt.rules).map(|()| proved))
             .map(|(algorithm, key)| format!("{algorithm}, key number {} of the gateway", key.0)),
     };
     match proved {

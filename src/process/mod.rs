@@ -141,8 +141,7 @@ impl Prepared {
             usage: Arc::clone(&gate.usage),
             settings: config.endpoints.clone(),
         };
-        let (endpoints, control) = (Arc::new(endpoints), tokio::runtime::Handle::current());
-        let answers: Arc<dyn OwnAnswers> = Arc::new(answers::Answers { endpoints, control });
+        let answers: Arc<dyn OwnAnswers> = Arc::new(answers::Answers::start(endpoints).map_err(StartError::Socket)?);
         let mut workers = Vec::with_capacity(listeners.len());
         for (number, listener) in listeners.into_iter().enumerate() {
             let worker = worker::Worker {

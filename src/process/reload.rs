@@ -37,6 +37,7 @@ impl Reload {
     fn reload(&mut self) -> Result<String, ConfigError> {
         let ConfigSource::File(path) = &self.source else { return Ok("nothing to read again".into()) };
         let config = config::load(path)?;
+        config.check_listener(&self.running.proxy)?;
         let waiting = config.needs_restart(&self.running);
         // New upstreams first, so that no route is ever without its upstream; those that are gone stay reachable for
         // calls that were matched before.

@@ -2,10 +2,10 @@
 
 use std::time::Duration;
 
-use super::{Issuance, IssuerKeyNumber, Origin, SingleUsePolicy, TokenRules};
+use super::{APP_NUMBER, Issuance, IssuerKeyNumber, Origin, SingleUsePolicy, TokenRules};
 use crate::clock::Timestamp;
 use crate::jose::{self, Compact, Encrypted, Part, TokenError};
-use crate::model::{Algorithm, AlgorithmSet, KeyId, Reason, Refusal, RegisteredClaims, quoted};
+use crate::model::{Algorithm, AlgorithmSet, Claims, KeyId, Reason, Refusal, RegisteredClaims, quoted};
 use crate::registry::{App, KeyChoice, RegisteredKey};
 
 /// The first check of all, before a byte of the token is looked at.
@@ -126,6 +126,20 @@ pub fn prove_issued(
     } else {
         Err(Reason::TokenSignatureInvalid.into())
     }
+}
+
+/// Whether a token of ours was issued to this app, and not to one that had its client id before.
+///
+/// # Errors
+/// `token.revoked`.
+pub fn check_number(claims: &Claims, app: &App, rules: &TokenRules) -> Result<(), Refusal> {
+    let number = claims.get(APP_NUMBER).and_then(|raw| raw.parse().ok());
+    if rules.origin == Origin::App || number == Some(app.number.0) {
+        return Ok(());
+    }
+    Err(Refusal::new(Reason::TokenRevoked).expected(format!("one of app number {}", app.number.0)).found(
+        number.map_or_else(|| "one without a number".to_owned(), |number| format!("one of app number {number}")),
+    ))
 }
 
 /// `typ` (RFC 8725 section 3.11).

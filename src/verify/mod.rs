@@ -18,12 +18,12 @@ mod verifier;
 
 pub use cache::ProofCache;
 pub use checks::{
-    Form, SingleUse, check_encryption, check_length, check_parties, check_times, check_type, prove, prove_issued, read,
-    single_use,
+    Form, SingleUse, check_encryption, check_length, check_number, check_parties, check_times, check_type, prove,
+    prove_issued, read, single_use,
 };
 pub use decryption::{Opened, check_owner, hidden, inner, open};
 pub use installation::{GrantedRepositories, InstallationGrant, Reach, RepositoryRef, check_suspension};
-pub use issuance::{Issuance, IssuerKeyNumber, NothingIssued, Origin};
+pub use issuance::{APP_NUMBER, Issuance, IssuerKeyNumber, NothingIssued, Origin};
 pub use naming::{find_app, named_app};
 pub use passwords::{NameAndPassword, Passwords};
 pub use rules::{Leeway, SingleUsePolicy, TokenRules, TokenSettings};

@@ -320,6 +320,7 @@ impl Judgement<'_> {
             }
             claimed(hide(refusal))
         })?;
+        checks::check_number(&compact.claims, app, rules).map_err(&claimed)?;
         let proof = Proof {
             client_id: app.client_id.as_str().into(),
             algorithm,

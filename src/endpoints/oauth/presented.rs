@@ -23,7 +23,10 @@ impl<R: Repository + TokenRepository> Endpoints<R> {
         let client = self.client(call, authority, &form).await?;
         let token = form.require("token")?;
         self.use_up(&client, call).await?;
-        let good = self.issued(token, call, authority).await;
+        let good = match self.issued(token, call, authority).await {
+            Err(refusal) if refusal.reason == Reason::InstallationSuspended => None,
+            good => good?,
+        };
         let told = good.filter(|(_, good)| good.app().account == client.app().account);
         let told = told.map_or_else(|| json!({ "active": false }), |(_, good)| Value::Object(describe(&good)));
         Ok(json(StatusCode::OK, &told))
@@ -35,7 +38,7 @@ impl<R: Repository + TokenRepository> Endpoints<R> {
         let client = self.client(call, authority, &form).await?;
         let token = form.require("token")?;
         self.use_up(&client, call).await?;
-        let Some((origin, good)) = self.issued(token, call, authority).await else {
+        let Some((origin, good)) = self.issued(token, call, authority).await? else {
             return if is_of_others(token) { Err(Reason::OauthTokenUnsupported.into()) } else { Ok(done()) };
         };
         let (app, claims) = (good.app(), good.claims());
@@ -59,14 +62,25 @@ impl<R: Repository + TokenRepository> Endpoints<R> {
     }
 
     /// The token, if it is one of ours that some route would take now.
-    async fn issued(&self, token: &str, call: &Call, authority: &Authority) -> Option<(Origin, Verified)> {
+    ///
+    /// # Errors
+    /// `installation.suspended`, of a token that may be good again; and where it could not be found out.
+    async fn issued(
+        &self,
+        token: &str,
+        call: &Call,
+        authority: &Authority,
+    ) -> Result<Option<(Origin, Verified)>, Refusal> {
         for (prefix, rules) in ways(&call.state, authority) {
             let Some(token) = token.strip_prefix(prefix) else { continue };
-            if let Ok(verified) = self.verifying.verify(token, rules, call).await {
-                return Some((rules.origin, verified));
+            match self.verifying.verify(token, rules, call).await {
+                Ok(verified) => return Ok(Some((rules.origin, verified))),
+                Err(refusal) if refusal.reason.status() >= 500 => return Err(refusal),
+                Err(refusal) if refusal.reason == Reason::InstallationSuspended => return Err(refusal),
+                Err(_) => {}
             }
         }
-        None
+        Ok(None)
     }
 }
 

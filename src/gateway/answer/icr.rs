@@ -43,7 +43,7 @@ pub(super) fn of_app(refusal: &Refusal) -> (u16, &'static str) {
         Reason::TokenClaimInvalid if claim == Some("iat") => (401, IAT),
         Reason::TokenClaimInvalid if claim == Some("iss") => (401, ISS),
         Reason::AppUnknown if claim == Some("iss") => (401, "Missing 'issuer' claim ('iss') in assertion"),
-        Reason::AppUnknown => (404, "Integration not found"),
+        Reason::AppUnknown | Reason::AppWrongAuthenticator => (404, "Integration not found"),
         Reason::AppNoKey => (401, "Integration must generate a public key"),
         Reason::CredentialMissing => (401, "Requires authentication"),
         Reason::TokenRevoked | Reason::TokenSuperseded | Reason::AppDisabled => (401, BAD),
