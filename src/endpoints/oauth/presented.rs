@@ -106,12 +106,18 @@ fn is_of_others(token: &str) -> bool {
     ours.into_iter().filter_map(Origin::token_type).all(|own| !typ.is_some_and(|typ| typ.eq_ignore_ascii_case(own)))
 }
 
-/// RFC 7662 section 2.2. The scope is what the token is good for now: less than it says, where grants were taken back.
+/// RFC 7662 section 2.2. The scope is what the token is good for now: less than it says, where grants were taken back. For an
+/// installation it is the permissions, as the upstream is told them.
 fn describe(good: &Verified) -> Map<String, Value> {
     let (app, claims) = (good.app(), good.claims());
     let bearer = Bearer::from(good);
-    let scopes = app.scopes().into_iter().map(ScopeId::as_str).filter(|scope| bearer.leaves(scope));
-    let scopes = scopes.collect::<Vec<_>>().join(" ");
+    let scopes = match bearer.reach {
+        Some(reach) => Some(reach.permissions()).filter(|held| !held.is_empty()).map(|held| held.to_string()),
+        None => {
+            let left = app.scopes().into_iter().map(ScopeId::as_str).filter(|scope| bearer.leaves(scope));
+            Some(left.collect::<Vec<_>>().join(" ")).filter(|scopes| !scopes.is_empty())
+        }
+    };
     let text = |text: &Option<Box<str>>| text.as_deref().map(Value::from);
     let seconds = |time: Option<Timestamp>| time.map(|time| Value::from(time.secs()));
     let audience = match &claims.audience.0[..] {
@@ -121,7 +127,7 @@ fn describe(good: &Verified) -> Map<String, Value> {
     };
     let members = [
         ("active", Some(true.into())),
-        ("scope", Some(scopes).filter(|scopes| !scopes.is_empty()).map(Value::from)),
+        ("scope", scopes.map(Value::from)),
         ("client_id", Some(app.client_id.as_str().into())),
         ("token_type", Some("Bearer".into())),
         ("exp", seconds(claims.expires)),

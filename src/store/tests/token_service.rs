@@ -8,15 +8,15 @@ use serde_json::{Map, Value, json};
 use super::Folder;
 use crate::clock::Timestamp;
 use crate::jose::{Compact, read_registered};
-use crate::model::{Algorithm, ClaimNames, RegisteredClaims};
+use crate::model::{Algorithm, ClaimNames, RegisteredClaims, TokenId};
 use crate::registry::conformance::{Fixture as _, actor, client_id, put_app, settings};
 use crate::registry::{Actor, Repository as _};
+use crate::secret::Secret;
 use crate::store::Store;
 use crate::tokens::{
     Holder, Issued, LifecycleError, Lifetimes, NewToken, RotationSettings, TokenError, TokenRepository as _,
     TokenService,
 };
-use crate::verify::Origin;
 
 const DAY: Duration = Duration::from_secs(86_400);
 const LIFETIMES: Lifetimes = Lifetimes { life: Duration::from_secs(90 * 86_400), grace: Duration::from_secs(600) };
@@ -126,7 +126,6 @@ async fn keys_rotate_under_living_tokens() {
 #[tokio::test]
 async fn over_many_rotations_each_key_is_known_everywhere_before_it_signs_and_until_its_last_token_has_ended() {
     let folder = Folder::new();
-    let holder = holder(&folder).await;
     let nodes = [Node::new(&folder).await, Node::new(&folder).await];
     let [lead, hour] = [Duration::from_secs(3600); 2];
     let kids_of = |node: &Node, now| {
@@ -150,7 +149,9 @@ async fn over_many_rotations_each_key_is_known_everywhere_before_it_signs_and_un
         for kid in kids_of(first, now) {
             published.entry(kid).or_insert(now);
         }
-        let token = second.service.mint(Origin::Access, &holder, LIFETIMES.life, now).unwrap();
+        let token = Secret::from(second.issued.ring.sign("at+jwt", "{}", now).unwrap());
+        let (jti, expires_at) = (TokenId::new("t").unwrap(), now.after(LIFETIMES.life));
+        let token = NewToken { token, jti, issued_at: now, expires_at };
         let kid = Compact::parse(token.token.expose(), 4096).unwrap().header.key_id.unwrap();
         let since = published[&*kid];
         assert!(since == NOON || since.after(lead) <= now, "{kid} signs at {now} and is known since {since}");
@@ -173,6 +174,7 @@ async fn no_token_outlives_the_time_for_which_keys_are_kept() {
     let folder = Folder::new();
     let holder = holder(&folder).await;
     let node = Node::new(&folder).await;
-    let token = node.service.mint(Origin::Access, &holder, 400 * DAY, NOON).unwrap();
+    let forever = Lifetimes { life: 400 * DAY, ..LIFETIMES };
+    let token = node.service.issue(&holder, forever, &at(NOON)).await.unwrap();
     assert_eq!(token.expires_at, NOON.after(LIFETIMES.life));
 }

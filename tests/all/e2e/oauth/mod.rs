@@ -16,6 +16,7 @@ use scopegate::clock::Timestamp;
 use serde_json::{Value, json};
 
 use super::harness::{Call, Node, Recorder, Reply, Token};
+use crate::support::tokens::RSA_PUBLIC;
 
 pub const START: i64 = 1_795_348_800;
 pub const ISSUER: &str = "https://id.example.test";
@@ -26,7 +27,8 @@ pub const JWT_BEARER: &str = "urn:ietf:params:oauth:grant-type:jwt-bearer";
 /// The secret of each app that has one.
 pub const SECRET: &str = "the secret of each app in these tests";
 
-/// `svc` holds scopes on its account, `helper` on two bots, `rival` is of another account, `keeper` takes Khoros' tokens.
+/// `svc` holds scopes on its account, `helper` on two bots, `rival` is of another account, `keeper` takes Khoros' tokens,
+/// `octo` is installed.
 pub const REGISTRY: &str = r#"
 version = 1
 [[account]]
@@ -89,6 +91,17 @@ account = "acme"
 level = "account"
 algorithms = ["HS256"]
 authenticators = ["own"]
+[[app]]
+client_id = "octo"
+name = "octo"
+account = "acme"
+level = "account"
+algorithms = ["HS256", "RS256"]
+[[installation]]
+id = 4001
+app = "octo"
+account = "acme"
+permissions = { contents = "write", issues = "read" }
 [[service_account]]
 name = "issuer"
 account = "acme"
@@ -98,6 +111,10 @@ password = "correct horse battery"
 app = "svc"
 account = "acme"
 scopes = ["logs", "users"]
+[[grant]]
+app = "octo"
+account = "acme"
+scopes = ["users"]
 [[grant]]
 app = "helper"
 bot = "st-1"
@@ -152,7 +169,7 @@ authenticator = "own"
 scope = "any"
 "#;
 
-/// A gateway with the profiles `oauth` and `khoros`, and its upstream.
+/// A gateway with the profiles `oauth`, `khoros` and `icr`, and its upstream.
 pub struct World {
     pub node: Node,
     pub upstream: Recorder,
@@ -165,13 +182,13 @@ impl World {
 
     pub fn at(listen: &str, issuer: &str, now: Timestamp) -> Self {
         let upstream = Recorder::start();
-        let keys: String = ["svc", "helper", "idle", "single", "rival", "keeper", "elsewhere"]
+        let keys: String = ["svc", "helper", "idle", "octo", "single", "rival", "keeper", "elsewhere"]
             .map(|app| format!("[[key]]\napp = {app:?}\nsecret = {SECRET:?}\n"))
             .concat();
         let sections =
             format!("[oauth]\nissuer = {issuer:?}\n[upstream.care]\nurls = [{:?}]\n{ROUTES}", upstream.url());
-        let registry = format!("{REGISTRY}{keys}");
-        let node = Node::start_on(listen, "profiles = [\"oauth\", \"khoros\"]", &sections, &registry, now);
+        let registry = format!("{REGISTRY}{keys}[[key]]\napp = \"octo\"\npublic_key = '''{RSA_PUBLIC}'''\n");
+        let node = Node::start_on(listen, "profiles = [\"oauth\", \"khoros\", \"icr\"]", &sections, &registry, now);
         Self { node, upstream }
     }
 

@@ -6,6 +6,7 @@ use scopegate::model::Reason;
 use scopegate::store::AuditFilter;
 use serde_json::json;
 
+use super::super::icr;
 use super::{ISSUER, SECRET, START, World, parts};
 use crate::e2e::harness::{Call, Reply, eventually};
 
@@ -64,6 +65,25 @@ fn a_token_that_an_app_holds_is_described_as_well_and_ended_as_a_whole() {
     assert_eq!(revoke(&world, "keeper", &token).status, 200);
     assert!(!is_taken());
     assert_eq!(world.introspect("svc", &token), json!({ "active": false }));
+}
+
+#[test]
+fn a_token_for_an_installation_is_described_by_its_permissions_and_ended_alone() {
+    let world = World::new();
+    let jwt = icr::sign(&json!({ "iss": "octo", "iat": START, "exp": START + 300 }));
+    let installed = |body: &str| {
+        let reply = world.call(&Call::post("/app/installations/4001/access_tokens", body).bearer(&jwt));
+        assert_eq!(reply.status, 201, "{}", String::from_utf8_lossy(&reply.body));
+        reply.json()["token"].as_str().unwrap().to_owned()
+    };
+    let (whole, narrow) = (installed(""), installed(r#"{"permissions":{"issues":"read"}}"#));
+    let told = world.introspect("svc", &whole);
+    assert_eq!((&told["active"], &told["client_id"]), (&json!(true), &json!("octo")));
+    assert_eq!(told["scope"], "contents:write issues:read", "and not the app's own scopes");
+    assert_eq!(world.introspect("svc", &narrow)["scope"], "issues:read");
+    assert_eq!(revoke(&world, "octo", &whole).status, 200);
+    assert_eq!(world.introspect("svc", &whole), json!({ "active": false }));
+    assert_eq!(world.introspect("svc", &narrow)["active"], true);
 }
 
 #[test]
