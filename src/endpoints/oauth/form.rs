@@ -33,7 +33,7 @@ impl Form {
     fn parse(body: &[u8]) -> Result<Self, Refusal> {
         let mut parameters = BTreeMap::new();
         // Before anything is proved: nobody gets thousands of names sorted.
-        if body.iter().filter(|b| **b == b'&').count() >= MOST_PARAMETERS {
+        if body.split(|b| *b == b'&').nth(MOST_PARAMETERS).is_some() {
             return Err(invalid("at most 32 parameters", "more"));
         }
         for (name, value) in form_urlencoded::parse(body) {
@@ -84,6 +84,15 @@ mod tests {
         assert_eq!(get("a=%2525", "a").as_deref(), Some("%25"));
         assert_eq!(get("scope=&a", "scope"), None, "empty is left out");
         assert_eq!(get("", "a"), None);
+    }
+
+    #[test]
+    fn a_form_has_32_parameters_at_most() {
+        let form = |count: usize| (0..count).map(|n| format!("p{n}=1")).collect::<Vec<_>>().join("&");
+        assert!(Form::parse(form(MOST_PARAMETERS).as_bytes()).is_ok());
+        let refusal = Form::parse(form(MOST_PARAMETERS + 1).as_bytes()).err().unwrap();
+        assert_eq!(refusal.reason, Reason::OauthRequestInvalid);
+        assert!(Form::parse("&".repeat(60_000).as_bytes()).is_err());
     }
 
     #[test]
