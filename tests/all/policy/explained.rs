@@ -39,17 +39,21 @@ fn a_scope_that_the_app_holds_and_the_token_lacks_is_explained_as_that() {
     let key = SigningKeyRecord { number: 1, kid, material, created_at: now(), signs_from: now() };
     issued.ring.follow(&[key], &config.rotation).unwrap();
     let state = State { routes: config.routes, scopes: config.scopes, registry: Snapshot::new(Version(1), registry()) };
-    let story = |scope: &str| {
+    let number = state.registry.app(ACCOUNT).unwrap().number.0;
+    let story_of = |scope: &str, number: i64| {
         let claims = json!({
             "iss": "https://id.example.com", "aud": "https://id.example.com", "appId": ACCOUNT, "sub": ACCOUNT,
-            "scope": scope, "jti": "j", "iat": NOW, "exp": NOW + 60,
+            "appNumber": number, "scope": scope, "jti": "j", "iat": NOW, "exp": NOW + 60,
         });
         let token = issued.ring.sign("at+jwt", &claims.to_string(), now()).unwrap();
         let headers = HeaderMap::from_iter([(http::header::AUTHORIZATION, format!("Bearer {token}").parse().unwrap())]);
         let attempt = Attempt { method: &Method::GET, host: "a.example", path: "/users", headers: &headers };
         explain(attempt, &state, &issued, now())
     };
+    let story = |scope: &str| story_of(scope, number);
     assert!(story("users").is_allowed());
+    let of_another = story_of("users", number + 1);
+    assert_eq!(of_another.reason, Some(Reason::TokenRevoked), "an app that had the client id before is another");
     let lacking = story("logs");
     assert_eq!(lacking.reason, Some(Reason::ScopeInsufficient));
     assert!(lacking.failure().unwrap().detail.contains("a token for logs"), "{lacking:?}");

@@ -25,9 +25,9 @@ fn a_client_gets_a_token_for_all_that_its_app_holds() {
     assert_eq!(answer["scope"], "logs users");
     let [header, claims] = parts(answer["access_token"].as_str().unwrap());
     assert_eq!(header["typ"], "at+jwt");
-    let jti = claims["jti"].as_str().unwrap();
+    let (jti, number) = (claims["jti"].as_str().unwrap(), claims["appNumber"].as_i64().unwrap());
     let wanted = json!({
-        "iss": ISSUER, "aud": ISSUER, "sub": "svc", "client_id": "svc", "appId": "svc", "scope": "logs users",
+        "appNumber": number, "iss": ISSUER, "aud": ISSUER, "sub": "svc", "client_id": "svc", "appId": "svc", "scope": "logs users",
         "iat": START, "exp": START + 3600, "jti": jti,
     });
     assert_eq!(claims, wanted);
