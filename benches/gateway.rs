@@ -126,7 +126,7 @@ fn authorization(c: &mut Criterion) {
     let pattern = &route.patterns[pattern];
     for (level, id) in [("bot", BOT), ("account", ACCOUNT)] {
         let app = snapshot.app(id).unwrap();
-        let judge = || authorize(black_box(app), route, pattern, &params, path, None, &snapshot);
+        let judge = || authorize(&**black_box(app), route, pattern, &params, path, None, &snapshot);
         assert_eq!(judge().unwrap().bot.unwrap().as_str(), "st-1");
         c.bench_function(&format!("authorize/{level}"), |b| b.iter(judge));
     }

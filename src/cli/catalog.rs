@@ -13,8 +13,9 @@ use super::check::requirement;
 use super::open::ConfigArgument;
 use super::table::table;
 use crate::model::Level;
-use crate::policy::{Requirement, Route, allowed_methods};
+use crate::policy::{AuthenticatorKind, Requirement, Route, allowed_methods};
 use crate::registry::ScopeDefinition;
+use crate::verify::Origin;
 
 /// The APIs that routes describe, and the scopes that they ask for
 #[derive(Debug, Subcommand)]
@@ -70,6 +71,7 @@ struct Api<'a> {
     paths: Vec<&'a str>,
     hosts: &'a [String],
     authenticator: &'a str,
+    auth: &'static str,
     quota: Option<&'a str>,
     /// Of the apps that can call it: bot, account, table.
     levels: Vec<&'static str>,
@@ -96,12 +98,25 @@ impl<'a> Api<'a> {
             paths: route.patterns.iter().map(|p| p.as_str()).collect(),
             hosts: &route.hosts,
             authenticator: route.authenticator.name.as_str(),
+            auth: auth(route),
             quota: route.quota.as_ref().map(|q| q.name.as_str()),
             levels,
             bot_scope: bot_scope.map(|s| s.as_str()),
             account_scope: account_scope.map(|s| s.as_str()),
             needs: requirement(route).1,
         }
+    }
+}
+
+/// What a caller comes with: which kind of token, if it is one.
+fn auth(route: &Route) -> &'static str {
+    match (&route.authenticator.kind, route.authenticator.origin()) {
+        (AuthenticatorKind::Basic, _) => "basic",
+        (_, None) => "none",
+        (_, Some(Origin::App)) => "app-jwt",
+        (_, Some(Origin::Held)) => "held-token",
+        (_, Some(Origin::Access)) => "access-token",
+        (_, Some(Origin::Installation)) => "installation",
     }
 }
 
@@ -118,10 +133,10 @@ impl List {
             let (bot, account) = requirement(route);
             let path = route.patterns.first().map_or("", |p| p.as_str());
             let title = route.title.clone().unwrap_or_default();
-            [title, allowed_methods(route.methods.iter()), path.into(), bot, account]
+            [title, allowed_methods(route.methods.iter()), path.into(), auth(route).into(), bot, account]
         });
         let rows: Vec<_> = rows.collect();
-        print!("{}", table(["API", "METHODS", "PATH", "BOT SCOPE", "ACCOUNT SCOPE"], &rows));
+        print!("{}", table(["API", "METHODS", "PATH", "AUTH", "BOT SCOPE", "ACCOUNT SCOPE"], &rows));
         Ok(ExitCode::SUCCESS)
     }
 }

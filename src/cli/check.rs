@@ -10,6 +10,7 @@ use super::table::table;
 use crate::config::Config;
 use crate::policy::{AuthenticatorKind, Requirement, Route, allowed_methods};
 use crate::store::service_accounts_at;
+use crate::verify::Origin;
 
 /// Validate a configuration and print its routes
 #[derive(Debug, Args)]
@@ -81,6 +82,9 @@ pub(super) fn requirement(route: &Route) -> (String, String) {
             AuthenticatorKind::Anonymous => ("(anybody)".into(), "(anybody)".into()),
             AuthenticatorKind::Jwt(_) | AuthenticatorKind::Basic => ("-".into(), "-".into()),
         },
+        Requirement::AnyApp if route.authenticator.origin() == Some(Origin::Installation) => {
+            ("(any installation)".into(), "(any installation)".into())
+        }
         Requirement::AnyApp => ("(any app)".into(), "(any app)".into()),
         Requirement::Role(role) => {
             let role = role.as_ref().map_or_else(|| "(any service account)".to_owned(), |role| format!("role {role}"));
@@ -96,5 +100,6 @@ pub(super) fn requirement(route: &Route) -> (String, String) {
             let needed = format!("{}: {permissions}", kind.as_str());
             (needed.clone(), needed)
         }
+        Requirement::Permission(needed) => (format!("permission {needed}"), format!("permission {needed}")),
     }
 }

@@ -7,6 +7,7 @@ use http::HeaderName;
 use serde::Deserialize;
 
 use super::time::Span;
+use super::tokens::OauthSettings;
 use crate::model::{Algorithm, AlgorithmSet, AuthenticatorName, ClaimNames};
 use crate::policy::{Authenticator, AuthenticatorKind, ErrorFormat, JwtAuthenticator};
 use crate::registry::TakenTokens;
@@ -151,6 +152,21 @@ impl AuthenticatorSection {
         }
     }
 
+    /// Puts `[oauth]` in the place of `{oauth.issuer}` and `{oauth.audience}`; whether nothing was left to put there.
+    pub fn fill_in(&mut self, oauth: Option<&OauthSettings>) -> bool {
+        let lists = [&mut self.audiences, &mut self.issuers];
+        let texts = || lists.into_iter().flatten().flatten().filter(|text| text.contains("{oauth."));
+        match oauth {
+            None => texts().next().is_none(),
+            Some(OauthSettings { issuer, audience, .. }) => {
+                for text in texts() {
+                    *text = text.replace("{oauth.issuer}", issuer).replace("{oauth.audience}", audience);
+                }
+                true
+            }
+        }
+    }
+
     /// The algorithms that an app may have which is granted scopes; none named means any.
     pub fn grantable(&self) -> Option<AlgorithmSet> {
         self.grantable_algorithms.as_deref().map(AlgorithmSet::of)
@@ -158,13 +174,11 @@ impl AuthenticatorSection {
 
     /// What an app's tokens have to be like to be taken; none where no token is.
     pub fn taken(&self) -> Option<TakenTokens> {
-        let algorithms = self.algorithms.as_deref().map(AlgorithmSet::of).unwrap_or_default();
-        let without_exp = self.require_exp == Some(false) && self.max_lifetime.is_none();
-        (self.kind == Some(Kind::Jwt) && self.issued.is_none()).then_some(TakenTokens {
-            algorithms,
-            without_exp,
-            encrypted: self.takes_encrypted(),
-        })
+        let is_of_apps = self.issued.is_none();
+        let algorithms = self.algorithms.as_deref().filter(|_| is_of_apps).map(AlgorithmSet::of).unwrap_or_default();
+        let without_exp = is_of_apps && self.require_exp == Some(false) && self.max_lifetime.is_none();
+        let encrypted = is_of_apps && self.takes_encrypted();
+        (self.kind == Some(Kind::Jwt)).then_some(TakenTokens { algorithms, without_exp, encrypted })
     }
 
     /// Whether encrypted tokens are taken: only where it is said, since each that is not known costs a decryption.
@@ -184,6 +198,7 @@ impl AuthenticatorSection {
         let error_format = match self.error_format {
             Some(ErrorFormatKey::Kore) => ErrorFormat::Kore,
             Some(ErrorFormatKey::Khoros) => ErrorFormat::Khoros,
+            Some(ErrorFormatKey::Icr) if self.origin() == Origin::Installation => ErrorFormat::IcrInstallation,
             Some(ErrorFormatKey::Icr) => ErrorFormat::Icr,
             Some(ErrorFormatKey::Oauth) => ErrorFormat::Oauth,
             Some(ErrorFormatKey::Problem) | None => ErrorFormat::Problem,
@@ -220,6 +235,12 @@ impl AuthenticatorSection {
         if app_claims.is_empty() {
             return Err(("app_claims", "name at least one claim that holds the app's client id".into()));
         }
+        if origin != Origin::App && self.app_numbers == Some(true) {
+            return Err(("app_numbers", "tokens of ours name their app by its client id".into()));
+        }
+        if origin != Origin::App && self.jti_claims.is_some() {
+            return Err(("jti_claims", "in tokens of ours it is always jti".into()));
+        }
         let token_id = texts(self.jti_claims.as_deref(), &["jti"]);
         if token_id.is_empty() {
             return Err(("jti_claims", "name at least one claim that holds the token's id".into()));
@@ -237,6 +258,8 @@ impl AuthenticatorSection {
                 subject: texts(self.subject_claims.as_deref(), &["sub"]),
                 token_id,
                 booleans: texts(self.boolean_claims.as_deref(), &[]),
+                numeric_issuer: self.app_numbers.unwrap_or(false),
+                scope: (origin == Origin::Access).then(|| "scope".into()),
             },
             algorithms,
             token_types: match origin.token_type() {

@@ -11,7 +11,7 @@ use super::registry::RegistrySection;
 use super::route::RouteSection;
 use super::scope::ScopeSection;
 use super::stores::{ReplaySection, StoreSection, TelemetrySection};
-use super::tokens::{KhorosSection, TokensSection};
+use super::tokens::{IcrSection, KhorosSection, OauthSection, TokensSection};
 use super::upstream::UpstreamSection;
 
 /// The main file.
@@ -29,6 +29,8 @@ pub(super) struct MainFile {
     pub registry: RegistrySection,
     pub tokens: TokensSection,
     pub khoros: KhorosSection,
+    pub icr: IcrSection,
+    pub oauth: OauthSection,
     pub upstream: BTreeMap<String, UpstreamSection>,
     pub authenticator: BTreeMap<String, AuthenticatorSection>,
     pub quota: BTreeMap<String, QuotaSection>,

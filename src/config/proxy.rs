@@ -98,7 +98,7 @@ pub struct ProxySettings {
 
 impl ProxySettings {
     /// Whether nobody between a caller and the gateway can read what they say.
-    pub(super) fn keeps_secrets(&self) -> bool {
+    pub fn keeps_secrets(&self) -> bool {
         self.server.tls.is_some() || self.listen.ip().to_canonical().is_loopback()
     }
 }

@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, HashMap};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 
 use super::authenticator::{AuthenticatorSection, two_ids_for_one_token};
 use super::diagnostic::nearest;
@@ -12,6 +13,7 @@ use super::quota::QuotaSection;
 use super::route::{Names, RouteSection};
 use super::scope::ScopeSection;
 use super::source::Source;
+use super::tokens::OauthSettings;
 use super::upstream::UpstreamSection;
 use super::{
     ConfigError, Diagnostic, ProxySettings, RegistrySettings, ReplaySettings, StoreLocation, TelemetrySettings,
@@ -19,9 +21,10 @@ use super::{
 use crate::endpoints::EndpointSettings;
 use crate::gateway::forward::Upstream;
 use crate::model::{AuthenticatorName, QuotaName, UpstreamName};
-use crate::policy::{Authenticator, AuthenticatorKind, Quota, Route, RouteTable};
+use crate::policy::{Authenticator, AuthenticatorKind, Authority, Quota, Route, RouteTable, Target};
 use crate::registry::{GrantRules, ScopeCatalogue};
 use crate::tokens::RotationSettings;
+use crate::verify::Origin;
 
 /// A configuration in which every name leads somewhere.
 #[derive(Debug)]
@@ -42,6 +45,16 @@ pub struct Config {
 }
 
 impl Config {
+    /// Whether its routes can be served by the listener that runs, which a reload does not change.
+    ///
+    /// # Errors
+    /// When that would have passwords sent in the clear.
+    pub fn check_listener(&self, running: &ProxySettings) -> Result<(), ConfigError> {
+        let Some(message) = passwords_in_the_clear(running, &self.routes) else { return Ok(()) };
+        let help = Some("this listener changes at a restart".to_owned());
+        Err(ConfigError(vec![Diagnostic { place: "the running gateway".to_owned(), line: None, message, help }]))
+    }
+
     /// The keys that differ from another configuration and take effect only at a start.
     pub fn needs_restart(&self, running: &Self) -> Vec<&'static str> {
         let mut keys = self.proxy.at_start.differences(&running.proxy.at_start);
@@ -51,6 +64,7 @@ impl Config {
             ("replay", self.replay != running.replay),
             ("tokens", self.rotation != running.rotation),
             ("khoros", self.endpoints.khoros != running.endpoints.khoros),
+            ("icr", self.endpoints.icr != running.endpoints.icr),
         ];
         keys.extend(others.into_iter().filter(|(_, differs)| *differs).map(|(key, _)| key));
         keys
@@ -75,6 +89,15 @@ pub fn load(path: &Path) -> Result<Config, ConfigError> {
 /// All that is wrong with it.
 pub fn parse(name: &str, text: &str) -> Result<Config, ConfigError> {
     resolve(Source::new(name, text), Path::new("."), false)
+}
+
+/// Why these routes can't be served by that listener, if they take passwords.
+fn passwords_in_the_clear(proxy: &ProxySettings, routes: &RouteTable) -> Option<String> {
+    let route = routes.routes().iter().find(|r| matches!(r.authenticator.kind, AuthenticatorKind::Basic))?;
+    let (id, listen) = (&route.id, proxy.listen);
+    let message =
+        || format!("proxy.listen: route {id} takes passwords, and would have them sent in the clear to {listen}");
+    (!proxy.keeps_secrets()).then(message)
 }
 
 fn resolve(source: Source, folder: &Path, with_environment: bool) -> Result<Config, ConfigError> {
@@ -103,9 +126,13 @@ fn resolve(source: Source, folder: &Path, with_environment: bool) -> Result<Conf
         let place = ["include", &i.to_string()].map(str::to_owned);
         parts.include(&source, &place, folder, pattern);
     }
-    let MainFile { proxy, telemetry, store, replay, registry, tokens, khoros, .. } = main;
+    let MainFile { proxy, telemetry, store, replay, registry, tokens, khoros, icr, oauth, .. } = main;
     let MainFile { upstream, authenticator, quota, route, scope, .. } = main;
     parts.add(&source, PartFile { upstream, authenticator, quota, route, scope });
+    match oauth.resolve() {
+        Ok(oauth) => parts.issue_as(&source, oauth),
+        Err((key, why)) => parts.report(&source, &key, format!("{}: {why}", key.join(".")), None),
+    }
 
     let upstreams = parts.upstreams();
     let scopes = Arc::new(parts.catalogue());
@@ -123,17 +150,14 @@ fn resolve(source: Source, folder: &Path, with_environment: bool) -> Result<Conf
         .resolve(&store)
         .map_err(|(key, why)| parts.report(&source, &["replay", key], format!("replay.{key}: {why}"), None));
     if let (Ok(proxy), Some(routes)) = (&proxy, &routes)
-        && let Some(route) = routes.routes().iter().find(|r| matches!(r.authenticator.kind, AuthenticatorKind::Basic))
-        && !proxy.keeps_secrets()
+        && let Some(message) = passwords_in_the_clear(proxy, routes)
     {
-        let message = format!(
-            "proxy.listen: route {} takes passwords, and would have them sent in the clear to {}",
-            route.id, proxy.listen
-        );
         let help = "give the listener a certificate with proxy.tls, or let it listen on a loopback address alone";
         parts.report(&source, &["proxy", "listen"], message, Some(help.into()));
     }
-    let issuing = super::tokens::endpoints(&khoros).and_then(|e| Ok((tokens.resolve(&e)?, e)));
+    let access_life = parts.oauth.as_ref().map_or(Duration::ZERO, |oauth| oauth.life);
+    let issuing = super::tokens::endpoints(&khoros, &icr)
+        .and_then(|e| Ok((tokens.resolve(e.longest_life().max(access_life))?, e)));
     let issuing = issuing.map_err(|(key, why)| parts.report(&source, &key, format!("{}: {why}", key.join(".")), None));
     match (proxy, replay, routes, issuing) {
         (Ok(proxy), Ok(replay), Some(routes), Ok((rotation, endpoints))) if parts.faults.is_empty() => Ok(Config {
@@ -161,6 +185,7 @@ struct Parts {
     quotas: BTreeMap<String, (Arc<Source>, QuotaSection)>,
     routes: Vec<Placed<RouteSection>>,
     scopes: Vec<Placed<ScopeSection>>,
+    oauth: Option<OauthSettings>,
     faults: Vec<Diagnostic>,
 }
 
@@ -193,6 +218,21 @@ impl Parts {
             }
             Err(ConfigError(faults)) => self.faults.extend(faults),
         }
+    }
+
+    /// Tells the authenticators as whom access tokens are issued.
+    fn issue_as(&mut self, main: &Source, oauth: Option<OauthSettings>) {
+        let sections = self.authenticators.iter_mut();
+        let lacking: Vec<_> = sections
+            .filter_map(|(name, (_, section))| (!section.fill_in(oauth.as_ref())).then(|| name.clone()))
+            .collect();
+        if !lacking.is_empty() {
+            let message = format!("oauth.issuer is missing, which authenticator {} needs", lacking.join(", "));
+            let help = "write the URL by which clients know this gateway: [oauth] issuer = \"https://id.example.com\"";
+            let place: &[&str] = if main.line(&["oauth"]).is_some() { &["oauth"] } else { &["profiles"] };
+            self.report(main, place, message, Some(help.into()));
+        }
+        self.oauth = oauth;
     }
 
     fn include(&mut self, main: &Source, place: &[String], folder: &Path, pattern: &str) {
@@ -323,6 +363,7 @@ impl Parts {
         let quotas = self.quotas();
         let names =
             Names { authenticators: &authenticators, upstreams: &names, upstream: only, scopes, quotas: &quotas };
+        let authority = self.oauth.as_ref().and_then(|oauth| authority(oauth, &authenticators));
         let placed = std::mem::take(&mut self.routes);
         let (mut routes, mut places) = (Vec::new(), Vec::new());
         let mut ids = HashMap::new();
@@ -339,6 +380,11 @@ impl Parts {
                 );
             }
             match placed.entry.resolve(&names) {
+                Ok(route) if authority.is_none() && matches!(route.target, Target::Endpoint(e) if e.is_of_oauth()) => {
+                    let message = format!("route {id}: as whom would it issue tokens?");
+                    let help = "add the profile: profiles = [\"oauth\"], and [oauth] issuer = \"https://…\"";
+                    self.report(&placed.source, &["route", &index, "endpoint"], message, Some(help.into()));
+                }
                 Ok(route) => {
                     routes.push(Arc::new(route));
                     places.push(placed);
@@ -348,7 +394,8 @@ impl Parts {
                 }
             }
         }
-        self.table(routes, &places)
+        let table = self.table(routes, &places)?;
+        Some(authority.into_iter().fold(table, |table, authority| table.issuing_as(Arc::new(authority))))
     }
 
     fn table(&mut self, routes: Vec<Arc<Route>>, places: &[&Placed<RouteSection>]) -> Option<RouteTable> {
@@ -367,6 +414,21 @@ impl Parts {
             })
             .ok()
     }
+}
+
+/// The authenticators of the profile `oauth`, as its endpoints use them.
+fn authority(oauth: &OauthSettings, authenticators: &BTreeMap<String, Arc<Authenticator>>) -> Option<Authority> {
+    let rules = |name: &str, origin| match &authenticators.get(name)?.kind {
+        AuthenticatorKind::Jwt(jwt) if jwt.rules.origin == origin => Some(jwt.rules.clone()),
+        AuthenticatorKind::Jwt(_) | AuthenticatorKind::Basic | AuthenticatorKind::Anonymous => None,
+    };
+    Some(Authority {
+        issuer: oauth.issuer.as_str().into(),
+        audience: oauth.audience.as_str().into(),
+        life: oauth.life,
+        assertions: rules("oauth-client", Origin::App)?,
+        access: rules("oauth", Origin::Access)?,
+    })
 }
 
 /// What is wrong with a key, or with the section's name where there is none.

@@ -9,11 +9,13 @@ use serde::de::{Deserializer, Error as _};
 
 use super::diagnostic::nearest;
 use super::quota::KeyPart;
-use crate::model::{Endpoint, Level, RoleName, RouteId, ScopeId, UpstreamName};
+use crate::model::{Endpoint, Level, PermissionName, RoleName, RouteId, ScopeId, UpstreamName};
 use crate::policy::{
-    Authenticator, AuthenticatorKind, Pattern, Quota, QuotaKey, Requirement, Route, Target, configured_host,
+    Authenticator, AuthenticatorKind, NeededPermission, Pattern, Quota, QuotaKey, Requirement, Route, Target,
+    configured_host,
 };
-use crate::registry::{Permission, ResourceKind, ScopeCatalogue};
+use crate::registry::{Permission, PermissionLevel, ResourceKind, ScopeCatalogue};
+use crate::verify::Origin;
 
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -34,6 +36,7 @@ pub(super) struct RouteSection {
     scope: Option<ScopeKey>,
     table: Option<TableKey>,
     view: Option<ResourceKey>,
+    permission: Option<PermissionKey>,
     role: Option<RoleName>,
     bot_param: Option<String>,
     app_param: Option<String>,
@@ -123,6 +126,15 @@ struct ResourceKey {
     permissions: Vec<Permission>,
 }
 
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct PermissionKey {
+    name: PermissionName,
+    level: PermissionLevel,
+    owner_param: Option<String>,
+    repository_param: Option<String>,
+}
+
 /// What a route refers to.
 pub(super) struct Names<'a> {
     pub authenticators: &'a BTreeMap<String, Arc<Authenticator>>,
@@ -150,13 +162,15 @@ impl RouteSection {
         };
         let patterns = self.patterns()?;
         let resource = self.table.as_ref().and_then(TableKey::named).or(self.view.as_ref());
-        for name in self.bot_param.iter().chain(&self.app_param).chain(resource.map(|r| &r.param)) {
+        let of_permission = self.permission.iter().flat_map(|p| p.owner_param.iter().chain(&p.repository_param));
+        let params = self.bot_param.iter().chain(&self.app_param).chain(resource.map(|r| &r.param));
+        for name in params.chain(of_permission) {
             if let Some(pattern) = patterns.iter().find(|p| p.param(name).is_none()) {
                 return fault("path", format!("{} has no parameter {{{name}}}", pattern.as_str()));
             }
             let rest = format!("{{*{name}}}");
             if let Some(pattern) = patterns.iter().find(|p| p.as_str().contains(&rest)) {
-                let why = format!("{}: a bot, app, table or view is one segment; write {{{name}}}", pattern.as_str());
+                let why = format!("{}: whatever is named is one segment; write {{{name}}}", pattern.as_str());
                 return fault("path", why);
             }
         }
@@ -275,7 +289,8 @@ impl RouteSection {
     fn requirement(&self, authenticator: &Authenticator, scopes: &ScopeCatalogue) -> Result<Requirement, Fault> {
         let is_anonymous = matches!(authenticator.kind, AuthenticatorKind::Anonymous);
         let is_basic = matches!(authenticator.kind, AuthenticatorKind::Basic);
-        let asks_of_apps = self.scope.is_some() || self.table.is_some() || self.view.is_some();
+        let asks_of_apps =
+            self.scope.is_some() || self.table.is_some() || self.view.is_some() || self.permission.is_some();
         match &self.role {
             Some(_) if !is_basic => {
                 return fault("role", "roles are held by service accounts: use a basic authenticator");
@@ -289,6 +304,15 @@ impl RouteSection {
             }
             Some(role) => return Ok(Requirement::Role((role.as_str() != "any").then(|| role.clone()))),
             None => {}
+        }
+        if authenticator.origin() == Some(Origin::Installation) {
+            return self.permission();
+        }
+        if self.permission.is_some() {
+            return fault(
+                "permission",
+                "permissions are held by tokens for installations: use an authenticator for them",
+            );
         }
         let requirement = match (&self.scope, &self.table, &self.view) {
             (None, None, None) if is_anonymous => return Ok(Requirement::Nothing),
@@ -314,6 +338,31 @@ impl RouteSection {
             _ => return fault("scope", "one of scope, table and view, not several"),
         };
         Ok(requirement)
+    }
+
+    /// What a route asks of tokens for installations.
+    fn permission(&self) -> Result<Requirement, Fault> {
+        if self.bot_param.is_some() {
+            return fault("bot_param", "a token for an installation is for an account, and for none of its bots");
+        }
+        let is_any = matches!(&self.scope, Some(ScopeKey::Same(any)) if any.as_str() == "any");
+        match &self.permission {
+            _ if self.table.is_some() || self.view.is_some() || self.scope.is_some() && !is_any => fault(
+                "scope",
+                "a token for an installation holds permissions: write permission = { name = \"…\", level = \"…\" }",
+            ),
+            Some(_) if is_any => fault("permission", "one of permission and scope, not both"),
+            Some(PermissionKey { name, level, owner_param, repository_param }) => {
+                let (owner_param, repository_param) = (owner_param.clone(), repository_param.clone());
+                let (name, level) = (name.clone(), *level);
+                Ok(Requirement::Permission(NeededPermission { name, level, owner_param, repository_param }))
+            }
+            None if is_any => Ok(Requirement::AnyApp),
+            None => {
+                let help = "write permission = { name = \"contents\", level = \"read\" }, or scope = \"any\" for any valid token";
+                Err(("permission", "the route asks for no permission".into(), Some(help.into())))
+            }
+        }
     }
 
     fn each(&self, each: &EachScope, scopes: &ScopeCatalogue) -> Result<Requirement, Fault> {

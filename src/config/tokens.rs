@@ -1,11 +1,13 @@
-//! `[tokens]`, `[khoros]`: how tokens of our own are signed, and how long they live.
+//! `[tokens]`, `[khoros]`, `[icr]`, `[oauth]`: how tokens of our own are signed, and how long they live.
 
+use std::net::IpAddr;
 use std::time::Duration;
 
+use http::Uri;
 use serde::Deserialize;
 
 use super::time::Span;
-use crate::endpoints::{EndpointSettings, KhorosSettings, UnknownOwner};
+use crate::endpoints::{EndpointSettings, IcrSettings, KhorosSettings, UnknownOwner};
 use crate::model::Algorithm;
 use crate::tokens::{Lifetimes, RotationSettings};
 
@@ -27,11 +29,33 @@ pub(super) struct KhorosSection {
     unknown_owner: Option<UnknownOwnerKey>,
 }
 
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(super) struct IcrSection {
+    token_lifetime: Option<Span>,
+}
+
 #[derive(Clone, Copy, Debug, Deserialize)]
 #[serde(rename_all = "lowercase")]
 enum UnknownOwnerKey {
     Create,
     Refuse,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(super) struct OauthSection {
+    issuer: Option<String>,
+    audience: Option<String>,
+    token_lifetime: Option<Span>,
+}
+
+/// As whom access tokens are issued.
+#[derive(Clone, Debug)]
+pub(super) struct OauthSettings {
+    pub issuer: String,
+    pub audience: String,
+    pub life: Duration,
 }
 
 /// A section, a key in it, and what is wrong with it.
@@ -56,10 +80,64 @@ impl KhorosSection {
     }
 }
 
-impl TokensSection {
+impl IcrSection {
+    fn resolve(&self) -> Result<IcrSettings, Fault> {
+        let default = IcrSettings::default().token_lifetime;
+        let token_lifetime = self.token_lifetime.map_or(default, |s| s.0);
+        if !(Duration::from_secs(60)..=default).contains(&token_lifetime) {
+            return Err((["icr", "token_lifetime"], format!("{token_lifetime:?} is out of range: 1m to 1h")));
+        }
+        Ok(IcrSettings { token_lifetime })
+    }
+}
+
+impl OauthSection {
+    /// Nothing where no issuer is named.
+    ///
     /// # Errors
     /// What is wrong, and with which key.
-    pub fn resolve(&self, endpoints: &EndpointSettings) -> Result<RotationSettings, Fault> {
+    pub fn resolve(&self) -> Result<Option<OauthSettings>, Fault> {
+        let life = self.token_lifetime.map_or(Duration::from_secs(3600), |s| s.0);
+        if life < Duration::from_secs(60) || life > DAY {
+            return Err((["oauth", "token_lifetime"], format!("{life:?} is out of range: 1m to 1day")));
+        }
+        let audience = self.audience.clone();
+        if audience.as_deref().is_some_and(str::is_empty) {
+            return Err((["oauth", "audience"], "name the API that the tokens are for, or leave it out".into()));
+        }
+        let Some(issuer) = &self.issuer else { return Ok(None) };
+        check_issuer(issuer).map_err(|why| (["oauth", "issuer"], format!("{issuer:?}: {why}")))?;
+        let audience = audience.unwrap_or_else(|| issuer.clone());
+        Ok(Some(OauthSettings { issuer: issuer.clone(), audience, life }))
+    }
+}
+
+/// RFC 8414 section 2. A path would have to stand in the well-known path as well, and our endpoints have fixed ones.
+fn check_issuer(issuer: &str) -> Result<(), &'static str> {
+    const FORM: &str = "write the scheme, the host and the port alone, as callers write them: https://id.example.com";
+    let uri: Uri = issuer.parse().map_err(|_| FORM)?;
+    let (Some(scheme), Some(authority)) = (uri.scheme_str(), uri.authority()) else { return Err(FORM) };
+    let host = authority.host();
+    if format!("{scheme}://{authority}") != issuer || authority.as_str().contains('@') || host.is_empty() {
+        return Err(FORM);
+    }
+    if issuer.bytes().any(|b| b.is_ascii_uppercase()) {
+        return Err("clients compare it letter by letter: write it in small letters");
+    }
+    let address = host.trim_start_matches('[').trim_end_matches(']').parse::<IpAddr>();
+    match scheme {
+        "https" => Ok(()),
+        "http" if host == "localhost" || address.is_ok_and(|address| address.is_loopback()) => Ok(()),
+        _ => Err("use https; http only for a loopback address"),
+    }
+}
+
+impl TokensSection {
+    /// `longest_life` is that of any token of ours.
+    ///
+    /// # Errors
+    /// What is wrong, and with which key.
+    pub fn resolve(&self, longest_life: Duration) -> Result<RotationSettings, Fault> {
         let every = self.rotate_every.map_or(30 * DAY, |s| s.0);
         let lead = self.publish_ahead.map_or(DAY, |s| s.0);
         if every < Duration::from_secs(60) {
@@ -73,11 +151,11 @@ impl TokensSection {
         if !matches!(algorithm, Algorithm::EdDsa | Algorithm::Rs256) {
             return Err((["tokens", "algorithm"], format!("{algorithm} is not one of EdDSA and RS256")));
         }
-        Ok(RotationSettings { algorithm, every, lead, longest_life: endpoints.longest_life() })
+        Ok(RotationSettings { algorithm, every, lead, longest_life })
     }
 }
 
 /// The sections of what is answered here.
-pub(super) fn endpoints(khoros: &KhorosSection) -> Result<EndpointSettings, Fault> {
-    Ok(EndpointSettings { khoros: khoros.resolve()? })
+pub(super) fn endpoints(khoros: &KhorosSection, icr: &IcrSection) -> Result<EndpointSettings, Fault> {
+    Ok(EndpointSettings { khoros: khoros.resolve()?, icr: icr.resolve()? })
 }

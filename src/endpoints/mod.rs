@@ -8,6 +8,7 @@ mod icr;
 mod khoros;
 mod oauth;
 mod settings;
+mod verifying;
 
 use std::fmt;
 use std::sync::Arc;
@@ -17,12 +18,14 @@ use http::{HeaderValue, Method, Response, StatusCode, header};
 use http_body_util::Full;
 use serde_json::Value;
 
-pub use settings::{EndpointSettings, KhorosSettings, UnknownOwner};
+pub use settings::{EndpointSettings, IcrSettings, KhorosSettings, UnknownOwner};
+pub use verifying::Verifying;
 
 use crate::clock::Timestamp;
 use crate::model::{AccountId, ClientId, Endpoint, Reason, Refusal};
 use crate::policy::{Live, State};
-use crate::registry::{App, Repository, StoreError};
+use crate::registry::{App, Repository, StoreError, UsageBook};
+use crate::replay::ReplayMemory;
 use crate::tokens::{LifecycleError, TokenError, TokenRepository, TokenService};
 use crate::verify::Proof;
 
@@ -75,6 +78,10 @@ pub struct Endpoints<R> {
     pub tokens: Arc<TokenService<R>>,
     pub repository: R,
     pub live: Arc<Live>,
+    pub verifying: Verifying,
+    /// The stack's own: a token that was used up there is used up here.
+    pub replay: Arc<dyn ReplayMemory>,
+    pub usage: Arc<UsageBook>,
     pub settings: EndpointSettings,
 }
 

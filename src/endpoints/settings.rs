@@ -6,12 +6,13 @@ use crate::tokens::Lifetimes;
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct EndpointSettings {
     pub khoros: KhorosSettings,
+    pub icr: IcrSettings,
 }
 
 impl EndpointSettings {
     /// The longest life of any token that is issued.
     pub fn longest_life(&self) -> Duration {
-        self.khoros.lifetimes.life
+        self.khoros.lifetimes.life.max(self.icr.token_lifetime)
     }
 }
 
@@ -19,6 +20,18 @@ impl EndpointSettings {
 pub struct KhorosSettings {
     pub lifetimes: Lifetimes,
     pub unknown_owner: UnknownOwner,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct IcrSettings {
+    /// Of a token for an installation.
+    pub token_lifetime: Duration,
+}
+
+impl Default for IcrSettings {
+    fn default() -> Self {
+        Self { token_lifetime: Duration::from_secs(3600) }
+    }
 }
 
 /// What becomes of a request for a token of an app that is not there.

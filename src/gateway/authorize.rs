@@ -57,7 +57,7 @@ impl<B> Step<Authenticated<B>> for Authorize {
                 let account = place.host_account.as_ref();
                 let (route, pattern, params) = (&place.route, place.pattern(), &place.params);
                 let verdict =
-                    policy::authorize(app, route, pattern, params, matched.path(), account, &place.state.registry);
+                    policy::authorize(verified, route, pattern, params, matched.path(), account, &place.state.registry);
                 let ledger = &matched.call().ledger;
                 let authorization = verdict.map_err(|refusal| {
                     ledger.keep(matched.request().headers());

@@ -196,7 +196,7 @@ impl Entry<'_> {
     pub fn case(&self) -> Option<Case> {
         let owned = |text: &str| text.to_owned().into();
         let (expected, found) = (self.expected.map(owned), self.found.map(owned));
-        let (refusal, doubt) = (Refusal { reason: self.reason?, expected, found, claim: None }, self.doubt?);
+        let (refusal, doubt) = (Refusal { expected, found, ..Refusal::new(self.reason?) }, self.doubt?);
         let call = match (&doubt.credential, self.route) {
             (Some(value), Some(route)) => {
                 let AuthenticatorKind::Jwt(jwt) = &route.authenticator.kind else { return None };

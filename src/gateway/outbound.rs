@@ -9,7 +9,7 @@ use super::hygiene;
 use super::matched::Place;
 use super::{Admitted, Call, Caller, Inbound, Refused, Step};
 use crate::model::{AccountId, UpstreamName};
-use crate::policy::{Authorization, Route, RouteTable, State, Target};
+use crate::policy::{Authorization, Bearer, Route, RouteTable, State, Target};
 
 #[derive(Clone, Copy, Debug)]
 pub struct Clean;
@@ -145,13 +145,20 @@ fn set_origin(headers: &mut HeaderMap, call: &Call, host: Option<HeaderValue>) {
 fn set_identity(headers: &mut HeaderMap, verified: &crate::verify::Verified, authorization: &Authorization) {
     let app = verified.app();
     insert(headers, hygiene::APP, app.client_id.as_str());
-    insert(headers, hygiene::ACCOUNT, app.account.as_str());
+    insert(headers, hygiene::ACCOUNT, verified.account().as_str());
+    if let Some(reach) = verified.reach() {
+        let held = reach.permissions();
+        if !held.is_empty() {
+            insert(headers, hygiene::SCOPES, &held.to_string());
+        }
+        return;
+    }
     if let Some(bot) = &authorization.bot {
         insert(headers, hygiene::BOT, bot.as_str());
     }
-    let scopes = app.scopes_on(authorization.bot.as_ref().map(|b| b.as_str()));
+    let scopes = Bearer::from(verified).scopes_on(authorization.bot.as_ref().map(|b| b.as_str()));
     if !scopes.is_empty() {
-        insert(headers, hygiene::SCOPES, scopes.as_str());
+        insert(headers, hygiene::SCOPES, &scopes);
     }
     if let Some(subject) = &verified.claims().subject {
         insert(headers, hygiene::SUBJECT, subject);

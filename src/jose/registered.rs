@@ -19,13 +19,14 @@ pub fn read_registered(claims: &Claims, names: &ClaimNames) -> Result<Registered
         boolean(claims, name)?;
     }
     Ok(RegisteredClaims {
-        issuer: text(claims, "iss")?,
-        subject: first(&names.subject, |name| subject(claims, name))?,
+        issuer: if names.numeric_issuer { text_or_number(claims, "iss")? } else { text(claims, "iss")? },
+        subject: first(&names.subject, |name| text_or_number(claims, name))?,
         audience: audience(claims)?,
         expires: date(claims, "exp")?,
         not_before: date(claims, "nbf")?,
         issued_at: date(claims, "iat")?,
         token_id,
+        scope: names.scope.as_deref().map(|name| text(claims, name)).transpose()?.map(Option::unwrap_or_default),
     })
 }
 
@@ -78,8 +79,8 @@ fn token_id(claims: &Claims, name: &str) -> Result<Option<Box<str>>, Refusal> {
     }
 }
 
-/// Free text that decides nothing; some issuers write a bare number.
-fn subject(claims: &Claims, name: &str) -> Result<Option<Box<str>>, Refusal> {
+/// Free text that decides nothing, or a name that some issuers write as a bare number.
+fn text_or_number(claims: &Claims, name: &str) -> Result<Option<Box<str>>, Refusal> {
     match claims.get(name) {
         Some(raw) if raw.bytes().all(|b| b.is_ascii_digit()) => Ok(Some(raw.into())),
         _ => text(claims, name),
@@ -136,6 +137,8 @@ mod tests {
             subject: vec!["kore_sub".into(), "sub".into()],
             token_id: vec!["jti".into(), "kore_jti".into()],
             booleans: vec!["isAnonymous".into()],
+            numeric_issuer: false,
+            scope: None,
         }
     }
 
@@ -192,6 +195,17 @@ mod tests {
         assert_eq!(read(r#"{"sub":"Zoë 🦊"}"#).unwrap().subject.as_deref(), Some("Zoë 🦊"));
         assert_eq!(read(r#"{"sub":1234567890}"#).unwrap().subject.as_deref(), Some("1234567890"));
         assert_eq!(read("{}").unwrap().subject, None);
+    }
+
+    #[test]
+    fn an_issuer_is_a_number_only_where_it_may_be_one() {
+        let names = ClaimNames { numeric_issuer: true, ..ClaimNames::default() };
+        assert_eq!(read_named(r#"{"iss":123}"#, &names).unwrap().issuer.as_deref(), Some("123"));
+        assert_eq!(read_named(r#"{"iss":"123"}"#, &names).unwrap().issuer.as_deref(), Some("123"));
+        for json in [r#"{"iss":1.5}"#, r#"{"iss":-1}"#, r#"{"iss":true}"#, r#"{"iss":[1]}"#] {
+            assert_eq!(read_named(json, &names).unwrap_err().claim.as_deref(), Some("iss"), "{json}");
+        }
+        assert_eq!(read(r#"{"iss":123}"#).unwrap_err().reason, Reason::TokenClaimInvalid);
     }
 
     #[test]

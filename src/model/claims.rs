@@ -67,12 +67,23 @@ pub struct ClaimNames {
     pub token_id: Vec<Box<str>>,
     /// Claims that the gateway does not judge, and that have to be `true` or `false` where they are present.
     pub booleans: Vec<Box<str>>,
+    /// Whether `iss` may be a whole number, too.
+    pub numeric_issuer: bool,
+    /// Holds the scopes that the token leaves of what its app holds; where it is absent, it leaves none. Where there is no
+    /// such claim at all, a token leaves everything.
+    pub scope: Option<Box<str>>,
 }
 
 /// Those of RFC 7519.
 impl Default for ClaimNames {
     fn default() -> Self {
-        Self { subject: vec!["sub".into()], token_id: vec!["jti".into()], booleans: Vec::new() }
+        Self {
+            subject: vec!["sub".into()],
+            token_id: vec!["jti".into()],
+            booleans: Vec::new(),
+            numeric_issuer: false,
+            scope: None,
+        }
     }
 }
 
@@ -86,6 +97,8 @@ pub struct RegisteredClaims {
     pub not_before: Option<Timestamp>,
     pub issued_at: Option<Timestamp>,
     pub token_id: Option<Box<str>>,
+    /// Scopes with a space between them (RFC 6749 section 3.3), where they are looked at: the token is good for no others.
+    pub scope: Option<Box<str>>,
 }
 
 /// `aud`: none, one or several (RFC 7519 section 4.1.3).

@@ -38,6 +38,16 @@ endpoints! {
     OauthMetadata "oauth.metadata" "What there is of this (RFC 8414)."
 }
 
+impl Endpoint {
+    /// Whether it has to know as whom access tokens are issued.
+    pub const fn is_of_oauth(self) -> bool {
+        matches!(
+            self,
+            Self::OauthToken | Self::OauthIntrospection | Self::OauthRevocation | Self::OauthKeys | Self::OauthMetadata
+        )
+    }
+}
+
 impl fmt::Display for Endpoint {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(self.as_str())

@@ -234,6 +234,27 @@ reasons! {
     RepositoriesTooMany "repositories.too_many" 422 Absent RepositoriesTooMany
         "More than 500 repositories are asked for."
         "Ask for at most 500 repositories, or for none: then the token reaches all that the installation reaches."
+    OauthRequestInvalid "oauth.request_invalid" 400 Absent OauthRequestInvalid
+        "The endpoint does not take such a form."
+        "Send the parameters as application/x-www-form-urlencoded in the body, each once, and none in the query."
+    OauthClientUnproved "oauth.client_unproved" 401 Absent OauthClientUnproved
+        "The client does not prove who it is."
+        "Send client_assertion_type and client_assertion: a token that the app signs, with iss and sub its client id and aud the issuer."
+    OauthClientMismatch "oauth.client_mismatch" 401 Absent OauthClientMismatch
+        "The client id, the client's assertion and what it hands in are not of one app."
+        "Let iss and sub of the client's assertion and client_id, if it is sent, be the client id of the one app."
+    OauthGrantUnsupported "oauth.grant_unsupported" 400 Absent OauthGrantUnsupported
+        "There is no such grant."
+        "Use grant_type=client_credentials or grant_type=urn:ietf:params:oauth:grant-type:jwt-bearer."
+    OauthScopeInvalid "oauth.scope_invalid" 400 Absent OauthScopeInvalid
+        "A scope is asked for that the app does not hold."
+        "Ask for scopes that are granted to the app and published, or leave scope out for all of them."
+    OauthTokenUnsupported "oauth.token_unsupported" 400 Absent OauthTokenUnsupported
+        "The token is none that this gateway issued, and can't be revoked here."
+        "What an app signs ends with its exp; whoever runs the gateway revokes it with `scopegate token revoke`."
+    OauthTokenForeign "oauth.token_foreign" 400 Absent OauthTokenForeign
+        "The token was issued to another client."
+        "Let the client that got the token revoke it."
     BotUnknown "bot.unknown" 404 Absent BotUnknown
         "No bot has the id in the path."
         "Check the bot's id."

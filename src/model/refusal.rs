@@ -12,11 +12,13 @@ pub struct Refusal {
     pub found: Option<Cow<'static, str>>,
     /// The claim that is at fault, where it is one.
     pub claim: Option<Box<str>>,
+    /// Whether the fault is with a token that was handed in to be exchanged, and not with the caller's own credential.
+    pub is_of_grant: bool,
 }
 
 impl Refusal {
     pub const fn new(reason: Reason) -> Self {
-        Self { reason, expected: None, found: None, claim: None }
+        Self { reason, expected: None, found: None, claim: None, is_of_grant: false }
     }
 
     #[must_use]
@@ -29,6 +31,12 @@ impl Refusal {
     pub fn found(mut self, what: impl Into<Cow<'static, str>>) -> Self {
         self.found = Some(printable(what.into()));
         self
+    }
+
+    /// A fault of what was handed in to be exchanged.
+    #[must_use]
+    pub fn of_grant(self) -> Self {
+        Self { is_of_grant: true, ..self }
     }
 
     /// A fault of that claim.

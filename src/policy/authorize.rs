@@ -1,9 +1,12 @@
-//! May this app do this here? Account and bot first, then the scope or the table.
+//! May this app do this here? Account and bot first, then the scope, the table or the permission.
+
+use std::borrow::Cow;
 
 use super::place::is_unfilled;
-use super::{Params, Pattern, Requirement, Route};
+use super::{NeededPermission, Params, Pattern, Requirement, Route};
 use crate::model::{AccountId, BotId, Level, Reason, Refusal, RoleName, ScopeId};
 use crate::registry::{App, Permissions, ResourceKind, ServiceAccount, Snapshot};
+use crate::verify::{Reach, Verified};
 
 /// What was found while an app was let through.
 #[derive(Clone, Debug)]
@@ -12,12 +15,57 @@ pub struct Authorization {
     pub bot: Option<BotId>,
 }
 
+/// An app as one of its tokens shows it: the token may leave less than the app holds.
+#[derive(Clone, Copy, Debug)]
+pub struct Bearer<'a> {
+    pub app: &'a App,
+    /// The scopes that are left, with a space between them; none where all are.
+    pub left: Option<&'a str>,
+    /// What the token reaches, where it is one for an installation.
+    pub reach: Option<Reach<'a>>,
+}
+
+impl<'a> From<&'a App> for Bearer<'a> {
+    fn from(app: &'a App) -> Self {
+        Self { app, left: None, reach: None }
+    }
+}
+
+impl<'a> From<&'a Verified> for Bearer<'a> {
+    fn from(verified: &'a Verified) -> Self {
+        Self { app: verified.app(), left: verified.claims().scope.as_deref(), reach: verified.reach() }
+    }
+}
+
+impl<'a> Bearer<'a> {
+    /// The account in whose name the app calls.
+    fn account(self) -> &'a AccountId {
+        self.reach.map_or(&self.app.account, |reach| &reach.installation().account)
+    }
+
+    /// Whether the token leaves the scope, if the app holds it.
+    pub fn leaves(self, scope: &str) -> bool {
+        self.left.is_none_or(|left| left.split(' ').any(|one| one == scope))
+    }
+
+    /// What may be done on a bot of the app's account, with a space between them.
+    pub fn scopes_on(self, bot: Option<&str>) -> Cow<'a, str> {
+        let held = self.app.scopes_on(bot);
+        if held.iter().all(|scope| self.leaves(scope.as_str())) {
+            return held.as_str().into();
+        }
+        let left = held.iter().map(ScopeId::as_str).filter(|scope| self.leaves(scope));
+        left.collect::<Vec<_>>().join(" ").into()
+    }
+}
+
 /// Judges an app on a route. `host_account` is the account that owns the host of the request.
 ///
 /// # Errors
-/// `app.wrong_account`, `app.mismatch`, `app.wrong_bot`, `bot.unknown`, `app.wrong_level`, `scope.insufficient`, `table.forbidden`.
-pub fn authorize(
-    app: &App,
+/// `app.wrong_account`, `app.mismatch`, `app.wrong_bot`, `bot.unknown`, `app.wrong_level`, `scope.insufficient`, `table.forbidden`,
+/// `permissions.insufficient`.
+pub fn authorize<'a>(
+    bearer: impl Into<Bearer<'a>>,
     route: &Route,
     pattern: &Pattern,
     params: &Params,
@@ -25,8 +73,10 @@ pub fn authorize(
     host_account: Option<&AccountId>,
     snapshot: &Snapshot,
 ) -> Result<Authorization, Refusal> {
-    if let Some(account) = host_account.filter(|account| **account != app.account) {
-        return Err(wrong_account("the host", account, app));
+    let bearer = bearer.into();
+    let app = bearer.app;
+    if let Some(account) = host_account.filter(|account| *account != bearer.account()) {
+        return Err(wrong_account("the host", account, bearer.account()));
     }
     let param = |name: &str| pattern.param(name).and_then(|i| params.get(path, i));
     if let Some(named) = route.app_param.as_deref().map(|name| param(name).unwrap_or_default())
@@ -42,10 +92,21 @@ pub fn authorize(
     match &route.requirement {
         Requirement::Nothing | Requirement::AnyApp => {}
         Requirement::Role(_) => return Err(Refusal::new(Reason::CredentialWrongScheme).expected("a service account")),
-        scoped @ Requirement::Scope { .. } => check_scope(app, bot.as_ref(), scoped.scope_for(app.level), route)?,
+        // Such a token may be narrower than its app, and says nothing of scopes or tables.
+        Requirement::Scope { .. } | Requirement::AnyResource | Requirement::Resource { .. }
+            if bearer.reach.is_some() =>
+        {
+            let refusal = Refusal::new(Reason::PermissionsInsufficient).expected("a token of the app itself");
+            return Err(refusal.found("one for an installation"));
+        }
+        scoped @ Requirement::Scope { .. } => check_scope(bearer, bot.as_ref(), scoped.scope_for(app.level), route)?,
         Requirement::AnyResource => check_any_resource(app)?,
         Requirement::Resource { kind, param: name, permissions } => {
             check_resource(app, *kind, param(name).unwrap_or_default(), *permissions)?;
+        }
+        Requirement::Permission(needed) => {
+            let named = |name: &Option<String>| name.as_deref().map(|name| param(name).unwrap_or_default());
+            check_permission(bearer, needed, named(&needed.owner_param), named(&needed.repository_param))?;
         }
     }
     Ok(Authorization { bot })
@@ -85,7 +146,7 @@ fn bind(app: &App, named: &str, snapshot: &Snapshot) -> Result<BotId, Refusal> {
     };
     match (app.level, owner) {
         (Level::Account, None) => return Err(Refusal::new(Reason::BotUnknown).found(shown())),
-        (_, Some(owner)) if *owner != app.account => return Err(wrong_account("the bot", owner, app)),
+        (_, Some(owner)) if *owner != app.account => return Err(wrong_account("the bot", owner, &app.account)),
         (Level::Account, Some(_)) => {}
         (Level::Bot, _) if app.bots.contains(named) => {}
         (Level::Bot, _) => {
@@ -97,7 +158,8 @@ fn bind(app: &App, named: &str, snapshot: &Snapshot) -> Result<BotId, Refusal> {
     BotId::new(named).map_err(|_| Refusal::new(Reason::BotUnknown).found(shown()))
 }
 
-fn check_scope(app: &App, bot: Option<&BotId>, scope: Option<&ScopeId>, route: &Route) -> Result<(), Refusal> {
+fn check_scope(bearer: Bearer<'_>, bot: Option<&BotId>, scope: Option<&ScopeId>, route: &Route) -> Result<(), Refusal> {
+    let app = bearer.app;
     let wrong_level =
         |expected: String| Refusal::new(Reason::AppWrongLevel).expected(expected).found(format!("level {}", app.level));
     let Some(scope) = scope else {
@@ -108,10 +170,15 @@ fn check_scope(app: &App, bot: Option<&BotId>, scope: Option<&ScopeId>, route: &
         return Err(wrong_level("an app of level account: the route names no bot".to_owned()));
     }
     let held = app.scopes_on(bot.map(BotId::as_str));
-    if held.contains(scope.as_str()) {
-        return Ok(());
-    }
     let wanted = Refusal::new(Reason::ScopeInsufficient).expected(format!("{scope} at level {}", app.level));
+    if held.contains(scope.as_str()) {
+        if bearer.leaves(scope.as_str()) {
+            return Ok(());
+        }
+        let left = bearer.scopes_on(bot.map(BotId::as_str));
+        let left = if left.is_empty() { "none" } else { &left };
+        return Err(wanted.found(format!("a token for {left}, of an app that holds {held}")));
+    }
     let draft = if app.waits_for_publishing(bot, scope) { "; it is in the draft and waits for publishing" } else { "" };
     Err(wanted.found(format!("{held}{draft}")))
 }
@@ -134,8 +201,37 @@ fn check_any_resource(app: &App) -> Result<(), Refusal> {
     Err(Refusal::new(Reason::TableForbidden).expected("a permission on any table or view").found("none"))
 }
 
-fn wrong_account(what: &str, owner: &AccountId, app: &App) -> Refusal {
+/// The names of account and repository are compared as they were sent, once decoded.
+fn check_permission(
+    bearer: Bearer<'_>,
+    needed: &NeededPermission,
+    owner: Option<&str>,
+    repository: Option<&str>,
+) -> Result<(), Refusal> {
+    let insufficient = |expected: String| Refusal::new(Reason::PermissionsInsufficient).expected(expected);
+    let shown = |name: &str| format!("{:?}", name.chars().take(80).collect::<String>());
+    let Some(reach) = bearer.reach else {
+        return Err(insufficient(format!("a token for an installation with {needed}")).found("a token for none"));
+    };
+    if reach.level(needed.name.as_str()) < Some(needed.level) {
+        return Err(insufficient(needed.to_string()).found(reach.permissions().to_string()));
+    }
+    let installation = reach.installation();
+    if let Some(owner) = owner.filter(|owner| *owner != installation.account.as_str()) {
+        let expected = format!("account {}, where installation {} is", installation.account, installation.id);
+        return Err(insufficient(expected).found(shown(owner)));
+    }
+    match repository {
+        Some(name) if !reach.reaches(name) => {
+            let found = format!("{}, which the token does not reach", shown(name));
+            Err(insufficient(format!("a repository of the {} ones", installation.repositories.as_str())).found(found))
+        }
+        _ => Ok(()),
+    }
+}
+
+fn wrong_account(what: &str, owner: &AccountId, theirs: &AccountId) -> Refusal {
     let refusal =
         Refusal::new(Reason::AppWrongAccount).expected(format!("an app of account {owner}, which owns {what}"));
-    refusal.found(format!("an app of account {}", app.account))
+    refusal.found(format!("an app of account {theirs}"))
 }

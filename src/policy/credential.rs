@@ -38,10 +38,18 @@ pub fn token_in<'h>(value: &'h [u8], authenticator: &JwtAuthenticator) -> Result
         return Err(Refusal::new(Reason::CredentialAmbiguous).expected("one token").found("a list with a comma"));
     }
     let Some(bare) = token.strip_prefix(authenticator.prefix.as_bytes()) else {
-        let found = stray(token).unwrap_or_else(|| format!("no {:?} before the token", authenticator.prefix).into());
+        let what = if token.starts_with(JSON) { "a token of an app's own" } else { "a token" };
+        let found =
+            stray(token).unwrap_or_else(|| format!("{what}, without {:?} before it", authenticator.prefix).into());
         return Err(Refusal::new(Reason::CredentialMalformed).expected(shape(authenticator)).found(found));
     };
     let token = bare;
+    if authenticator.prefix.is_empty()
+        && let Some(prefix) = prefix(token)
+    {
+        let found = format!("{prefix:?} before the token, which is one of ours for other routes");
+        return Err(Refusal::new(Reason::CredentialMalformed).expected(shape(authenticator)).found(found));
+    }
     match stray(token) {
         Some(found) => Err(Refusal::new(Reason::CredentialMalformed).expected(shape(authenticator)).found(found)),
         None => Ok(token),
@@ -97,6 +105,16 @@ fn after_scheme<'h>(value: &'h [u8], authenticator: &JwtAuthenticator) -> Result
         return Err(Refusal::new(Reason::CredentialWrongScheme).expected(authenticator.scheme.clone()).found(found));
     }
     Ok(rest.trim_ascii_start())
+}
+
+/// How the header of a token begins, in base64url: with a brace and a quote.
+const JSON: &[u8] = b"eyJ";
+
+/// What stands before a token of ours, such as `ghs_`.
+fn prefix(token: &[u8]) -> Option<&str> {
+    let end = token.iter().take(16).position(|b| *b == b'_')? + 1;
+    let is_prefix = token[end..].starts_with(JSON) && token[..end - 1].iter().all(u8::is_ascii_lowercase);
+    std::str::from_utf8(&token[..end]).ok().filter(|_| is_prefix)
 }
 
 /// What people paste along with a token.

@@ -4,14 +4,14 @@ use http::{HeaderMap, Method};
 use serde::Serialize;
 
 use super::{
-    AuthenticatorKind, ErrorFormat, JwtAuthenticator, Place, Requirement, Route, State, credential, hints,
+    AuthenticatorKind, Bearer, ErrorFormat, JwtAuthenticator, Place, Requirement, Route, State, credential, hints,
     name_and_password,
 };
 use crate::clock::Timestamp;
 use crate::jose::{Compact, Encrypted, read_registered};
-use crate::model::{Reason, Refusal, printable};
+use crate::model::{Reason, Refusal, RegisteredClaims, printable};
 use crate::registry::{App, KeyState, RegisteredKey, Snapshot};
-use crate::verify::{self, Form, Issuance, Opened, Origin};
+use crate::verify::{self, Form, InstallationGrant, Issuance, Opened, Origin, Reach};
 
 /// A call to be explained. Nothing is recorded: a jti is not used up, no quota is touched.
 #[derive(Clone, Copy, Debug)]
@@ -187,7 +187,7 @@ fn walk(story: &mut Explanation, attempt: Attempt<'_>, state: &State, moment: Mo
     if method_first {
         judge_method(story, &place);
     }
-    let app = match &place.route.authenticator.kind {
+    let walked = match &place.route.authenticator.kind {
         AuthenticatorKind::Anonymous => {
             story.passed("credential", "none needed");
             None
@@ -201,8 +201,8 @@ fn walk(story: &mut Explanation, attempt: Attempt<'_>, state: &State, moment: Mo
     if !method_first {
         judge_method(story, &place);
     }
-    match app {
-        Some(app) => walk_scope(story, app, &place, state),
+    match walked {
+        Some(walked) => walk_scope(story, &walked, &place, state),
         None if matches!(place.route.authenticator.kind, AuthenticatorKind::Anonymous) => {
             tell_quota(story, place.route);
         }
@@ -234,7 +234,7 @@ fn walk_credential<'s>(
     headers: &HeaderMap,
     jwt: &JwtAuthenticator,
     moment: Moment<'s>,
-) -> Option<&'s App> {
+) -> Option<Walked<'s>> {
     match credential(headers, jwt) {
         Ok(token) => {
             story.passed("credential", format!("in {}", jwt.header));
@@ -249,13 +249,29 @@ fn walk_credential<'s>(
     }
 }
 
-/// From the token's bytes to its last claim; the app, if there is one.
+/// What can still be judged of a token.
+struct Walked<'s> {
+    app: &'s App,
+    claims: Option<RegisteredClaims>,
+    /// What was granted with it, if it is one of ours for an installation.
+    grant: Option<InstallationGrant>,
+}
+
+impl Walked<'_> {
+    fn bearer<'b>(&'b self, registry: &'b Snapshot) -> Bearer<'b> {
+        let reach = self.grant.as_ref().and_then(|grant| Reach::of(grant, self.app, registry).ok());
+        let left = self.claims.as_ref().and_then(|claims| claims.scope.as_deref());
+        Bearer { app: self.app, left, reach }
+    }
+}
+
+/// From the token's bytes to its last claim; the app, if there is one, and the claims, if they can be read.
 fn walk_token<'s>(
     story: &mut Explanation,
     token: &[u8],
     jwt: &JwtAuthenticator,
     moment: Moment<'s>,
-) -> Option<&'s App> {
+) -> Option<Walked<'s>> {
     let length = token.len();
     match verify::read(token, &jwt.rules) {
         Ok(Form::Signed(compact)) => {
@@ -277,13 +293,14 @@ fn walk_token<'s>(
 /// Stand in the stories alone where they matter.
 const ENCRYPTION: &str = "encryption";
 const STATE: &str = "state";
+const INSTALLATION: &str = "installation";
 
 fn walk_encrypted<'s>(
     story: &mut Explanation,
     encrypted: &Encrypted<'_>,
     jwt: &JwtAuthenticator,
     moment: Moment<'s>,
-) -> Option<&'s App> {
+) -> Option<Walked<'s>> {
     let opened = verify::open(encrypted, moment.registry, moment.now);
     let opened = opened.map_err(|refusal| story.failed(ENCRYPTION, &refusal)).ok()?;
     let compact = verify::inner(&opened.text, &jwt.rules);
@@ -301,7 +318,7 @@ fn walk_signed<'s>(
     opened: Option<&Opened<'_>>,
     jwt: &JwtAuthenticator,
     moment: Moment<'s>,
-) -> Option<&'s App> {
+) -> Option<Walked<'s>> {
     let hide = |refusal| if opened.is_some() { verify::hidden(refusal) } else { refusal };
     let app = verify::find_app(&compact.claims, &jwt.rules, moment.registry);
     let app = match app.and_then(|app| opened.map_or(Ok(()), |o| verify::check_owner(o, app)).map(|()| app)) {
@@ -318,14 +335,16 @@ fn walk_signed<'s>(
             format!("{algorithm}, {}", named(key))
         }),
         _ => verify::prove_issued(compact, &jwt.rules, moment.issuance, moment.now)
+            .and_then(|proved| verify::check_number(&compact.claims, app, &jwt.rules).map(|()| proved))
             .map(|(algorithm, key)| format!("{algorithm}, key number {} of the gateway", key.0)),
     };
     match proved {
         Ok(by) => story.passed("signature", by),
         Err(refusal) => story.failed_to_prove("signature", hide(refusal), compact, jwt, moment.registry),
     }
-    walk_claims(story, compact, opened.is_some(), app, jwt, moment);
-    Some(app)
+    let claims = walk_claims(story, compact, opened.is_some(), app, jwt, moment);
+    let grant = claims.as_ref().and_then(|_| walk_installation(story, compact, app, jwt, moment));
+    Some(Walked { app, claims, grant })
 }
 
 fn named(key: &RegisteredKey) -> String {
@@ -349,19 +368,19 @@ fn walk_claims(
     app: &App,
     jwt: &JwtAuthenticator,
     moment: Moment<'_>,
-) {
+) -> Option<RegisteredClaims> {
     let now = moment.now;
     story.warnings.extend(hints::of_booleans(&compact.claims));
     let claims = match read_registered(&compact.claims, &jwt.rules.claim_names) {
         Ok(claims) => claims,
         Err(refusal) => {
             story.failed("claims", &refusal);
-            return;
+            return None;
         }
     };
     if let Err(refusal) = verify::check_type(compact.header.token_type.as_deref(), &jwt.rules) {
         story.failed("claims", &refusal);
-        return;
+        return None;
     }
     if let Err(refusal) = verify::check_encryption(is_encrypted, app, &jwt.rules) {
         story.failed(ENCRYPTION, &refusal);
@@ -383,22 +402,48 @@ fn walk_claims(
     story.judged("single use", single);
     let reason = story.reason;
     story.hints.extend(reason.and_then(|reason| hints::of_claims(reason, &claims, now)));
+    Some(claims)
 }
 
-fn walk_scope(story: &mut Explanation, app: &App, place: &Place<'_>, state: &State) {
-    let verdict = place.authorize(app, state);
-    let verdict = verdict.map(|a| format!("held: {}", held(app, place, a.bot.as_ref().map(|b| b.as_str()))));
+fn walk_installation(
+    story: &mut Explanation,
+    compact: &Compact<'_>,
+    app: &App,
+    jwt: &JwtAuthenticator,
+    moment: Moment<'_>,
+) -> Option<InstallationGrant> {
+    if jwt.rules.origin != Origin::Installation {
+        return None;
+    }
+    let grant =
+        InstallationGrant::read(&compact.claims).map_err(|refusal| story.failed(INSTALLATION, &refusal)).ok()?;
+    let reach = Reach::of(&grant, app, moment.registry).map(|reach| {
+        let installation = reach.installation();
+        format!("number {} on account {}: {}", installation.id, installation.account, reach.permissions())
+    });
+    story.judged(INSTALLATION, reach);
+    Some(grant)
+}
+
+fn walk_scope(story: &mut Explanation, walked: &Walked<'_>, place: &Place<'_>, state: &State) {
+    let bearer = walked.bearer(&state.registry);
+    let verdict = place.authorize(bearer, state);
+    let verdict = verdict.map(|a| format!("held: {}", held(bearer, place, a.bot.as_ref().map(|b| b.as_str()))));
     let reason = verdict.as_ref().err().map(|refusal| refusal.reason);
     if reason.is_none() {
         story.judged("scope", verdict);
         tell_quota(story, place.route);
     } else if story.judged("scope", verdict) {
-        story.hints.extend(reason.into_iter().flat_map(|reason| hints::advise(reason, place, app, state)));
+        story.hints.extend(reason.into_iter().flat_map(|reason| hints::advise(reason, place, bearer, state)));
     }
 }
 
 /// What an app that was let through holds of what the route asks for.
-fn held(app: &App, place: &Place<'_>, bot: Option<&str>) -> String {
+fn held(bearer: Bearer<'_>, place: &Place<'_>, bot: Option<&str>) -> String {
+    let app = bearer.app;
+    if let Some(reach) = bearer.reach {
+        return reach.permissions().to_string();
+    }
     match &place.route.requirement {
         Requirement::Resource { kind, param, .. } => {
             let name = place.param(param).unwrap_or_default();
@@ -408,8 +453,13 @@ fn held(app: &App, place: &Place<'_>, bot: Option<&str>) -> String {
             let some = app.resources().take(5).map(|(resource, held)| format!("{held} on {resource}"));
             some.collect::<Vec<_>>().join(", ")
         }
-        Requirement::Nothing | Requirement::AnyApp | Requirement::Role(_) | Requirement::Scope { .. } => {
-            app.scopes_on(bot).to_string()
+        Requirement::Nothing
+        | Requirement::AnyApp
+        | Requirement::Role(_)
+        | Requirement::Scope { .. }
+        | Requirement::Permission(_) => {
+            let scopes = bearer.scopes_on(bot);
+            if scopes.is_empty() { "none".to_owned() } else { scopes.into_owned() }
         }
     }
 }

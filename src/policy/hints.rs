@@ -5,12 +5,14 @@ use super::diagnose::diagnose;
 use super::mistakes::of_name;
 use super::place::is_unfilled;
 use super::{
-    Attempt, AuthenticatorKind, JwtAuthenticator, Near, Place, Requirement, Route, State, allowed_methods, nearest,
+    Attempt, AuthenticatorKind, Bearer, JwtAuthenticator, Near, Place, Requirement, Route, State, allowed_methods,
+    nearest,
 };
 use crate::clock::Timestamp;
 use crate::jose::{self, Compact, ContentEncryption, KeyManagement};
 use crate::model::{Algorithm, Claims, Level, Reason, Refusal, RegisteredClaims, shell_word};
 use crate::registry::{App, Snapshot};
+use crate::verify::{Origin, named_app};
 
 /// The most clocks differ that nobody has set wrong by hand.
 const DRIFT: std::time::Duration = std::time::Duration::from_secs(600);
@@ -39,6 +41,15 @@ pub(super) fn of_method(route: &Route) -> String {
 }
 
 pub(super) fn of_credential(jwt: &JwtAuthenticator) -> String {
+    if jwt.rules.origin == Origin::Installation {
+        return format!(
+            "Send the token for an installation, {}…, in the header {:?} after {:?} and a space. An app gets one with its own \
+             token: POST /app/installations/{{installation_id}}/access_tokens.",
+            jwt.prefix,
+            jwt.header.as_str(),
+            jwt.scheme
+        );
+    }
     let scheme = match jwt.scheme.as_str() {
         "" => ", bare".to_owned(),
         scheme => format!(" after {scheme:?} and a space"),
@@ -82,7 +93,8 @@ pub(super) fn of_proof(
             }));
         }
         (Reason::AppDisabled | Reason::AppNoKey | Reason::KeyUnknown | Reason::KeyRetired, _, Some(claim), _) => {
-            let client_id = compact.claims.string(claim);
+            let app = named_app(&compact.claims, &jwt.rules, registry);
+            let client_id = app.map(|app| app.client_id.to_string()).or_else(|| compact.claims.string(claim));
             hints.extend(client_id.and_then(|client_id| of_app_itself(refusal.reason, &client_id)));
         }
         (_, Some(diagnosis), ..) => hints.push(diagnosis.hint()),
@@ -147,6 +159,9 @@ pub(super) fn of_claims(reason: Reason, claims: &RegisteredClaims, now: Timestam
         Reason::TokenIssuedInFuture => {
             early(claims.issued_at).map(|early| format!("The signer's clock may be {early:?} fast."))
         }
+        Reason::TokenLifetimeTooLong if early(claims.issued_at).is_some_and(|early| !early.is_zero()) => {
+            early(claims.issued_at).map(|early| format!("The signer's clock may be {early:?} fast."))
+        }
         Reason::TokenLifetimeTooLong | Reason::TokenExpRequired if claims.token_id.is_some() => Some(
             "A token with a jti is good for one call and a short time; leave the jti out if the app enforces none."
                 .to_owned(),
@@ -190,14 +205,15 @@ pub fn advise_call(reason: Reason, attempt: Attempt<'_>, app: Option<&App>, stat
         ) => {
             vec![of_basic(place.route)]
         }
-        _ => app.map(|app| advise(reason, &place, app, state)).unwrap_or_default(),
+        _ => app.map(|app| advise(reason, &place, app.into(), state)).unwrap_or_default(),
     }
 }
 
 /// What to do where an app that proved itself may not do this here.
-pub(super) fn advise(reason: Reason, place: &Place<'_>, app: &App, state: &State) -> Vec<String> {
+pub(super) fn advise(reason: Reason, place: &Place<'_>, bearer: Bearer<'_>, state: &State) -> Vec<String> {
+    let app = bearer.app;
     let hint = match reason {
-        Reason::ScopeInsufficient => return of_scope(place, app, state),
+        Reason::ScopeInsufficient => return of_scope(place, bearer, state),
         Reason::AppWrongLevel => Some(of_level(place, app, state)),
         Reason::AppWrongAccount => of_account(place, app, state),
         Reason::AppWrongBot => Some(of_bot(place, app)),
@@ -210,8 +226,12 @@ pub(super) fn advise(reason: Reason, place: &Place<'_>, app: &App, state: &State
     hint.into_iter().collect()
 }
 
-fn of_scope(place: &Place<'_>, app: &App, state: &State) -> Vec<String> {
+fn of_scope(place: &Place<'_>, bearer: Bearer<'_>, state: &State) -> Vec<String> {
+    let app = bearer.app;
     let Some(id) = place.route.requirement.scope_for(app.level) else { return Vec::new() };
+    if app.scopes_on(place.bot()).contains(id.as_str()) && !bearer.leaves(id.as_str()) {
+        return vec![format!("The app holds {id}, but the token was asked for without it: ask for a token with it.")];
+    }
     let title = state.scopes.get(id.as_str(), app.level).map_or("", |s| s.title.as_str());
     let (client_id, name) = (&app.client_id, &app.name);
     let needs =

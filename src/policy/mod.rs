@@ -1,6 +1,7 @@
 //! May this call go on, and why not? Pure: route table, credential, authorization, and [`explain`], which gives each
 //! check's verdict. The stack, the command line and the console ask the same functions.
 
+mod authority;
 mod authorize;
 mod credential;
 mod diagnose;
@@ -17,7 +18,8 @@ mod route;
 mod state;
 mod table;
 
-pub use authorize::{Authorization, authorize, authorize_service};
+pub use authority::Authority;
+pub use authorize::{Authorization, Bearer, authorize, authorize_service};
 pub use credential::{credential, name_and_password, token_in};
 pub use diagnose::{Case, Near, Unsolved, is_placeholder, nearest};
 pub use explain::{Attempt, Check, Explanation, Moment, Outcome, explain, explain_token};
@@ -29,6 +31,8 @@ pub use path::{Judged, judge};
 pub use pattern::{Params, Pattern, PatternError};
 pub use place::Place;
 pub use quota::{Quota, QuotaKey, QuotaWindow};
-pub use route::{Authenticator, AuthenticatorKind, ErrorFormat, JwtAuthenticator, Requirement, Route, Target};
+pub use route::{
+    Authenticator, AuthenticatorKind, ErrorFormat, JwtAuthenticator, NeededPermission, Requirement, Route, Target,
+};
 pub use state::{Followed, Live, State};
 pub use table::{Conflict, Found, Misled, RouteTable, Sought, allowed_methods, wrong_method};

@@ -6,10 +6,10 @@ use std::sync::Arc;
 use http::Method;
 
 use super::{
-    Attempt, Authorization, Found, Params, Pattern, Route, Sought, State, Target, authorize, judge, wrong_method,
+    Attempt, Authorization, Bearer, Found, Params, Pattern, Route, Sought, State, Target, authorize, judge,
+    wrong_method,
 };
 use crate::model::{AccountId, Reason, Refusal};
-use crate::registry::App;
 
 /// A call's place in the route table, for those who explain; the stack has its own.
 #[derive(Debug)]
@@ -68,8 +68,8 @@ impl<'a> Place<'a> {
 
     /// # Errors
     /// Those of [`authorize`].
-    pub fn authorize(&self, app: &App, state: &State) -> Result<Authorization, Refusal> {
-        authorize(app, self.route, self.pattern, &self.params, &self.path, self.account, &state.registry)
+    pub fn authorize<'b>(&self, bearer: impl Into<Bearer<'b>>, state: &State) -> Result<Authorization, Refusal> {
+        authorize(bearer, self.route, self.pattern, &self.params, &self.path, self.account, &state.registry)
     }
 }
 

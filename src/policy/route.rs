@@ -6,9 +6,9 @@ use std::sync::Arc;
 use http::{HeaderName, Method, header};
 
 use super::{Pattern, Quota};
-use crate::model::{AuthenticatorName, Endpoint, Level, RoleName, RouteId, ScopeId, UpstreamName};
-use crate::registry::{Permissions, ResourceKind};
-use crate::verify::TokenRules;
+use crate::model::{AuthenticatorName, Endpoint, Level, PermissionName, RoleName, RouteId, ScopeId, UpstreamName};
+use crate::registry::{PermissionLevel, Permissions, ResourceKind};
+use crate::verify::{Origin, TokenRules};
 
 /// One configured route, resolved.
 #[derive(Debug)]
@@ -44,7 +44,7 @@ impl Route {
             Requirement::AnyApp | Requirement::AnyResource | Requirement::Resource { .. } => {
                 vec![Level::Bot, Level::Account]
             }
-            Requirement::Nothing | Requirement::Role(_) => vec![],
+            Requirement::Nothing | Requirement::Role(_) | Requirement::Permission(_) => vec![],
         }
     }
 }
@@ -84,6 +84,25 @@ pub enum Requirement {
     AnyResource,
     /// Permissions on the table or view that a parameter names.
     Resource { kind: ResourceKind, param: String, permissions: Permissions },
+    /// A permission of the installation that the token is for.
+    Permission(NeededPermission),
+}
+
+/// A permission, and where the path says on what.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct NeededPermission {
+    pub name: PermissionName,
+    pub level: PermissionLevel,
+    /// The parameter that names the account, which has to be the installation's.
+    pub owner_param: Option<String>,
+    /// The parameter that names the repository, which has to be within the token's reach.
+    pub repository_param: Option<String>,
+}
+
+impl fmt::Display for NeededPermission {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}:{}", self.name, self.level)
+    }
 }
 
 impl Requirement {
@@ -118,6 +137,14 @@ impl Authenticator {
             AuthenticatorKind::Basic => Some((&header::AUTHORIZATION, "Basic")),
         }
     }
+
+    /// Whose tokens are taken, if it is tokens at all.
+    pub fn origin(&self) -> Option<Origin> {
+        match &self.kind {
+            AuthenticatorKind::Jwt(jwt) => Some(jwt.rules.origin),
+            AuthenticatorKind::Anonymous | AuthenticatorKind::Basic => None,
+        }
+    }
 }
 
 #[derive(Debug)]
@@ -149,7 +176,10 @@ pub enum ErrorFormat {
     Kore,
     /// Of Khoros: one shape where Basic is the scheme, another where it is Bearer.
     Khoros,
+    /// Of ICR apps, where they come with tokens of their own.
     Icr,
+    /// The same, where they come with tokens for installations.
+    IcrInstallation,
     /// RFC 6749 section 5.2.
     Oauth,
 }

@@ -12,8 +12,8 @@ use http::{HeaderMap, Method};
 
 use super::method::{METHOD_OVERRIDE, meant};
 use super::pattern::Segment;
-use super::{Params, Route};
-use crate::model::{Reason, Refusal};
+use super::{Authority, Params, Pattern, Route, Target};
+use crate::model::{Endpoint, Reason, Refusal};
 
 /// All routes, ready to match.
 #[derive(Debug, Default)]
@@ -21,6 +21,7 @@ pub struct RouteTable {
     root: Node,
     routes: Vec<Arc<Route>>,
     credential_headers: Vec<HeaderName>,
+    authority: Option<Arc<Authority>>,
 }
 
 #[derive(Debug, Default)]
@@ -102,7 +103,8 @@ impl RouteTable {
         if !conflicts.is_empty() {
             return Err(conflicts);
         }
-        let mut table = Self { root: Node::default(), credential_headers: credential_headers(&routes), routes };
+        let mut table =
+            Self { root: Node::default(), credential_headers: credential_headers(&routes), routes, authority: None };
         for route in &table.routes {
             for (i, pattern) in route.patterns.iter().enumerate() {
                 table.root.insert(&pattern.segments, Leaf { route: Arc::clone(route), pattern: i });
@@ -111,8 +113,25 @@ impl RouteTable {
         Ok(table)
     }
 
+    /// The same, with endpoints that issue access tokens.
+    #[must_use]
+    pub fn issuing_as(self, authority: Arc<Authority>) -> Self {
+        Self { authority: Some(authority), ..self }
+    }
+
     pub fn routes(&self) -> &[Arc<Route>] {
         &self.routes
+    }
+
+    /// As whom the endpoints issue access tokens, if they do.
+    pub fn authority(&self) -> Option<&Arc<Authority>> {
+        self.authority.as_ref()
+    }
+
+    /// The first path that leads to an endpoint.
+    pub fn path_to(&self, endpoint: Endpoint) -> Option<&str> {
+        let route = self.routes.iter().find(|route| route.target == Target::Endpoint(endpoint))?;
+        route.patterns.first().map(Pattern::as_str)
     }
 
     /// The headers that carry credentials on some route, and Authorization in any case.

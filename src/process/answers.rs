@@ -1,9 +1,12 @@
-//! The endpoints behind the stack: called on a worker, answered on the control runtime, where the store is.
+//! The endpoints behind the stack: called on a worker, answered on a runtime of their own, where they may wait.
 
+use std::io;
 use std::sync::Arc;
+use std::thread;
 
 use http::header;
-use tokio::runtime::Handle;
+use tokio::runtime::{Builder, Handle};
+use tokio::sync::{Semaphore, oneshot};
 
 use crate::endpoints::{self, Endpoints};
 use crate::gateway::{Answering, Asked, Caller, OwnAnswers, Visit};
@@ -11,17 +14,44 @@ use crate::model::{Reason, Refusal};
 use crate::policy::Target;
 use crate::store::Store;
 
+/// Calls in the making. Callers that leave don't end theirs, so the gateway's own limit is none here.
+const AT_ONCE: usize = 128;
+
 pub(super) struct Answers {
-    pub endpoints: Arc<Endpoints<Store>>,
-    /// The control runtime.
-    pub control: Handle,
+    endpoints: Arc<Endpoints<Store>>,
+    places: Arc<Semaphore>,
+    runtime: Handle,
+    /// Dropped, it ends the runtime.
+    _end: oneshot::Sender<()>,
+}
+
+impl Answers {
+    /// On a runtime and a thread of its own: whoever floods the endpoints delays neither what the control runtime follows in
+    /// the store nor the workers.
+    pub fn start(endpoints: Endpoints<Store>) -> io::Result<Self> {
+        let runtime = Builder::new_current_thread().enable_all().build()?;
+        let (handle, (end, ended)) = (runtime.handle().clone(), oneshot::channel());
+        thread::Builder::new().name("endpoints".into()).spawn(move || runtime.block_on(ended))?;
+        let (endpoints, places) = (Arc::new(endpoints), Arc::new(Semaphore::new(AT_ONCE)));
+        Ok(Self { endpoints, places, runtime: handle, _end: end })
+    }
 }
 
 impl OwnAnswers for Answers {
     /// A caller that leaves does not stop what it began: a token may have been issued already.
     fn answer(&self, asked: Asked) -> Answering {
+        let Ok(place) = Arc::clone(&self.places).try_acquire_owned() else {
+            let refusal =
+                Refusal::new(Reason::GatewayOverloaded).expected(format!("{AT_ONCE} calls to endpoints at once"));
+            return Box::pin(async { Err(refusal) });
+        };
         let endpoints = Arc::clone(&self.endpoints);
-        let answering = call_of(asked).map(|call| self.control.spawn(async move { endpoints.answer(call).await }));
+        let answering = call_of(asked).map(|call| {
+            self.runtime.spawn(async move {
+                let _place = place;
+                endpoints.answer(call).await
+            })
+        });
         Box::pin(async move {
             match answering {
                 Ok(answering) => answering.await.unwrap_or(Err(Refusal::new(Reason::GatewayInternal))),

@@ -38,8 +38,10 @@ pub async fn follow(store: Store, live: Arc<Live>, tokens: Arc<TokenService<Stor
 }
 
 async fn catch_up(store: &Store, live: &Live, tokens: &TokenService<Store>) -> Result<(), StoreError> {
-    if let Some(Followed { version, changed }) = live.follow(store).await? {
+    // Each is followed also where the other can't be: a damaged row of one holds up no revocation of the other.
+    let (registry, tokens) = (live.follow(store).await, tokens.follow().await);
+    if let Some(Followed { version, changed }) = registry? {
         tracing::info!(version = version.0, changed, "registry followed");
     }
-    tokens.follow().await
+    tokens
 }

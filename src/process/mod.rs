@@ -28,7 +28,7 @@ use tokio::task::JoinSet;
 
 use crate::clock::Clock;
 use crate::config::Config;
-use crate::endpoints::Endpoints;
+use crate::endpoints::{Endpoints, Verifying};
 use crate::gateway::forward::UpstreamSet;
 use crate::gateway::{AccessLog, Gate, GateSettings, OwnAnswers};
 use crate::jose;
@@ -136,10 +136,12 @@ impl Prepared {
             tokens: Arc::clone(&tokens),
             repository: store.clone(),
             live: Arc::clone(&gate.live),
+            verifying: Verifying::new(Arc::clone(&gate.verifier)),
+            replay: Arc::clone(&gate.replay),
+            usage: Arc::clone(&gate.usage),
             settings: config.endpoints.clone(),
         };
-        let (endpoints, control) = (Arc::new(endpoints), tokio::runtime::Handle::current());
-        let answers: Arc<dyn OwnAnswers> = Arc::new(answers::Answers { endpoints, control });
+        let answers: Arc<dyn OwnAnswers> = Arc::new(answers::Answers::start(endpoints).map_err(StartError::Socket)?);
         let mut workers = Vec::with_capacity(listeners.len());
         for (number, listener) in listeners.into_iter().enumerate() {
             let worker = worker::Worker {

@@ -37,6 +37,7 @@ impl Reload {
     fn reload(&mut self) -> Result<String, ConfigError> {
         let ConfigSource::File(path) = &self.source else { return Ok("nothing to read again".into()) };
         let config = config::load(path)?;
+        config.check_listener(&self.running.proxy)?;
         let waiting = config.needs_restart(&self.running);
         // New upstreams first, so that no route is ever without its upstream; those that are gone stay reachable for
         // calls that were matched before.
@@ -54,9 +55,10 @@ impl Reload {
             message.push_str(&waiting.join(", "));
         }
         // What waits for a restart is compared again with what runs, so the running values stay.
-        let Config { proxy, telemetry, store, replay, .. } = &self.running;
+        let Config { proxy, telemetry, store, replay, endpoints, rotation, .. } = &self.running;
         let (proxy, telemetry, store, replay) = (proxy.clone(), telemetry.clone(), store.clone(), replay.clone());
-        self.running = Config { proxy, telemetry, store, replay, ..config };
+        let (endpoints, rotation) = (endpoints.clone(), rotation.clone());
+        self.running = Config { proxy, telemetry, store, replay, endpoints, rotation, ..config };
         Ok(message)
     }
 

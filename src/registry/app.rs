@@ -201,6 +201,14 @@ impl App {
         }
     }
 
+    /// What the app may do anywhere, as published.
+    pub fn scopes(&self) -> BTreeSet<&ScopeId> {
+        match self.level {
+            Level::Account => self.account_scopes.ids.iter().collect(),
+            Level::Bot => self.bot_scopes.values().flat_map(|held| &held.ids).collect(),
+        }
+    }
+
     /// The use of a key, if it is one to note.
     pub fn key_use(&self, number: KeyNumber, now: Timestamp) -> Option<Use> {
         let key = self.key(number)?;
@@ -268,6 +276,10 @@ impl ScopeSet {
 
     pub fn contains(&self, scope: &str) -> bool {
         self.position(scope).is_some()
+    }
+
+    pub fn iter(&self) -> impl Iterator<Item = &ScopeId> {
+        self.ids.iter()
     }
 
     fn mark(&self, scope: &str) -> Option<&Mark> {

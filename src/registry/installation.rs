@@ -142,6 +142,14 @@ impl PermissionSet {
         other.iter().all(|(name, level)| self.level(name.as_str()) >= Some(level))
     }
 
+    /// What both sets have, each permission at the lower of the two levels.
+    #[must_use]
+    pub fn lesser(&self, other: &Self) -> Self {
+        let both =
+            self.0.iter().filter_map(|(name, level)| Some((name.clone(), other.level(name.as_str())?.min(*level))));
+        Self(both.collect())
+    }
+
     /// A part of this set, as texts from outside name it.
     ///
     /// # Errors
@@ -323,6 +331,13 @@ mod tests {
                     prop_assert!(faults.len() <= wanted.iter().count());
                 }
             }
+        }
+
+        #[test]
+        fn the_lesser_of_two_sets_is_the_greatest_that_both_include(one in sets(), two in sets(), other in sets()) {
+            let lesser = one.lesser(&two);
+            prop_assert!(one.includes(&lesser) && two.includes(&lesser));
+            prop_assert!(!(one.includes(&other) && two.includes(&other)) || lesser.includes(&other));
         }
 
         #[test]

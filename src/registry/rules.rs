@@ -13,13 +13,14 @@ pub struct GrantRules {
     pub catalogue: ScopeCatalogue,
     /// By authenticator; one that is not listed allows all.
     pub grantable: BTreeMap<AuthenticatorName, AlgorithmSet>,
-    /// The authenticators that take tokens. Where there are none, apps may name any and sign with anything.
+    /// The authenticators that take tokens. Where none takes such as apps sign, apps may name any and sign with anything.
     pub authenticators: BTreeMap<AuthenticatorName, TakenTokens>,
 }
 
 /// The tokens that an authenticator takes, as far as it depends on the app.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct TakenTokens {
+    /// What apps may sign with; nothing where the tokens are those that we issue.
     pub algorithms: AlgorithmSet,
     /// Whether it takes tokens that have no `exp`, if the app does.
     pub without_exp: bool,

@@ -10,11 +10,11 @@ use super::rows::id;
 use super::sqlite::{Connection, Db};
 use super::{Note, Store};
 use crate::clock::Timestamp;
-use crate::model::{AccountId, AppNumber, TokenId};
+use crate::model::{AccountId, AppNumber, RegisteredClaims, TokenId};
 use crate::registry::{Actor, StoreError};
 use crate::tokens::{
-    AppTokens, IssuedToken, NewSigningKey, Revocation, SigningKeyRecord, Superseded, TokenDelta, TokenError,
-    TokenRepository, TokenStates, TokenVersion,
+    AppTokens, IssuedToken, LifecycleError, NewSigningKey, Revocation, SigningKeyRecord, Superseded, TokenDelta,
+    TokenError, TokenRepository, TokenStates, TokenVersion,
 };
 
 type Writing = sqlx::Transaction<'static, Db>;
@@ -46,6 +46,17 @@ impl TokenRepository for Store {
             "jti": successor.jti,
             "expires_at": successor.expires_at.to_string(),
         });
+        // Under the lock: who refreshes faster than a revocation is followed everywhere does not escape it.
+        if let Some(token) = step.tokens.current.as_ref().filter(|token| token.jti == *submitted) {
+            let claims = RegisteredClaims {
+                token_id: Some(token.jti.as_str().into()),
+                issued_at: Some(token.issued_at),
+                ..RegisteredClaims::default()
+            };
+            if revoked(&mut step.writing, step.app).await?.iter().any(|(revocation, _)| revocation.covers(&claims)) {
+                return Err(TokenError::Lifecycle(LifecycleError::Unknown));
+            }
+        }
         let refreshed = step.tokens.refresh(submitted, successor, good_until, actor.at);
         refreshed.map_err(TokenError::Lifecycle)?;
         step.end("refresh", after, actor).await

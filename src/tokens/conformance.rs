@@ -35,6 +35,7 @@ macro_rules! token_conformance_tests {
             an_invalidation_ends_the_tokens_of_its_app_alone
             revocations_are_kept_and_followed
             a_revocation_is_forgotten_once_it_can_cover_no_good_token
+            a_revoked_token_is_not_refreshed
             an_app_that_is_not_there_has_no_tokens
             signing_keys_come_back_as_they_went_in_and_are_followed
             of_nodes_that_rotate_at_once_one_adds_a_key
@@ -214,6 +215,19 @@ pub async fn a_revocation_is_forgotten_once_it_can_cover_no_good_token(fixture: 
     store.revoke(app, &second, Timestamp::MAX, &at(end.after(Duration::from_millis(1)))).await.unwrap();
     let delta = store.token_changes_since(TokenVersion::default()).await.unwrap();
     assert!(delta.apps[0].1.revoked.iter().all(|(revocation, _)| *revocation == second), "{delta:?}");
+}
+
+/// Whoever is faster than the nodes that follow does not escape a revocation.
+pub async fn a_revoked_token_is_not_refreshed(fixture: &impl Fixture) {
+    let (store, app, other) = fixture.open().await;
+    let later = NOON.after(GRACE);
+    for (app, revocation) in [(app, Revocation::Token(id("a"))), (other, Revocation::IssuedBefore(later))] {
+        store.issue(app, token("a", NOON), &at(NOON)).await.unwrap();
+        store.revoke(app, &revocation, Timestamp::MAX, &at(NOON)).await.unwrap();
+        let refreshed = store.refresh(app, &id("a"), token("b", later), later, &at(NOON)).await;
+        assert!(matches!(refreshed, Err(TokenError::Lifecycle(LifecycleError::Unknown))), "{refreshed:?}");
+        assert_eq!(store.tokens_of(app).await.unwrap().standing(&id("b"), NOON), Standing::Unknown);
+    }
 }
 
 pub async fn an_app_that_is_not_there_has_no_tokens(fixture: &impl Fixture) {

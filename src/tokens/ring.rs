@@ -39,7 +39,13 @@ impl RotationSettings {
     /// When the next key has to begin to sign, if it is time to make it. The first begins at once, and so does one of
     /// another algorithm than was configured before.
     pub fn due(&self, keys: &[SigningKeyRecord], now: Timestamp) -> Option<Timestamp> {
-        let newest = keys.iter().max_by_key(|key| key.signs_from);
+        // One that is published and waits for its time, unless a clock ran ahead when it was made.
+        let horizon = now.after(self.every).after(self.lead);
+        let is_waiting = |key: &SigningKeyRecord| now < key.signs_from && key.signs_from <= horizon;
+        if keys.iter().any(|key| key.material.algorithm() == self.algorithm && is_waiting(key)) {
+            return None;
+        }
+        let newest = keys.iter().filter(|key| key.signs_from <= horizon).max_by_key(|key| key.signs_from);
         match newest {
             Some(key) if key.material.algorithm() == self.algorithm => {
                 let ends = key.signs_from.after(self.every);

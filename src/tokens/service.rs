@@ -1,5 +1,6 @@
 //! The service over all of this: makes tokens, and takes each step of their lives in the store before anybody hears of it.
 
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use aws_lc_rs::rand::{SecureRandom as _, SystemRandom};
@@ -15,7 +16,7 @@ use crate::jose::IssuingMaterial;
 use crate::model::{AppNumber, ClientId, KeyId, TokenId};
 use crate::registry::{Actor, StoreError};
 use crate::secret::Secret;
-use crate::verify::Origin;
+use crate::verify::{APP_NUMBER, Origin};
 
 /// How long tokens of a kind live.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -48,11 +49,13 @@ pub struct TokenService<R> {
     repository: R,
     issued: Issued,
     rotation: RotationSettings,
+    /// Whether keys came or went that could not be read yet.
+    lacks_keys: AtomicBool,
 }
 
 impl<R: TokenRepository> TokenService<R> {
     pub fn new(repository: R, issued: Issued, rotation: RotationSettings) -> Self {
-        Self { repository, issued, rotation }
+        Self { repository, issued, rotation, lacks_keys: AtomicBool::new(false) }
     }
 
     /// What the verifier asks.
@@ -112,16 +115,26 @@ impl<R: TokenRepository> TokenService<R> {
     /// Takes over what changed in the store, by this node or another.
     ///
     /// # Errors
-    /// When the store can't be reached or read; book and ring stay as they were.
+    /// When the store can't be reached or read. What was revoked is followed also where keys can't be read; these are tried
+    /// again the next time.
     pub async fn follow(&self) -> Result<(), StoreError> {
         let delta = self.repository.token_changes_since(self.issued.book.version()).await?;
-        if delta.has_new_keys {
-            let keys = self.repository.signing_keys().await?;
-            let followed = self.issued.ring.follow(&keys, &self.rotation);
-            followed.map_err(|error| StoreError::Unreadable(format!("a signing key: {error}")))?;
-        }
+        let has_new_keys = self.lacks_keys.swap(false, Ordering::SeqCst) | delta.has_new_keys;
         self.issued.book.follow(&delta);
-        Ok(())
+        if !has_new_keys {
+            return Ok(());
+        }
+        let followed = self.follow_keys().await;
+        if followed.is_err() {
+            self.lacks_keys.store(true, Ordering::SeqCst);
+        }
+        followed
+    }
+
+    async fn follow_keys(&self) -> Result<(), StoreError> {
+        let keys = self.repository.signing_keys().await?;
+        let followed = self.issued.ring.follow(&keys, &self.rotation);
+        followed.map_err(|error| StoreError::Unreadable(format!("a signing key: {error}")))
     }
 
     /// Makes the next signing key when its time has come, and forgets those whose time is over. To be called every now
@@ -144,7 +157,13 @@ impl<R: TokenRepository> TokenService<R> {
         self.follow().await
     }
 
-    /// A token that is on no record, nobody has it yet: good until its end, or until it is revoked.
+    /// How long a key is published before it signs.
+    pub fn lead(&self) -> Duration {
+        self.rotation.lead
+    }
+
+    /// A token that is on no record, nobody has it yet: good until its end, or until it is revoked. It lives no longer than
+    /// keys are kept for.
     ///
     /// # Errors
     /// When there is no key, or the system gives no random bytes.
@@ -156,10 +175,12 @@ impl<R: TokenRepository> TokenService<R> {
         now: Timestamp,
     ) -> Result<NewToken, NoSigningKey> {
         let jti = TokenId::new(&random_id()?).map_err(|_| NoSigningKey)?;
+        let life = life.min(self.rotation.longest_life);
         // NumericDates of ours are whole seconds, and so is what is told of them.
         let (issued_at, expires_at) = (Timestamp::from_secs(now.secs()), Timestamp::from_secs(now.after(life).secs()));
         let mut claims = holder.claims.clone();
         claims.insert("appId".into(), holder.client_id.as_str().into());
+        claims.insert(APP_NUMBER.into(), holder.app.0.into());
         claims.insert("jti".into(), jti.as_str().into());
         claims.insert("iat".into(), issued_at.secs().into());
         claims.insert("exp".into(), expires_at.secs().into());

@@ -32,6 +32,9 @@ impl Origin {
     }
 }
 
+/// The claim of our tokens that holds the app's number: an app that is deleted and made anew under its old client id is another.
+pub const APP_NUMBER: &str = "appNumber";
+
 /// The number of one of our own keys.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct IssuerKeyNumber(pub i64);

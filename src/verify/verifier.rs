@@ -6,11 +6,14 @@ use std::sync::Arc;
 use super::cache::ProofKey;
 use super::checks::Form;
 use super::decryption::{self, Opened, hidden};
-use super::{Issuance, IssuerKeyNumber, NothingIssued, Origin, ProofCache, SingleUse, TokenRules, checks};
+use super::{
+    InstallationGrant, Issuance, IssuerKeyNumber, NothingIssued, Origin, ProofCache, Reach, SingleUse, TokenRules,
+    checks, naming,
+};
 use crate::clock::Timestamp;
 use crate::jose::{self, Compact, Encrypted};
-use crate::model::{Algorithm, AppNumber, Reason, Refusal, RegisteredClaims};
-use crate::registry::{App, KeyNumber, Snapshot};
+use crate::model::{AccountId, Algorithm, AppNumber, Reason, Refusal, RegisteredClaims};
+use crate::registry::{App, Installation, KeyNumber, Snapshot};
 
 /// Whose key made a signature.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -33,6 +36,8 @@ pub struct Proof {
     pub encryption_key: Option<KeyNumber>,
     pub token_type: Option<Box<str>>,
     pub claims: RegisteredClaims,
+    /// What was granted with it, if it is one of ours for an installation.
+    pub installation: Option<InstallationGrant>,
 }
 
 impl Proof {
@@ -50,9 +55,11 @@ impl Proof {
     pub(super) fn weight(&self) -> usize {
         let text = |t: &Option<Box<str>>| t.as_ref().map_or(0, |t| t.len());
         let claims = &self.claims;
-        let texts = text(&claims.issuer) + text(&claims.subject) + text(&claims.token_id) + text(&self.token_type);
+        let texts = text(&claims.issuer) + text(&claims.subject) + text(&claims.token_id) + text(&claims.scope);
+        let texts = texts + text(&self.token_type);
         let audiences: usize = claims.audience.0.iter().map(|a| a.len() + size_of::<Box<str>>()).sum();
-        size_of::<Self>() + self.client_id.len() + texts + audiences + 200
+        let granted = self.installation.as_ref().map_or(0, InstallationGrant::weight);
+        size_of::<Self>() + self.client_id.len() + texts + audiences + granted + 200
     }
 }
 
@@ -61,6 +68,7 @@ impl Proof {
 pub struct Verified {
     app: Arc<App>,
     proof: Arc<Proof>,
+    installation: Option<Arc<Installation>>,
     single_use: Option<SingleUse>,
 }
 
@@ -84,6 +92,16 @@ impl Verified {
 
     pub fn claims(&self) -> &RegisteredClaims {
         &self.proof.claims
+    }
+
+    /// What the token reaches, if it is one of ours for an installation.
+    pub fn reach(&self) -> Option<Reach<'_>> {
+        Some(Reach::new(self.installation.as_ref()?, self.proof.installation.as_ref()?))
+    }
+
+    /// The account in whose name the app calls: the installation's, or else its own.
+    pub fn account(&self) -> &AccountId {
+        self.installation.as_ref().map_or(&self.app.account, |installation| &installation.account)
     }
 
     /// To be recorded as used before the call goes on.
@@ -255,11 +273,18 @@ impl Judgement<'_> {
             .and_then(|()| checks::check_times(&proof.claims, &app, rules, now))
             .and_then(|()| checks::check_parties(&proof.claims, rules))
             .and_then(|()| self.issuance.check_state(app.number, rules.origin, &proof.claims, now))
-            .and_then(|()| checks::single_use(&proof.claims, &app, rules, now));
+            .and_then(|()| self.find_installation(&app, &proof))
+            .and_then(|found| Ok((found, checks::single_use(&proof.claims, &app, rules, now)?)));
         match judged {
-            Ok(single_use) => Ok(Verified { app, proof, single_use }),
+            Ok((installation, single_use)) => Ok(Verified { app, proof, installation, single_use }),
             Err(refusal) => Err(Unverified { refusal, claimed: Some(app) }),
         }
+    }
+
+    /// A token for an installation is good while the app has it and it is not suspended.
+    fn find_installation(self, app: &App, proof: &Proof) -> Result<Option<Arc<Installation>>, Refusal> {
+        let reach = proof.installation.as_ref().map(|grant| Reach::of(grant, app, self.snapshot)).transpose()?;
+        Ok(reach.map(|reach| Arc::clone(reach.installation())))
     }
 
     fn prove_encrypted(self, encrypted: &Encrypted<'_>) -> Result<(Arc<App>, Proof), Unverified> {
@@ -272,13 +297,13 @@ impl Judgement<'_> {
     fn prove(self, compact: Compact<'_>, opened: Option<&Opened<'_>>) -> Result<(Arc<App>, Proof), Unverified> {
         let Self { rules, snapshot, issuance, now } = self;
         let hide = |refusal| if opened.is_some() { hidden(refusal) } else { refusal };
-        let app = checks::find_app(&compact.claims, rules, snapshot).and_then(|app| match opened {
+        let app = naming::find_app(&compact.claims, rules, snapshot).and_then(|app| match opened {
             Some(opened) => decryption::check_owner(opened, app).map(|()| app),
             None => Ok(app),
         });
         let app = app.map_err(|refusal| {
             spend_as_much(&compact, rules);
-            let claimed = checks::named_app(&compact.claims, rules, snapshot).cloned();
+            let claimed = naming::named_app(&compact.claims, rules, snapshot).cloned();
             Unverified { refusal: hide(refusal), claimed }
         })?;
         let claimed = |refusal| Unverified { refusal, claimed: Some(Arc::clone(app)) };
@@ -295,6 +320,7 @@ impl Judgement<'_> {
             }
             claimed(hide(refusal))
         })?;
+        checks::check_number(&compact.claims, app, rules).map_err(&claimed)?;
         let proof = Proof {
             client_id: app.client_id.as_str().into(),
             algorithm,
@@ -302,7 +328,11 @@ impl Judgement<'_> {
             credential_version: app.credential_version,
             encryption_key: opened.map(|o| o.key.number),
             token_type: compact.header.token_type,
-            claims: jose::read_registered(&compact.claims, &rules.claim_names).map_err(claimed)?,
+            claims: jose::read_registered(&compact.claims, &rules.claim_names).map_err(&claimed)?,
+            installation: (rules.origin == Origin::Installation)
+                .then(|| InstallationGrant::read(&compact.claims))
+                .transpose()
+                .map_err(&claimed)?,
         };
         Ok((Arc::clone(app), proof))
     }

@@ -11,6 +11,7 @@ use super::{curl, openapi, postman};
 use crate::config::Config;
 use crate::model::Level;
 use crate::policy::{ErrorFormat, Pattern, Requirement, Route};
+use crate::verify::Origin;
 
 /// Print the APIs for another tool: a shell script of curl calls, a Postman collection, or an OpenAPI document
 #[derive(Debug, Args)]
@@ -103,7 +104,11 @@ impl<'a> Call<'a> {
     pub fn needs(&self) -> String {
         match &self.route.requirement {
             Requirement::Nothing => "open to anybody".to_owned(),
+            Requirement::AnyApp if self.route.authenticator.origin() == Some(Origin::Installation) => {
+                "any installation of an app".to_owned()
+            }
             Requirement::AnyApp => "any valid app".to_owned(),
+            Requirement::Permission(needed) => format!("needs a token for an installation, with {needed}"),
             Requirement::Role(None) => "any service account".to_owned(),
             Requirement::Role(Some(role)) => format!("a service account with role {role}"),
             Requirement::Scope { .. } => {

@@ -9,6 +9,7 @@ use super::export::{Call, Exported, Part};
 use crate::gateway::told;
 use crate::model::{Level, Reason};
 use crate::policy::{AuthenticatorKind, ErrorFormat, Requirement};
+use crate::verify::Origin;
 
 /// Refusals that a caller of any route may meet, a status each.
 const REFUSALS: [Reason; 9] = [
@@ -44,7 +45,13 @@ pub(super) fn document(export: &Exported<'_>) -> Value {
         "paths": paths,
         "components": {
             "securitySchemes": schemes(export),
-            "schemas": { "Problem": problem_schema(), "KoreError": kore_schema() },
+            "schemas": {
+                "Problem": problem_schema(),
+                "KoreError": kore_schema(),
+                "KhorosError": khoros_schema(),
+                "IcrError": texts_schema(&["message", "documentation_url"]),
+                "OauthError": texts_schema(&["error", "error_description"]),
+            },
         },
     })
 }
@@ -125,6 +132,10 @@ fn operation(call: &Call<'_>, names: &[String], base_url: &str) -> Value {
         }
         Requirement::AnyResource => operation["x-scopegate-permissions"] = json!({ "kind": "any" }),
         Requirement::Role(role) => operation["x-scopegate-role"] = json!(role),
+        Requirement::Permission(needed) => {
+            operation["x-scopegate-permissions"] =
+                json!({ "kind": "installation", "name": needed.name, "level": needed.level });
+        }
         Requirement::Nothing | Requirement::AnyApp => {}
     }
     operation
@@ -173,7 +184,11 @@ fn schemes(export: &Exported<'_>) -> Value {
             }
             AuthenticatorKind::Jwt(jwt) => jwt,
         };
-        let algorithms = format!("A JSON Web Token, signed with one of {}.", jwt.rules.algorithms);
+        let algorithms = match jwt.rules.origin {
+            Origin::App => format!("A JSON Web Token, signed with one of {}.", jwt.rules.algorithms),
+            Origin::Held | Origin::Access => "A token that the gateway issued.".to_owned(),
+            Origin::Installation => format!("A token for an installation, which begins with {:?}.", jwt.prefix),
+        };
         let is_bearer = jwt.header == header::AUTHORIZATION && jwt.scheme.eq_ignore_ascii_case("bearer");
         let scheme = match jwt.scheme.as_str() {
             _ if is_bearer => {
@@ -196,7 +211,7 @@ fn responses(call: &Call<'_>) -> Value {
         ErrorFormat::Problem => ("application/problem+json", "Problem"),
         ErrorFormat::Kore => ("application/json", "KoreError"),
         ErrorFormat::Khoros => ("application/json", "KhorosError"),
-        ErrorFormat::Icr => ("application/json", "IcrError"),
+        ErrorFormat::Icr | ErrorFormat::IcrInstallation => ("application/json", "IcrError"),
         ErrorFormat::Oauth => ("application/json", "OauthError"),
     };
     let content = json!({ media: { "schema": { "$ref": format!("#/components/schemas/{schema}") } } });
@@ -228,6 +243,18 @@ fn problem_schema() -> Value {
             "scope": { "type": "string", "description": "The scope that is missing, where that is the problem." },
         },
     })
+}
+
+fn khoros_schema() -> Value {
+    let error = json!({ "type": "object", "properties": { "error": texts_schema(&["message", "requestId"]) } });
+    json!({ "anyOf": [texts_schema(&["status", "message"]), error] })
+}
+
+/// An object of these texts.
+fn texts_schema(names: &[&str]) -> Value {
+    let text = json!({ "type": "string" });
+    let properties: Map<_, _> = names.iter().map(|name| ((*name).to_owned(), text.clone())).collect();
+    json!({ "type": "object", "required": [names[0]], "properties": properties })
 }
 
 fn kore_schema() -> Value {

@@ -1,9 +1,10 @@
 //! The demo's calls, ready to paste.
 
 use std::net::SocketAddr;
+use std::time::Duration;
 
 use super::Failure;
-use super::setting::{BOT, OTHER_BOT, Setting};
+use super::setting::{BOT, INSTALLATION, KHOROS_APP, OTHER_BOT, SERVICE, Setting};
 
 /// A call: what it shows, the line, and the status that it gives.
 struct Call {
@@ -18,8 +19,11 @@ pub(super) fn print(setting: &Setting, proxy: SocketAddr, telemetry: SocketAddr,
     println!("Paste a line; behind each # is the status that it gives. The tokens are good for a day.\n");
     match calls(setting, proxy) {
         Ok(calls) => {
-            for Call { about, line, status } in calls {
-                println!("# {about}\n{line} # {status}\n");
+            for (platform, calls) in calls {
+                println!("==== {platform} ====\n");
+                for Call { about, line, status } in calls {
+                    println!("# {about}\n{line} # {status}\n");
+                }
             }
         }
         Err(failure) => eprintln!("scopegate: {failure}"),
@@ -27,13 +31,93 @@ pub(super) fn print(setting: &Setting, proxy: SocketAddr, telemetry: SocketAddr,
     println!("Each refusal is told here as it happens. Ctrl-C ends the demo.\n");
 }
 
-fn calls(setting: &Setting, proxy: SocketAddr) -> Result<Vec<Call>, Failure> {
+fn call(about: &'static str, line: String, status: u16) -> Call {
+    Call { about, line, status }
+}
+
+/// By platform. Khoros' calls need a password, which is taken on loopback alone.
+fn calls(setting: &Setting, proxy: SocketAddr) -> Result<Vec<(&'static str, Vec<Call>)>, Failure> {
+    let mut all = vec![("Kore, and routes of your own", kore(setting, proxy)?)];
+    if proxy.ip().is_loopback() {
+        all.push(("Khoros: tokens that the gateway issues", khoros(setting, proxy)));
+    }
+    all.push(("ICR: apps with a private key, and tokens for their installations", icr(setting, proxy)?));
+    Ok(all)
+}
+
+/// The token is fetched by the call that uses it, out of the answer of another.
+fn fetched(name: &str, line: &str) -> String {
+    format!(r#"$({line} | sed -E 's/.*"{name}": ?"([^"]+)".*/\1/')"#)
+}
+
+fn khoros(setting: &Setting, proxy: SocketAddr) -> Vec<Call> {
+    let token = |app: &str| format!("http://{proxy}/api/v2/tokens/khorosapi/ownerId/{app}");
+    let basic = format!("-u '{SERVICE}:{}'", setting.password);
+    let first = |app: &str| format!("curl -s {basic} -X POST {}", token(app));
+    let respond = format!("-d '{{\"text\":\"hello\"}}' http://{proxy}/bots/v3/respond");
+    vec![
+        call(
+            "A service account gets an app its token, which is good for 90 days",
+            format!("{} -i", first(KHOROS_APP)),
+            200,
+        ),
+        call("A second one is refused: the first is refreshed, or given up", format!("{} -i", first(KHOROS_APP)), 409),
+        call("Whether there is a token, and when it ends", format!("curl -s -i {basic} {}", token(KHOROS_APP)), 200),
+        call(
+            "An app that nobody registered gets a token, and uses it",
+            format!("curl -s -i -H \"Authorization: Bearer {}\" {respond}", fetched("token", &first("new-bot"))),
+            200,
+        ),
+        call("Version 3 takes tokens, and no password", format!("curl -s -i {basic} {respond}"), 401),
+        call("Another password", format!("curl -s -i -u {SERVICE}:guess {}", token(KHOROS_APP)), 401),
+        call(
+            "The path of a refresh, as some documents have it",
+            format!("curl -s -i -X PUT http://{proxy}/bot/v3/tokens/appId/{KHOROS_APP}"),
+            404,
+        ),
+    ]
+}
+
+fn icr(setting: &Setting, proxy: SocketAddr) -> Result<Vec<Call>, Failure> {
+    let bearer = |token: &str| format!("-H 'Authorization: Bearer {token}'");
+    let own = bearer(&setting.icr_token(Duration::from_secs(540))?);
+    let tokens = format!("http://{proxy}/app/installations/{INSTALLATION}/access_tokens");
+    let get = fetched("token", &format!("curl -s -X POST {own} {tokens}"));
+    Ok(vec![
+        call(
+            "An app asks who it is, with a token of its own: good for nine minutes",
+            format!("curl -s -i {own} http://{proxy}/app"),
+            200,
+        ),
+        call(
+            "It gets a token for an installation, good for an hour",
+            format!("curl -s -i -X POST {own} {tokens}"),
+            201,
+        ),
+        call(
+            "And uses one",
+            format!("curl -s -i -H \"Authorization: token {get}\" http://{proxy}/installation/repositories"),
+            200,
+        ),
+        call(
+            "It asks for more than the installation has",
+            format!("curl -s -i -X POST {own} -d '{{\"permissions\":{{\"contents\":\"write\"}}}}' {tokens}"),
+            422,
+        ),
+        call(
+            "A token of its own that is good for too long",
+            format!("curl -s -i {} http://{proxy}/app", bearer(&setting.icr_token(Duration::from_secs(3600))?)),
+            401,
+        ),
+    ])
+}
+
+fn kore(setting: &Setting, proxy: SocketAddr) -> Result<Vec<Call>, Failure> {
     let changelogs = |bot: &str| format!("'http://{proxy}/api/public/bot/{bot}/changelogs?limit=10'");
     let auth = |token: String| format!("-H 'auth: {token}'");
     let get = |token: String, bot: &str| format!("curl -s -i {} {}", auth(token), changelogs(bot));
     let (ci, chat) = (&setting.ci, &setting.chat);
     let single_use = setting.single_use(ci)?;
-    let call = |about, line, status| Call { about, line, status };
     Ok(vec![
         call("A good call: app ci holds logs:change_logs on its bot", get(setting.token(ci)?, BOT), 200),
         call(

@@ -4,19 +4,24 @@ use std::net::SocketAddr;
 use std::path::Path;
 use std::time::Duration;
 
-use aws_lc_rs::rand::{SecureRandom as _, SystemRandom};
 use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD;
+use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
 use serde_json::{Value, json};
 
 use super::Failure;
 use crate::clock::Timestamp;
-use crate::jose::{SigningKey, sign};
+use crate::jose::{IssuingKey, IssuingMaterial, SigningKey, sign};
 use crate::model::Algorithm;
-use crate::secret::Secret;
+use crate::secret::{Secret, random};
 
 pub(super) const BOT: &str = "st-0c6e2d3a-9e8f-5c62-8a57-1d2f3e4a5b6c";
 pub(super) const OTHER_BOT: &str = "st-7f1b9c0d-2a3e-5d41-9b68-4c5d6e7f8091";
+
+/// An app that is installed on an account, and one that has a token of ours.
+pub(super) const ICR_APP: &str = "Iv1.demo";
+pub(super) const INSTALLATION: i64 = 7;
+pub(super) const KHOROS_APP: &str = "support-bot";
+pub(super) const SERVICE: &str = "care";
 
 /// An app of the demo: client id, name, level, and where it stands.
 pub(super) struct DemoApp {
@@ -39,6 +44,10 @@ pub(super) struct Setting {
     pub admin: DemoApp,
     /// Belongs to the other account.
     pub stranger: DemoApp,
+    /// Signs tokens of the ICR app with its private key.
+    icr_key: IssuingKey,
+    /// Of the service account that deals with Khoros' tokens.
+    pub password: String,
 }
 
 impl Setting {
@@ -76,6 +85,8 @@ impl Setting {
                 Some(OTHER_BOT),
                 &["logs:change_logs"],
             )?,
+            icr_key: IssuingMaterial::generate(Algorithm::Rs256).and_then(|material| material.prepare())?,
+            password: URL_SAFE_NO_PAD.encode(random_bytes::<15>()?),
         })
     }
 
@@ -83,7 +94,7 @@ impl Setting {
         let database = |name: &str| Value::from(format!("sqlite://{}", folder.join(name).display()));
         format!(
             r#"
-profiles = ["kore"]
+profiles = {profiles}
 [proxy]
 listen = "{listen}"
 reason_header = true
@@ -105,6 +116,8 @@ path = "/items/{{*rest}}"
 authenticator = "bearer"
 scope = "any"
 "#,
+            // Passwords are taken on loopback alone, where nobody listens in.
+            profiles = if listen.ip().is_loopback() { r#"["kore", "icr", "khoros"]"# } else { r#"["kore", "icr"]"# },
             url = database("scopegate.db"),
             replay = database("replay.db"),
             upstream = Value::from(upstream),
@@ -132,7 +145,31 @@ scope = "any"
                 scopes = app.scopes,
             ));
         }
+        let mut jwk = self.icr_key.jwk("");
+        if let Some(members) = jwk.as_object_mut() {
+            members.retain(|name, _| matches!(name.as_str(), "kty" | "n" | "e"));
+        }
+        let (n, e) = (jwk["n"].as_str().unwrap_or_default(), jwk["e"].as_str().unwrap_or_default());
+        text.push_str(&format!(
+            "[[app]]\nclient_id = {ICR_APP:?}\nname = \"release-notes\"\naccount = \"acme\"\nlevel = \"account\"\n\
+             authenticators = [\"icr\", \"icr-installation\"]\nalgorithms = [\"RS256\"]\n\
+             [[key]]\napp = {ICR_APP:?}\njwk = {{ kty = \"RSA\", n = {n:?}, e = {e:?} }}\n\
+             [[installation]]\nid = {INSTALLATION}\napp = {ICR_APP:?}\naccount = \"globex\"\n\
+             permissions = {{ contents = \"read\" }}\nrepositories = [{{ id = 1, name = \"website\" }}]\n\
+             [[app]]\nclient_id = {KHOROS_APP:?}\nname = \"support bot\"\naccount = \"acme\"\nlevel = \"account\"\n\
+             authenticators = [\"khoros\"]\n\
+             [[service_account]]\nname = {SERVICE:?}\naccount = \"acme\"\nroles = [\"bot-api\"]\npassword = {:?}\n",
+            self.password
+        ));
         text
+    }
+
+    /// A token of the ICR app, which ends so long from now.
+    pub fn icr_token(&self, life: Duration) -> Result<String, Failure> {
+        let (iat, exp) = (self.now.before(Duration::from_secs(60)).secs(), self.now.after(life).secs());
+        let claims = json!({ "iss": ICR_APP, "iat": iat, "exp": exp });
+        let signed = self.icr_key.sign("JWT", "demo", &claims.to_string());
+        signed.map_err(|_| Failure::new("the demo's key does not sign"))
     }
 
     /// A token that is good for a day.
@@ -173,7 +210,9 @@ const DAY: Duration = Duration::from_secs(24 * 3600);
 
 /// 32 random bytes as 44 characters; the characters are the secret.
 fn secret() -> Result<Secret, Failure> {
-    let mut bytes = [0; 32];
-    SystemRandom::new().fill(&mut bytes).map_err(|_| Failure::new("the system gives no random bytes"))?;
-    Ok(Secret::new(STANDARD.encode(bytes)))
+    Ok(Secret::new(STANDARD.encode(random_bytes::<32>()?)))
+}
+
+fn random_bytes<const N: usize>() -> Result<[u8; N], Failure> {
+    random().map_err(|_| Failure::new("the system gives no random bytes"))
 }

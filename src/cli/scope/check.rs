@@ -8,8 +8,8 @@ use super::words::{command, named};
 use crate::cli::Failure;
 use crate::cli::open::ConfigArgument;
 use crate::model::{BotId, ClientId, Level, RouteId, ScopeId};
-use crate::policy::{Requirement, Route};
-use crate::registry::{AppRecord, Grant, GrantTarget, Permissions, ResourceKind};
+use crate::policy::{NeededPermission, Requirement, Route};
+use crate::registry::{AppRecord, Grant, GrantTarget, Installation, Permissions, ResourceKind};
 
 /// Whether an app holds what an API asks for
 ///
@@ -93,6 +93,7 @@ impl Question<'_> {
             Requirement::Nothing => lines.clear(),
             Requirement::AnyApp => {}
             Requirement::Role(_) => lines.push(format!("{} is for service accounts", route.id)),
+            Requirement::Permission(needed) => lines.extend(self.missing_permission(needed)),
             scoped @ Requirement::Scope { .. } => lines.extend(self.missing_scopes(scoped, targets)),
             Requirement::AnyResource => {
                 let holds_any = self.app.table_grants.iter().any(|g| g.permissions != Permissions::NONE);
@@ -105,6 +106,14 @@ impl Question<'_> {
             }
         }
         lines
+    }
+
+    /// Held by installations, each for itself: one of them is enough.
+    fn missing_permission(&self, needed: &NeededPermission) -> Option<String> {
+        let has = |i: &Installation| i.permissions.level(needed.name.as_str()) >= Some(needed.level);
+        let some = self.app.installations.iter().any(has);
+        let app = named(&self.app.settings);
+        (!some).then(|| format!("{} needs {needed}, which no installation of {app} has", self.route.id))
     }
 
     fn missing_scopes(&self, requirement: &Requirement, targets: &[GrantTarget]) -> Vec<String> {

@@ -8,6 +8,7 @@ use crate::model::Reason;
 use crate::policy::{Attempt, Place, Route, State, advise_call};
 use crate::registry::App;
 use crate::telemetry::LoggedCall;
+use crate::verify::Origin;
 
 /// A call, and what can be said about it.
 #[derive(Debug, Serialize)]
@@ -205,6 +206,8 @@ fn of_place(reason: Option<Reason>, attempt: Attempt<'_>, app: Option<&App>, sta
         }
         Err(_) => return None,
     };
+    // What an installation's token was narrowed to is not in the log.
+    let app = app.filter(|_| place.route.authenticator.origin() != Some(Origin::Installation));
     let is_about_rights = reason.is_none_or(|r| r.status() == 403 || r == Reason::BotUnknown);
     match (app.filter(|_| is_about_rights).map(|app| place.authorize(app, state))?, reason) {
         (Ok(_), Some(_)) => Some("The app has what it lacked: such a call would be let through.".to_owned()),

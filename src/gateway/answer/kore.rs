@@ -75,6 +75,13 @@ pub(super) fn words(reason: Reason) -> (u16, &'static str, u16) {
         | Reason::PermissionsInsufficient
         | Reason::RepositoriesNotGranted
         | Reason::RepositoriesTooMany
+        | Reason::OauthRequestInvalid
+        | Reason::OauthClientUnproved
+        | Reason::OauthClientMismatch
+        | Reason::OauthGrantUnsupported
+        | Reason::OauthScopeInvalid
+        | Reason::OauthTokenUnsupported
+        | Reason::OauthTokenForeign
         | Reason::StoreUnavailable
         | Reason::ReplayFull
         | Reason::ReplayUnavailable

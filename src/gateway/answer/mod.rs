@@ -46,7 +46,8 @@ pub(super) fn answer(refusal: &Refusal, route: Option<&Route>, detail: &Detail<'
         ErrorFormat::Problem => problem(public, route, detail, request_id),
         ErrorFormat::Kore => kore::answer(public),
         ErrorFormat::Khoros => khoros::answer(public, scheme(route), detail.advice, request_id),
-        ErrorFormat::Icr => icr::answer(refusal).challenging(scheme(route)),
+        ErrorFormat::Icr => icr::answer(refusal, icr::of_app).challenging(scheme(route)),
+        ErrorFormat::IcrInstallation => icr::answer(refusal, icr::of_installation).challenging(scheme(route)),
         ErrorFormat::Oauth => oauth::answer(refusal),
     }
 }
@@ -102,7 +103,8 @@ pub fn told(reason: Reason, format: ErrorFormat) -> (u16, &'static str) {
             (status, message)
         }
         ErrorFormat::Khoros => khoros::words(public),
-        ErrorFormat::Icr => icr::words(&Refusal::new(reason)),
+        ErrorFormat::Icr => icr::of_app(&Refusal::new(reason)),
+        ErrorFormat::IcrInstallation => icr::of_installation(&Refusal::new(reason)),
         ErrorFormat::Oauth => {
             let (status, error, _) = oauth::words(reason);
             (status, error)

@@ -37,7 +37,7 @@ fn value<'a, B>(part: &QuotaKey, authorized: &'a Authorized<B>) -> Option<Cow<'a
     };
     match part {
         QuotaKey::App => verified.map(|v| v.app().client_id.as_str()),
-        QuotaKey::Account => verified.map(|v| v.app().account.as_str()),
+        QuotaKey::Account => verified.map(|v| v.account().as_str()),
         QuotaKey::Bot => authorized.authorization().and_then(|a| a.bot.as_ref()).map(|bot| bot.as_str()),
         QuotaKey::Route => Some(place.route.id.as_str()),
         QuotaKey::Subject => verified.and_then(|v| v.claims().subject.as_deref()),

@@ -29,7 +29,7 @@ use crate::jose::Compact;
 use crate::model::{Reason, Refusal};
 use crate::registry::Snapshot;
 use crate::secret::Secret;
-use crate::verify::TokenRules;
+use crate::verify::{self, TokenRules};
 
 /// A refused call that is over, to be looked into. It holds the token: no longer than until [`Case::solve`].
 pub struct Case {
@@ -113,7 +113,7 @@ pub(super) fn diagnose(
 ) -> Option<Diagnosis> {
     let claimed = rules.app_claims.iter().find_map(|name| compact.claims.get(name));
     let claimed: String = claimed.and_then(|raw| serde_json::from_str(raw).ok()).unwrap_or_default();
-    let app = registry.app(&claimed);
+    let app = verify::named_app(&compact.claims, rules, registry);
     let maker = black_box(signature::maker(compact, app.map(|app| &**app)));
     let holder = black_box(claim::holder(&claimed, compact, registry));
     match reason {

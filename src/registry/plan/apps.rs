@@ -26,7 +26,7 @@ impl GrantRules {
     }
 
     pub(super) fn check_authenticators(&self, app: &AppSettings) -> Result<(), String> {
-        if self.authenticators.is_empty() {
+        if self.authenticators.values().all(|taken| taken.algorithms.is_empty()) {
             return Ok(());
         }
         if let Some(unknown) = app.authenticators.iter().find(|name| !self.authenticators.contains_key(*name)) {

@@ -1,5 +1,6 @@
 //! The token service over a real store.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use serde_json::{Map, Value, json};
@@ -7,9 +8,10 @@ use serde_json::{Map, Value, json};
 use super::Folder;
 use crate::clock::Timestamp;
 use crate::jose::{Compact, read_registered};
-use crate::model::{Algorithm, ClaimNames, RegisteredClaims};
+use crate::model::{Algorithm, ClaimNames, RegisteredClaims, TokenId};
 use crate::registry::conformance::{Fixture as _, actor, client_id, put_app, settings};
 use crate::registry::{Actor, Repository as _};
+use crate::secret::Secret;
 use crate::store::Store;
 use crate::tokens::{
     Holder, Issued, LifecycleError, Lifetimes, NewToken, RotationSettings, TokenError, TokenRepository as _,
@@ -119,4 +121,60 @@ async fn keys_rotate_under_living_tokens() {
     }
     assert!(kids(now) <= 5);
     assert!(folder.open().await.signing_keys().await.unwrap().len() <= 6, "those whose time is over are deleted");
+}
+
+#[tokio::test]
+async fn over_many_rotations_each_key_is_known_everywhere_before_it_signs_and_until_its_last_token_has_ended() {
+    let folder = Folder::new();
+    let nodes = [Node::new(&folder).await, Node::new(&folder).await];
+    let [lead, hour] = [Duration::from_secs(3600); 2];
+    let kids_of = |node: &Node, now| {
+        let jwks = node.issued.ring.jwks(now);
+        let keys = jwks["keys"].as_array().unwrap().clone();
+        keys.iter().map(|key| key["kid"].as_str().unwrap().to_owned()).collect::<Vec<_>>()
+    };
+    // When each key was first published by both nodes, and the tokens that live.
+    let (mut published, mut tokens, mut signers) = (BTreeMap::new(), Vec::new(), BTreeSet::new());
+    let end_of_first = NOON.after(30 * DAY).after(LIFETIMES.life);
+    let first_kid = kids_of(&nodes[0], NOON).remove(0);
+    published.insert(first_kid.clone(), NOON);
+    // An hour before the end of each day, and at its end.
+    let moments = (1..=150).flat_map(|day| [NOON.after(day * DAY).before(hour), NOON.after(day * DAY)]);
+    for (i, now) in moments.enumerate() {
+        // Now one node is the faster one, now the other.
+        let [first, second] = if i % 4 < 2 { [&nodes[0], &nodes[1]] } else { [&nodes[1], &nodes[0]] };
+        first.service.rotate(&at(now)).await.unwrap();
+        second.service.follow().await.unwrap();
+        assert_eq!(kids_of(first, now), kids_of(second, now));
+        for kid in kids_of(first, now) {
+            published.entry(kid).or_insert(now);
+        }
+        let token = Secret::from(second.issued.ring.sign("at+jwt", "{}", now).unwrap());
+        let (jti, expires_at) = (TokenId::new("t").unwrap(), now.after(LIFETIMES.life));
+        let token = NewToken { token, jti, issued_at: now, expires_at };
+        let kid = Compact::parse(token.token.expose(), 4096).unwrap().header.key_id.unwrap();
+        let since = published[&*kid];
+        assert!(since == NOON || since.after(lead) <= now, "{kid} signs at {now} and is known since {since}");
+        signers.insert(kid);
+        tokens.push(token);
+        tokens.retain(|token| now < token.expires_at);
+        for token in tokens.iter().step_by(20) {
+            for node in [first, second] {
+                node.claims(token, now);
+            }
+        }
+        let is_known = nodes.each_ref().map(|node| node.issued.ring.verifying(&first_kid, now).is_some());
+        assert_eq!(is_known, [now < end_of_first; 2], "until the last token that it may have signed has ended: {now}");
+    }
+    assert_eq!(signers.len(), 6, "one a month, and one for the last moment");
+}
+
+#[tokio::test]
+async fn no_token_outlives_the_time_for_which_keys_are_kept() {
+    let folder = Folder::new();
+    let holder = holder(&folder).await;
+    let node = Node::new(&folder).await;
+    let forever = Lifetimes { life: 400 * DAY, ..LIFETIMES };
+    let token = node.service.issue(&holder, forever, &at(NOON)).await.unwrap();
+    assert_eq!(token.expires_at, NOON.after(LIFETIMES.life));
 }

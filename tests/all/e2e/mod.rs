@@ -4,10 +4,12 @@
 
 mod clients;
 mod harness;
+mod icr;
 mod interop;
 mod interop_encryption;
 mod khoros;
 mod kore;
+mod oauth;
 mod operation;
 mod protocol;
 mod registry;

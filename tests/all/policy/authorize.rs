@@ -5,13 +5,15 @@ use std::sync::Arc;
 
 use http::Method;
 use proptest::prelude::*;
-use scopegate::model::{AccountId, Level, Reason};
-use scopegate::policy::{Found, Requirement, RouteTable, authorize, judge};
+use scopegate::model::{AccountId, InstallationId, Level, Reason};
+use scopegate::policy::{Bearer, Found, Requirement, RouteTable, authorize, judge};
 use scopegate::registry::{
-    App, AppRecord, GrantTarget, Permission, Permissions, Registry, Resource, ResourceKind, Snapshot, TableGrant,
-    Version,
+    App, AppRecord, GrantTarget, Installation, InstallationTarget, Permission, PermissionSet, Permissions, Registry,
+    Repositories, Resource, ResourceKind, Snapshot, TableGrant, Version,
 };
+use scopegate::verify::{GrantedRepositories, InstallationGrant, Reach};
 
+use crate::support::now;
 use crate::support::registry::{account, app, bot, grant, registry};
 use crate::support::routes::{anonymous, route, scopes};
 
@@ -237,4 +239,79 @@ fn the_log_says_that_a_scope_waits_for_publishing() {
     let refusal = authorize(&app, route, &route.patterns[pattern], &params, "/x", None, &snapshot).unwrap_err();
     assert_eq!(refusal.expected.as_deref(), Some("draft at level account"));
     assert_eq!(refusal.found.as_deref(), Some("held; it is in the draft and waits for publishing"));
+}
+
+#[test]
+fn a_token_for_an_installation_holds_no_scopes_and_tables_of_its_app() {
+    let mut record = app(1, "cs-a", "acme", Level::Account);
+    record.grants = vec![grant(GrantTarget::Account(account("acme")), &["held"], &["held"])];
+    record.installations = vec![Installation {
+        id: InstallationId::new(7).unwrap(),
+        app: record.settings.client_id.clone(),
+        account: account("acme"),
+        target: InstallationTarget::Organization,
+        permissions: PermissionSet::default(),
+        repositories: Repositories::All,
+        suspended_at: None,
+        created_at: now(),
+        updated_at: now(),
+    }];
+    let app = App::compile(&record);
+    let mut whole = registry();
+    whole.apps.insert(app.client_id.clone(), record);
+    let snapshot = Snapshot::new(Version(1), whole);
+    let grant = InstallationGrant {
+        installation: InstallationId::new(7).unwrap(),
+        permissions: PermissionSet::default(),
+        repositories: GrantedRepositories::All,
+    };
+    let reach = Reach::of(&grant, &app, &snapshot).unwrap();
+    for (needed, as_app, as_installation) in [
+        (Requirement::AnyApp, None, None),
+        (scopes(None, Some("held")), None, Some(Reason::PermissionsInsufficient)),
+        (Requirement::AnyResource, Some(Reason::TableForbidden), Some(Reason::PermissionsInsufficient)),
+    ] {
+        let table = RouteTable::new(vec![Arc::new(route("r", &[Method::GET], "/x", &anonymous(), needed))]).unwrap();
+        let Found::Route { route, pattern, params } = table.find("", &Method::GET, "/x") else { panic!("no route") };
+        let judge = |bearer| authorize(bearer, route, &route.patterns[pattern], &params, "/x", None, &snapshot);
+        let reason = |verdict: Result<_, scopegate::model::Refusal>| verdict.err().map(|refusal| refusal.reason);
+        assert_eq!(reason(judge(Bearer::from(&app))), as_app, "{:?}", route.requirement);
+        assert_eq!(
+            reason(judge(Bearer { reach: Some(reach), ..Bearer::from(&app) })),
+            as_installation,
+            "{:?}",
+            route.requirement
+        );
+    }
+}
+
+proptest! {
+    #[test]
+    fn a_token_can_leave_less_than_the_app_holds_and_never_more(
+        left in prop::option::of(prop::collection::vec("(held|more|draft|elsewhere|hel|HELD|heldmore)", 0..5)),
+        level in prop::sample::select(vec![Level::Bot, Level::Account]),
+        asked in prop::sample::select(vec!["held", "more", "draft", "elsewhere"]),
+    ) {
+        let mut record: AppRecord = app(1, "cs-1", "acme", level);
+        record.settings.bots = BTreeSet::from([bot("st-1")]);
+        let target = match level {
+            Level::Bot => GrantTarget::Bot(bot("st-1")),
+            Level::Account => GrantTarget::Account(account("acme")),
+        };
+        record.grants = vec![grant(target, &["held", "more", "draft"], &["held", "more"])];
+        let (app, left) = (App::compile(&record), left.map(|left| left.join(" ")));
+        let bearer = Bearer { left: left.as_deref(), ..Bearer::from(&app) };
+        let is_left = |scope: &str| left.as_ref().is_none_or(|left| left.split(' ').any(|one| one == scope));
+        let wanted: Vec<_> = ["held", "more"].into_iter().filter(|scope| is_left(scope)).collect();
+        prop_assert_eq!(bearer.scopes_on(Some("st-1")), wanted.join(" "));
+
+        let needed = scopes(Some(asked), Some(asked));
+        let table = RouteTable::new(vec![Arc::new(route("r", &[Method::GET], "/{botId}/x", &anonymous(), needed))]);
+        let table = table.unwrap();
+        let Found::Route { route, pattern, params } = table.find("", &Method::GET, "/st-1/x") else { panic!("no route") };
+        let (pattern, snapshot) = (&route.patterns[pattern], Snapshot::new(Version(1), registry()));
+        let verdict = authorize(bearer, route, pattern, &params, "/st-1/x", None, &snapshot);
+        let reason = verdict.err().map(|refusal| refusal.reason);
+        prop_assert_eq!(reason, (!wanted.contains(&asked)).then_some(Reason::ScopeInsufficient));
+    }
 }

@@ -1,4 +1,5 @@
 //! Properties of the pure part.
 
 mod authorize;
+mod explained;
 mod routes;

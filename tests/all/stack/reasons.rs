@@ -97,7 +97,14 @@ fn check_common(reply: &Reply, at: &str) {
 }
 
 /// Those that need more than a request, and the tests that have them.
-const ELSEWHERE_TESTED: [(Reason, &str); 27] = [
+const ELSEWHERE_TESTED: [(Reason, &str); 34] = [
+    (Reason::OauthRequestInvalid, "oauth"),
+    (Reason::OauthClientUnproved, "oauth"),
+    (Reason::OauthClientMismatch, "oauth"),
+    (Reason::OauthGrantUnsupported, "oauth"),
+    (Reason::OauthScopeInvalid, "oauth"),
+    (Reason::OauthTokenUnsupported, "oauth"),
+    (Reason::OauthTokenForeign, "oauth"),
     (Reason::StoreUnavailable, "khoros"),
     (Reason::TokenIatRequired, "icr"),
     (Reason::CredentialInvalid, "khoros"),

@@ -10,6 +10,9 @@ use super::NOW;
 /// The secret of every app that has one and says nothing else.
 pub const SECRET: &str = "the secret of the test apps, which is long enough";
 pub const RSA: &str = include_str!("keys/rsa.pem");
+/// Of another app, or the second one of the same.
+pub const OTHER_RSA: &str = include_str!("keys/rsa-other.pem");
+pub const OTHER_RSA_PUBLIC: &str = include_str!("keys/rsa-other.pub.pem");
 pub const P256: &str = include_str!("keys/p256.pem");
 pub const P384: &str = include_str!("keys/p384.pem");
 pub const ED25519: &str = include_str!("keys/ed25519.pem");

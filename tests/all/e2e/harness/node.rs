@@ -46,10 +46,15 @@ struct Started {
 impl Node {
     /// `top` are the keys before any section; the registry file may be empty but for its version.
     pub fn start(top: &str, sections: &str, registry: &str, now: Timestamp) -> Self {
+        Self::start_on("127.0.0.1:0", top, sections, registry, now)
+    }
+
+    /// On a port that others have to know before it starts.
+    pub fn start_on(listen: &str, top: &str, sections: &str, registry: &str, now: Timestamp) -> Self {
         let folder = Arc::new(tempfile::tempdir().unwrap());
         let store = folder.path().join("scopegate.db");
         let configuration = format!(
-            "{top}\n[proxy]\nlisten = \"127.0.0.1:0\"\nworkers = 1\nreason_header = true\n[telemetry]\nlisten = \"127.0.0.1:0\"\n\
+            "{top}\n[proxy]\nlisten = {listen:?}\nworkers = 1\nreason_header = true\n[telemetry]\nlisten = \"127.0.0.1:0\"\n\
              [store]\nurl = \"sqlite://{}\"\n[replay]\nurl = \"memory://\"\n{sections}",
             store.display()
         );
@@ -77,6 +82,15 @@ impl Node {
         });
         let Started { address, control } = told.recv().unwrap();
         Self { address, clock: hands, log, place, control, stop: Some(stop), thread: Some(thread) }
+    }
+
+    pub fn clock_time(&self) -> Timestamp {
+        self.place.clock.now()
+    }
+
+    /// Seconds since 1970.
+    pub fn clock_now(&self) -> i64 {
+        self.clock_time().secs()
     }
 
     /// Where clients of their own reach it.

@@ -54,6 +54,8 @@ fn f037_an_unknown_owner_is_created_or_refused_as_the_configuration_says() {
 #[test]
 fn f037_an_owner_with_an_impossible_id_is_refused() {
     let world = World::new();
+    let number = world.call(&basic(&post("17"), "issuer"));
+    assert_eq!(number.status, 404, "digits are the number of another app");
     for path in [owner(&"x".repeat(257)), owner("%01"), owner("zw%C3%B6lf"), owner("%20a")] {
         let reply = world.call(&basic(&Call::post(path.clone(), ""), "issuer"));
         assert!(matches!(reply.status, 400 | 404), "{path}: {}", reply.status);
@@ -194,4 +196,12 @@ fn a_reset_ends_what_was_lost_and_clears_the_way() {
     assert_eq!((reply.status, reply.json()), (200, json!({ "status": "success", "data": {} })));
     assert!(!world.is_good(&lost) && world.is_good(&world.token("alpha")));
     assert_eq!(world.call(&basic(&Call::new("DELETE", owner("unknown")), "issuer")).status, 404);
+    // Disable, reset, enable: what was lost stays lost.
+    let lost = world.token("beta");
+    let disabled = super::REGISTRY.replace("client_id = \"beta\"", "client_id = \"beta\"\nenabled = false");
+    world.node.apply(&disabled);
+    assert_eq!(world.call(&basic(&post("beta"), "issuer")).status, 401);
+    assert_eq!(world.call(&basic(&Call::new("DELETE", owner("beta")), "issuer")).status, 200);
+    world.node.apply(super::REGISTRY);
+    assert!(!world.is_good(&lost));
 }

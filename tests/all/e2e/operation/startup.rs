@@ -217,7 +217,7 @@ fn a_fault_in_a_route_is_told_with_its_line() {
         (
             "id = \"b\"\nmethods = [\"GET\"]\npath = \"/b\"\nauthenticator = \"open\"\nquota = \"runtime\"\n[authenticator.open]\nkind = \"anonymous\"",
             17,
-            &["counts by bot, and an anonymous caller has none"],
+            &["counts by bot, and a caller without a token has none"],
         ),
         (
             "id = \"b\"\nmethods = [\"GET\"]\npath = \"/b\"\nauthenticator = \"kore\"\nscope = \"any\"\nquota = { name = \"runtime\" }",
@@ -238,7 +238,7 @@ fn a_fault_in_a_route_is_told_with_its_line() {
             "id = \"b\"\nmethods = [\"GET\"]\npath = \"/b/{*table}\"\nauthenticator = \"kore\"\n\
              table = { param = \"table\", permissions = [\"read\"] }",
             15,
-            &["/b/{*table}: a bot, table or view is one segment; write {table}"],
+            &["/b/{*table}: whatever is named is one segment; write {table}"],
         ),
         (
             "id = \"b\"\nmethods = [\"GET\"]\npath = \"/b\"\nauthenticator = \"kore\"\ntable = \"some\"",
