@@ -6,12 +6,12 @@ use serde_json::{Value, json};
 
 use super::Failure;
 use super::edit::EditArguments;
-use super::open::{ConfigArgument, now, open_store};
+use super::open::{ConfigArgument, now};
 use super::table::table;
 use super::view::list;
 use crate::model::AccountId;
 use crate::policy::configured_host;
-use crate::registry::{Account as Record, AppSettings, Change, Editor, Registry, Repository as _};
+use crate::registry::{Account as Record, AppSettings, Change, Editor, Registry};
 
 /// Accounts: tenants that own bots and apps, and may have hosts of their own
 #[derive(Debug, Subcommand)]
@@ -137,10 +137,7 @@ fn counts(registry: &Registry, id: &AccountId) -> (usize, usize) {
 
 impl List {
     async fn run(self) -> Result<ExitCode, Failure> {
-        let config = self.config.load()?;
-        let store = open_store(&config).await?;
-        let (_, registry) = store.load().await?;
-        store.close().await;
+        let (_, registry) = self.config.read_registry().await?;
         if self.json {
             let accounts = registry.accounts.values().map(|account| {
                 let (bots, apps) = counts(&registry, &account.id);
@@ -164,10 +161,7 @@ impl List {
 
 impl Show {
     async fn run(self) -> Result<ExitCode, Failure> {
-        let config = self.config.load()?;
-        let store = open_store(&config).await?;
-        let (_, registry) = store.load().await?;
-        store.close().await;
+        let (config, registry) = self.config.read_registry().await?;
         let account = Editor { registry: &registry, rules: &config.grants, now: now() }.account(&self.id)?;
         let bots: Vec<_> = registry.bots.values().filter(|bot| bot.account == self.id).map(|bot| &bot.id).collect();
         let apps = registry.apps.values().map(|app| &app.settings).filter(|app| app.account == self.id);

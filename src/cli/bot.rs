@@ -5,10 +5,10 @@ use serde_json::{Value, json};
 
 use super::Failure;
 use super::edit::EditArguments;
-use super::open::{ConfigArgument, now, open_store};
+use super::open::{ConfigArgument, now};
 use super::table::table;
 use crate::model::{AccountId, BotId};
-use crate::registry::{Bot as Record, Change, DEFAULT_ACCOUNT, Editor, Repository as _};
+use crate::registry::{Bot as Record, Change, DEFAULT_ACCOUNT, Editor};
 
 /// Bots: what a path names, each of one account
 #[derive(Debug, Subcommand)]
@@ -88,10 +88,7 @@ impl Add {
 
 impl List {
     async fn run(self) -> Result<ExitCode, Failure> {
-        let config = self.config.load()?;
-        let store = open_store(&config).await?;
-        let (_, registry) = store.load().await?;
-        store.close().await;
+        let (config, registry) = self.config.read_registry().await?;
         let editor = Editor { registry: &registry, rules: &config.grants, now: now() };
         self.account.as_ref().map(|account| editor.account(account)).transpose()?;
         let wanted = |bot: &&Record| self.account.as_ref().is_none_or(|account| bot.account == *account);

@@ -9,14 +9,14 @@ use serde_json::Value;
 
 use super::Failure;
 use super::edit::EditArguments;
-use super::open::{ConfigArgument, now, open_store};
+use super::open::{ConfigArgument, now};
 use super::table::table;
 use crate::clock::Timestamp;
 use crate::jose::{EncryptionKind, KeyError};
 use crate::model::ClientId;
 use crate::registry::{
-    AppRecord, Change, Editor, EncryptionKeyRecord, KeyState, Registry, Repository as _, lacking_encryption_keys,
-    new_encryption_key, rotation,
+    AppRecord, Change, Editor, EncryptionKeyRecord, KeyState, Registry, lacking_encryption_keys, new_encryption_key,
+    rotation,
 };
 
 /// Show and rotate the key pairs that apps encrypt their tokens to
@@ -56,10 +56,7 @@ pub(super) struct Show {
 
 impl Show {
     async fn run(self) -> Result<ExitCode, Failure> {
-        let config = self.config.load()?;
-        let store = open_store(&config).await?;
-        let (_, registry) = store.load().await?;
-        store.close().await;
+        let (config, registry) = self.config.read_registry().await?;
         let record = Editor { registry: &registry, rules: &config.grants, now: now() }.app(&self.app)?;
         let keys = EncryptionKeyView::all(record, now())?;
         let Some(current) = keys.iter().rev().find(|key| key.state == KeyState::Active.as_str()) else {

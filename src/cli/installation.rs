@@ -5,12 +5,12 @@ use serde_json::{Value, json};
 
 use super::Failure;
 use super::edit::EditArguments;
-use super::open::{ConfigArgument, now, open_store};
+use super::open::{ConfigArgument, now};
 use super::table::table;
 use crate::model::{AccountId, ClientId, InstallationId, PermissionName};
 use crate::registry::{
     DEFAULT_ACCOUNT, Editor, Installation as Record, InstallationSettings, InstallationTarget, PermissionLevel,
-    Repositories, Repository as _, SelectedRepository,
+    Repositories, SelectedRepository,
 };
 
 /// Installations: apps on accounts, with what they may do there
@@ -170,10 +170,7 @@ impl Create {
 
 impl List {
     async fn run(self) -> Result<ExitCode, Failure> {
-        let config = self.config.load()?;
-        let store = open_store(&config).await?;
-        let (_, registry) = store.load().await?;
-        store.close().await;
+        let (config, registry) = self.config.read_registry().await?;
         let editor = Editor { registry: &registry, rules: &config.grants, now: now() };
         self.account.as_ref().map(|account| editor.account(account)).transpose()?;
         self.app.as_ref().map(|app| editor.app(app)).transpose()?;
@@ -211,10 +208,7 @@ impl List {
 
 impl Show {
     async fn run(self) -> Result<ExitCode, Failure> {
-        let config = self.config.load()?;
-        let store = open_store(&config).await?;
-        let (_, registry) = store.load().await?;
-        store.close().await;
+        let (config, registry) = self.config.read_registry().await?;
         let editor = Editor { registry: &registry, rules: &config.grants, now: now() };
         let installed = editor.installation(self.id)?;
         if self.json {

@@ -6,13 +6,13 @@ use serde_json::{Value, json};
 
 use super::Failure;
 use super::edit::EditArguments;
-use super::open::{ConfigArgument, now, open_store};
+use super::open::{ConfigArgument, now};
 use super::table::table;
 use super::token::read_stdin;
 use super::view::list;
 use crate::model::{AccountId, RoleName, ServiceName, shell_word};
 use crate::password::NewPassword;
-use crate::registry::{DEFAULT_ACCOUNT, Editor, Repository as _, ServiceAccount, ServiceKind, ServiceSettings};
+use crate::registry::{DEFAULT_ACCOUNT, Editor, ServiceAccount, ServiceKind, ServiceSettings};
 
 /// Service accounts: who signs in with a name and a password (HTTP Basic) where a route asks for that
 #[derive(Debug, Subcommand)]
@@ -184,10 +184,7 @@ impl Create {
 
 impl List {
     async fn run(self) -> Result<ExitCode, Failure> {
-        let config = self.config.load()?;
-        let store = open_store(&config).await?;
-        let (_, registry) = store.load().await?;
-        store.close().await;
+        let (config, registry) = self.config.read_registry().await?;
         let editor = Editor { registry: &registry, rules: &config.grants, now: now() };
         self.account.as_ref().map(|account| editor.account(account)).transpose()?;
         let wanted =
@@ -219,10 +216,7 @@ impl List {
 
 impl Show {
     async fn run(self) -> Result<ExitCode, Failure> {
-        let config = self.config.load()?;
-        let store = open_store(&config).await?;
-        let (_, registry) = store.load().await?;
-        store.close().await;
+        let (config, registry) = self.config.read_registry().await?;
         let editor = Editor { registry: &registry, rules: &config.grants, now: now() };
         let service = editor.service(&self.name)?.settings();
         if self.json {

@@ -3,7 +3,6 @@
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use aws_lc_rs::rand::{SecureRandom as _, SystemRandom};
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde_json::{Map, Value};
@@ -15,7 +14,7 @@ use crate::clock::Timestamp;
 use crate::jose::IssuingMaterial;
 use crate::model::{AppNumber, ClientId, KeyId, TokenId};
 use crate::registry::{Actor, StoreError};
-use crate::secret::Secret;
+use crate::secret::{Secret, random};
 use crate::verify::{APP_NUMBER, Origin};
 
 /// How long tokens of a kind live.
@@ -213,7 +212,5 @@ impl NewToken {
 
 /// 128 random bits as 22 characters.
 fn random_id() -> Result<String, NoSigningKey> {
-    let mut bytes = [0; 16];
-    SystemRandom::new().fill(&mut bytes)?;
-    Ok(URL_SAFE_NO_PAD.encode(bytes))
+    Ok(URL_SAFE_NO_PAD.encode(random::<16>().map_err(|_| NoSigningKey)?))
 }

@@ -3,11 +3,11 @@ use std::process::ExitCode;
 use clap::Args;
 
 use crate::cli::Failure;
-use crate::cli::open::{ConfigArgument, now, open_store};
+use crate::cli::open::{ConfigArgument, now};
 use crate::cli::table::table;
 use crate::cli::view::{AppView, list, switches};
 use crate::model::{AccountId, BotId};
-use crate::registry::{AppRecord, Editor, Repository as _};
+use crate::registry::{AppRecord, Editor};
 
 /// List the apps
 #[derive(Debug, Args)]
@@ -27,10 +27,7 @@ pub(in crate::cli) struct List {
 
 impl List {
     pub async fn run(self) -> Result<ExitCode, Failure> {
-        let config = self.config.load()?;
-        let store = open_store(&config).await?;
-        let (_, registry) = store.load().await?;
-        store.close().await;
+        let (config, registry) = self.config.read_registry().await?;
         let editor = Editor { registry: &registry, rules: &config.grants, now: now() };
         self.account.as_ref().map(|account| editor.account(account)).transpose()?;
         if let Some(bot) = self.bot.as_ref().filter(|bot| !registry.bots.contains_key(*bot)) {

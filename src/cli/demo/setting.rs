@@ -5,7 +5,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use base64::Engine as _;
-use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde_json::{Value, json};
 
 use super::Failure;
@@ -53,7 +53,7 @@ pub(super) struct Setting {
 impl Setting {
     pub fn new(now: Timestamp) -> Result<Self, Failure> {
         let app = |client_id, name, account, bot, scopes| -> Result<DemoApp, Failure> {
-            Ok(DemoApp { client_id, name, account, bot, scopes, secret: secret()? })
+            Ok(DemoApp { client_id, name, account, bot, scopes, secret: Secret::generate()? })
         };
         Ok(Self {
             now,
@@ -86,7 +86,7 @@ impl Setting {
                 &["logs:change_logs"],
             )?,
             icr_key: IssuingMaterial::generate(Algorithm::Rs256).and_then(|material| material.prepare())?,
-            password: URL_SAFE_NO_PAD.encode(random_bytes::<15>()?),
+            password: URL_SAFE_NO_PAD.encode(random::<15>()?),
         })
     }
 
@@ -207,12 +207,3 @@ fn signed(app: &DemoApp, claims: &Value) -> Result<String, Failure> {
 }
 
 const DAY: Duration = Duration::from_secs(24 * 3600);
-
-/// 32 random bytes as 44 characters; the characters are the secret.
-fn secret() -> Result<Secret, Failure> {
-    Ok(Secret::new(STANDARD.encode(random_bytes::<32>()?)))
-}
-
-fn random_bytes<const N: usize>() -> Result<[u8; N], Failure> {
-    random().map_err(|_| Failure::new("the system gives no random bytes"))
-}

@@ -7,7 +7,6 @@ use super::number_of;
 use crate::cli::Failure;
 use crate::cli::edit::EditArguments;
 use crate::model::ClientId;
-use crate::registry::Repository as _;
 use crate::tokens::TokenRepository as _;
 
 /// End all tokens that an app has on record, at once
@@ -28,7 +27,7 @@ pub(in crate::cli) struct Reset {
 impl Reset {
     pub async fn run(self) -> Result<ExitCode, Failure> {
         let session = self.edit.open().await?;
-        let (_, registry) = session.store.load().await?;
+        let registry = session.registry().await?;
         let number = number_of(&registry, &self.app)?;
         let actor = session.actor();
         let ended = if session.dry_run {

@@ -8,7 +8,6 @@ use crate::cli::Failure;
 use crate::cli::edit::EditArguments;
 use crate::clock::Timestamp;
 use crate::model::{ClientId, TokenId};
-use crate::registry::Repository as _;
 use crate::tokens::{Revocation, TokenRepository as _};
 
 /// Revoke tokens of an app: one by its jti, those of a subject, or all that were issued before a time
@@ -41,7 +40,7 @@ impl Revoke {
     pub async fn run(self) -> Result<ExitCode, Failure> {
         let Self { edit, app, jti, subject, issued_before, json } = self;
         let session = edit.open().await?;
-        let (_, registry) = session.store.load().await?;
+        let registry = session.registry().await?;
         let number = number_of(&registry, &app)?;
         let actor = session.actor();
         let before = issued_before.unwrap_or(actor.at);
