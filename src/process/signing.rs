@@ -29,12 +29,13 @@ pub(super) async fn rotate_once(tokens: &TokenService<Store>, clock: &Clock) -> 
 
 /// Rotates for ever, while there are routes that want it.
 pub(super) async fn rotate(tokens: Arc<TokenService<Store>>, live: Arc<Live>, clock: Clock) {
+    // The start has looked already.
     loop {
+        tokio::time::sleep(INTERVAL).await;
         if is_wanted(&live.load().routes)
             && let Err(error) = rotate_once(&tokens, &clock).await
         {
             tracing::error!(%error, "signing keys can't be rotated; the newest goes on signing");
         }
-        tokio::time::sleep(INTERVAL).await;
     }
 }
