@@ -4,6 +4,7 @@ mod lint;
 mod mint;
 mod verdict;
 
+use std::net::IpAddr;
 use std::process::ExitCode;
 
 use clap::{Args, Subcommand};
@@ -110,6 +111,9 @@ pub(super) struct Explain {
     /// The header that carries the token, as the caller writes it; the route's own if absent
     #[arg(long, value_name = "NAME")]
     header: Option<HeaderName>,
+    /// The address of the caller; absent, the networks that the app may call from are not judged
+    #[arg(long, value_name = "ADDRESS")]
+    from: Option<IpAddr>,
     /// When: RFC 3339, or seconds since 1970; now if absent
     #[arg(long, value_name = "TIME")]
     at: Option<Timestamp>,
@@ -130,7 +134,8 @@ impl Explain {
         // As the gateway reads it: without a port, in lower case.
         let host = canonical_host(&self.host).map_err(|_| Failure::new(format!("{:?} is no host name", self.host)))?;
         let headers = self.headers(&token, &host, &state.routes)?;
-        let attempt = Attempt { method: &self.method, host: &host, path: &self.path, headers: &headers };
+        let (method, path, from) = (&self.method, &self.path, self.from);
+        let attempt = Attempt { method, host: &host, path, headers: &headers, from };
         let story = explain(attempt, &state, &issued, self.at.unwrap_or_else(now));
         if self.json {
             println!("{}", serde_json::to_string_pretty(&story)?);
@@ -167,7 +172,7 @@ pub(super) fn render(story: &Explanation) -> String {
         let mark = match check.outcome {
             Outcome::Passed => "ok    ",
             Outcome::Failed => "FAILED",
-            Outcome::NotReached => "-     ",
+            Outcome::NotReached | Outcome::NotJudged => "-     ",
         };
         let reason = check.reason.map(|r| format!("{r}: ")).unwrap_or_default();
         text.push_str(format!("{mark}  {:20} {reason}{}", check.name, check.detail).trim_end());

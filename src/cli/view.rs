@@ -7,7 +7,7 @@ use serde_json::{Map, Value, json};
 
 use crate::clock::Timestamp;
 use crate::jose::KeyMaterial;
-use crate::model::{Algorithm, AuthenticatorName, BotId, Family, Level, ScopeId};
+use crate::model::{Algorithm, AuthenticatorName, BotId, Family, Level, Network, ScopeId};
 use crate::registry::{
     AppRecord, AppSettings, Grant, GrantRules, GrantTarget, KeyNumber, KeyRecord, KeyState, Permission, TableGrant,
     safe_to_retire,
@@ -28,6 +28,8 @@ pub(super) struct AppView<'a> {
     enforce_jwe: bool,
     require_exp: bool,
     max_lifetime: Option<String>,
+    /// Where its calls may come from; none means anywhere.
+    networks: &'a BTreeSet<Network>,
     enabled: bool,
     /// Whether tokens without `exp` are taken, since neither the app nor its authenticators want one.
     may_lack_exp: bool,
@@ -49,6 +51,7 @@ impl<'a> AppView<'a> {
             enforce_jwe: settings.enforce_jwe,
             require_exp: settings.require_exp,
             max_lifetime: settings.max_lifetime.map(|span| humantime::format_duration(span).to_string()),
+            networks: &settings.networks,
             enabled: settings.enabled,
             may_lack_exp: rules.may_lack_exp(settings),
         }
@@ -180,6 +183,9 @@ pub(super) fn switches(settings: &AppSettings) -> String {
         (settings.require_exp, "exp required"),
     ];
     let mut words: Vec<String> = flags.iter().filter(|(on, _)| *on).map(|(_, word)| (*word).into()).collect();
+    if !settings.networks.is_empty() {
+        words.push("from some networks".into());
+    }
     words.extend(settings.max_lifetime.map(|span| format!("at most {}", humantime::format_duration(span))));
     if words.is_empty() { "-".into() } else { words.join(", ") }
 }

@@ -78,6 +78,9 @@ fn app(record: &AppRecord) -> Table {
         ("require_exp", settings.require_exp.into()),
         ("enabled", settings.enabled.into()),
     ]);
+    if !settings.networks.is_empty() {
+        entry.insert("networks", Item::Value(list(settings.networks.iter())));
+    }
     if let Some(lifetime) = settings.max_lifetime {
         entry.insert("max_lifetime", value(humantime::format_duration(lifetime).to_string()));
     }

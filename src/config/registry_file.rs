@@ -16,7 +16,7 @@ use super::time::Span;
 use super::{ConfigError, Diagnostic};
 use crate::clock::NoTimestamp;
 use crate::jose::{DecryptionMaterial, KeyError, KeyMaterial};
-use crate::model::{AccountId, Algorithm, AuthenticatorName, BotId, ClientId, KeyId, Level, ScopeId};
+use crate::model::{AccountId, Algorithm, AuthenticatorName, BotId, ClientId, KeyId, Level, Network, ScopeId};
 use crate::policy::configured_host;
 use crate::registry::{
     Account, AppSettings, Bot, DEFAULT_ACCOUNT, Desired, DesiredApp, DesiredEncryptionKey, DesiredGrant, DesiredKey,
@@ -83,6 +83,8 @@ struct AppEntry {
     #[serde(default)]
     require_exp: bool,
     max_lifetime: Option<Span>,
+    #[serde(default)]
+    networks: BTreeSet<Network>,
     #[serde(default = "yes")]
     enabled: bool,
 }
@@ -301,6 +303,7 @@ impl AppEntry {
             enforce_jwe: self.enforce_jwe,
             require_exp: self.require_exp,
             max_lifetime: self.max_lifetime.map(|s| s.0),
+            networks: self.networks,
             enabled: self.enabled,
         })
     }

@@ -116,6 +116,7 @@ fn new_app(client_id: ClientId, account: &AccountId) -> AppSettings {
         enforce_jwe: false,
         require_exp: false,
         max_lifetime: None,
+        networks: BTreeSet::new(),
         enabled: true,
     }
 }

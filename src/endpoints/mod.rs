@@ -11,6 +11,7 @@ mod settings;
 mod verifying;
 
 use std::fmt;
+use std::net::IpAddr;
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -42,6 +43,8 @@ pub struct Call {
     pub caller: Caller,
     /// The account that alone owns the host.
     pub host_account: Option<AccountId>,
+    /// Whence the caller calls; none where nobody knows.
+    pub from: Option<IpAddr>,
     /// What the call was judged by.
     pub state: Arc<State>,
     /// When it came.

@@ -54,6 +54,10 @@ impl<B> Step<Authenticated<B>> for Authorize {
             }
             Caller::App(verified) => {
                 let app = verified.app();
+                policy::check_network(app, matched.call().address()).map_err(|refusal| {
+                    matched.call().ledger.keep(matched.request().headers());
+                    place.refused(refusal)
+                })?;
                 let account = place.host_account.as_ref();
                 let (route, pattern, params) = (&place.route, place.pattern(), &place.params);
                 let verdict =

@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::hash::{BuildHasher as _, RandomState};
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -24,6 +25,11 @@ pub struct Call {
 }
 
 impl Call {
+    /// Whence the caller calls; none where nobody knows.
+    pub fn address(&self) -> Option<IpAddr> {
+        self.peer.map(|peer| peer.address.ip())
+    }
+
     /// In the format of the call's route, once that is known.
     pub fn refused(&self, refusal: impl Into<Refusal>) -> Refused {
         let refused = Refused::new(refusal);

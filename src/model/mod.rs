@@ -6,6 +6,7 @@ mod endpoint;
 mod id;
 mod level;
 mod nearest;
+mod network;
 mod reason;
 mod refusal;
 mod text;
@@ -19,6 +20,7 @@ pub use id::{
 };
 pub use level::Level;
 pub use nearest::nearest;
+pub use network::{InvalidNetwork, Network};
 pub use reason::{BearerError, Reason};
 pub use refusal::Refusal;
 pub use text::{path_segment, printable, quoted, shell_word};

@@ -210,6 +210,9 @@ reasons! {
     AppWrongAccount "app.wrong_account" 403 InsufficientScope AppWrongAccount
         "The bot or host belongs to another account than the app."
         "Use an app of the account that owns the bot."
+    AppWrongNetwork "app.wrong_network" 403 InsufficientScope AppWrongNetwork
+        "The app's calls may not come from this address."
+        "Call from one of the app's networks, which `scopegate app show` lists, or give the app others with `scopegate app set APP --network CIDR`. Behind a proxy, let the gateway trust it: the caller's address is the proxy's else."
     AppWrongLevel "app.wrong_level" 403 InsufficientScope AppWrongLevel
         "The route needs an app of another level."
         "Use an account-level app where the route names no bot or has no scope at bot level."

@@ -1,11 +1,14 @@
 //! Each check's verdict for one call: what the stack would do, and why, with what to do about it.
 
+use std::net::IpAddr;
+
 use http::{HeaderMap, Method};
 use serde::Serialize;
 
+use super::network::listed;
 use super::{
-    AuthenticatorKind, Bearer, ErrorFormat, JwtAuthenticator, Place, Requirement, Route, State, credential, hints,
-    name_and_password,
+    AuthenticatorKind, Bearer, ErrorFormat, JwtAuthenticator, Place, Requirement, Route, State, check_network,
+    credential, hints, name_and_password,
 };
 use crate::clock::Timestamp;
 use crate::jose::{Compact, Encrypted, read_registered};
@@ -21,6 +24,8 @@ pub struct Attempt<'a> {
     /// As it would stand in the request, without the query.
     pub path: &'a str,
     pub headers: &'a HeaderMap,
+    /// Whence it comes; absent, the networks of its app are not judged.
+    pub from: Option<IpAddr>,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize)]
@@ -30,6 +35,8 @@ pub enum Outcome {
     Failed,
     /// An earlier failure left nothing to judge.
     NotReached,
+    /// What it is judged by was not given.
+    NotJudged,
 }
 
 /// One check and its verdict.
@@ -202,7 +209,10 @@ fn walk(story: &mut Explanation, attempt: Attempt<'_>, state: &State, moment: Mo
         judge_method(story, &place);
     }
     match walked {
-        Some(walked) => walk_scope(story, &walked, &place, state),
+        Some(walked) => {
+            judge_network(story, walked.app, attempt.from);
+            walk_scope(story, &walked, &place, state);
+        }
         None if matches!(place.route.authenticator.kind, AuthenticatorKind::Anonymous) => {
             tell_quota(story, place.route);
         }
@@ -226,6 +236,20 @@ fn judge_method(story: &mut Explanation, place: &Place<'_>) {
     let right = || Ok(format!("{}{by_override}", place.method));
     if story.judged("method", place.wrong_method.clone().map_or_else(right, Err)) {
         story.hints.push(hints::of_method(place.route));
+    }
+}
+
+/// Stands in the stories of apps that may not call from anywhere.
+fn judge_network(story: &mut Explanation, app: &App, from: Option<IpAddr>) {
+    match from {
+        _ if app.networks.is_empty() => {}
+        Some(_) => {
+            story.judged(NETWORK, check_network(app, from).map(|()| listed(app)));
+        }
+        None => {
+            let detail = format!("calls are taken from {}; no address was given to judge", listed(app));
+            story.checks.push(Check { name: NETWORK, outcome: Outcome::NotJudged, detail, reason: None });
+        }
     }
 }
 
@@ -294,6 +318,7 @@ fn walk_token<'s>(
 const ENCRYPTION: &str = "encryption";
 const STATE: &str = "state";
 const INSTALLATION: &str = "installation";
+const NETWORK: &str = "network";
 
 fn walk_encrypted<'s>(
     story: &mut Explanation,

@@ -85,6 +85,7 @@ fn call_of(asked: Asked) -> Result<endpoints::Call, Refusal> {
             }
         },
         host_account,
+        from: call.address(),
         state,
         now: call.now,
         request_id: call.id.as_str().to_owned(),

@@ -13,7 +13,7 @@ use super::{
 use crate::clock::Timestamp;
 use crate::jose::{DecryptionKey, KeyMaterial, PreparedKey};
 use crate::model::{
-    AccountId, Algorithm, AlgorithmSet, AppNumber, AuthenticatorName, BotId, ClientId, KeyId, Level, ScopeId,
+    AccountId, Algorithm, AlgorithmSet, AppNumber, AuthenticatorName, BotId, ClientId, KeyId, Level, Network, ScopeId,
 };
 
 /// How many keys are tried for a token that names none, and so how many active ones an app may have.
@@ -34,6 +34,8 @@ pub struct App {
     pub enforce_jwe: bool,
     pub require_exp: bool,
     pub max_lifetime: Option<Duration>,
+    /// Where its calls may come from; none means anywhere.
+    pub networks: Box<[Network]>,
     pub enabled: bool,
     /// Why the stored app can't be used, if it can't; such an app is disabled.
     pub fault: Option<String>,
@@ -141,6 +143,7 @@ impl App {
             enforce_jwe: settings.enforce_jwe,
             require_exp: settings.require_exp,
             max_lifetime: settings.max_lifetime,
+            networks: settings.networks.iter().copied().collect(),
             enabled: settings.enabled && fault.is_none(),
             fault,
             credential_version: record.credential_version,

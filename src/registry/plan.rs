@@ -264,6 +264,7 @@ impl<'a> Planner<'a> {
         if !self.has_account(app.account.as_str()) {
             return Err(format!("account {} does not exist", app.account));
         }
+        apps::check_networks(app)?;
         self.rules.check_authenticators(app)?;
         match (app.level, app.bots.is_empty()) {
             (Level::Bot, true) => return Err("an app of level bot needs bots = [\"…\"]".into()),

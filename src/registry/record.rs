@@ -10,7 +10,7 @@ use super::{Installation, ServiceAccount};
 use crate::clock::Timestamp;
 use crate::jose::{DecryptionMaterial, KeyMaterial};
 use crate::model::{
-    AccountId, Algorithm, AppNumber, AuthenticatorName, BotId, ClientId, KeyId, Level, ScopeId, ServiceName,
+    AccountId, Algorithm, AppNumber, AuthenticatorName, BotId, ClientId, KeyId, Level, Network, ScopeId, ServiceName,
 };
 
 /// A tenant. One named `default` always exists.
@@ -57,6 +57,8 @@ pub struct AppSettings {
     pub enforce_jwe: bool,
     pub require_exp: bool,
     pub max_lifetime: Option<Duration>,
+    /// Where its calls may come from; empty means anywhere.
+    pub networks: BTreeSet<Network>,
     pub enabled: bool,
 }
 

@@ -22,7 +22,7 @@ use crate::registry::{
 
 /// The columns of an [`AppRow`].
 pub const APP_COLUMNS: &str = "number, client_id, name, account, level, authenticators, algorithms, enforce_jti, \
-                               enforce_jwe, require_exp, max_lifetime, enabled, credential_version";
+                               enforce_jwe, require_exp, max_lifetime, networks, enabled, credential_version";
 
 pub struct AppRow {
     pub number: i64,
@@ -37,6 +37,7 @@ pub struct AppRow {
     enforce_jwe: bool,
     require_exp: bool,
     max_lifetime: Option<i64>,
+    networks: String,
     enabled: bool,
 }
 
@@ -55,6 +56,7 @@ impl<'r> FromRow<'r, <Db as Database>::Row> for AppRow {
             enforce_jwe: row.try_get("enforce_jwe")?,
             require_exp: row.try_get("require_exp")?,
             max_lifetime: row.try_get("max_lifetime")?,
+            networks: row.try_get("networks")?,
             enabled: row.try_get("enabled")?,
         })
     }
@@ -80,6 +82,7 @@ impl AppRow {
             enforce_jwe: self.enforce_jwe,
             require_exp: self.require_exp,
             max_lifetime: self.max_lifetime.map(|millis| Duration::from_millis(millis.unsigned_abs())),
+            networks: list(&self.networks).ok_or_else(|| damaged("networks"))?,
             enabled: self.enabled,
             name: self.name,
         })

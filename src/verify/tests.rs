@@ -72,6 +72,7 @@ fn app(number: i64, client_id: &str, adjust: impl FnOnce(&mut AppRecord)) -> App
             enforce_jwe: false,
             require_exp: false,
             max_lifetime: None,
+            networks: BTreeSet::new(),
             enabled: true,
         },
         keys: vec![KeyRecord { number: KeyNumber(number), kid, material, state: KeyState::Active }],

@@ -5,7 +5,7 @@ use clap::{Args, ValueEnum};
 
 use crate::cli::Failure;
 use crate::cli::edit::EditArguments;
-use crate::model::{Algorithm, AuthenticatorName, BotId, ClientId};
+use crate::model::{Algorithm, AuthenticatorName, BotId, ClientId, InvalidNetwork, Network};
 use crate::registry::{AppSettings, Change};
 
 /// Change an app's settings; what is not named stays
@@ -52,6 +52,9 @@ struct SettingArguments {
     /// How long tokens may be good at most, or `none`
     #[arg(long, value_name = "TIME", value_parser = lifetime)]
     max_lifetime: Option<Lifetime>,
+    /// The networks that its calls may come from, such as 10.0.0.0/8, instead of the former ones; `any` for anywhere
+    #[arg(long = "network", value_name = "CIDR", value_parser = origin)]
+    networks: Vec<Origin>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -65,6 +68,14 @@ struct Lifetime(Option<Duration>);
 
 fn lifetime(text: &str) -> Result<Lifetime, humantime::DurationError> {
     if text == "none" { Ok(Lifetime(None)) } else { humantime::parse_duration(text).map(|span| Lifetime(Some(span))) }
+}
+
+/// A network, or all of them.
+#[derive(Clone, Copy, Debug)]
+struct Origin(Option<Network>);
+
+fn origin(text: &str) -> Result<Origin, InvalidNetwork> {
+    if text == "any" { Ok(Origin(None)) } else { text.parse().map(|network| Origin(Some(network))) }
 }
 
 impl Set {
@@ -99,6 +110,9 @@ impl SettingArguments {
         }
         if let Some(Lifetime(lifetime)) = self.max_lifetime {
             app.max_lifetime = lifetime;
+        }
+        if !self.networks.is_empty() {
+            app.networks = self.networks.iter().filter_map(|origin| origin.0).collect();
         }
     }
 }

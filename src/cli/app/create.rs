@@ -9,7 +9,7 @@ use crate::cli::edit::EditArguments;
 use crate::cli::material::{MaterialArgument, NewSecret, SecretOutArgument};
 use crate::cli::view::{AppView, joined, list};
 use crate::config::SecretsShown;
-use crate::model::{AccountId, Algorithm, AuthenticatorName, BotId, ClientId, Family, KeyId, Level};
+use crate::model::{AccountId, Algorithm, AuthenticatorName, BotId, ClientId, Family, KeyId, Level, Network};
 use crate::registry::{AppRecord, AppSettings, DEFAULT_ACCOUNT, NewKey};
 use crate::secret::random;
 
@@ -51,6 +51,10 @@ pub(in crate::cli) struct Create {
     /// Take no token that is good for longer
     #[arg(long, value_name = "TIME", value_parser = humantime::parse_duration)]
     max_lifetime: Option<Duration>,
+    /// A network that its calls may come from, such as 10.0.0.0/8, or one address; several times for several, from anywhere
+    /// if absent
+    #[arg(long = "network", value_name = "CIDR")]
+    networks: Vec<Network>,
     #[command(flatten)]
     material: MaterialArgument,
     /// Make no key: for an app whose tokens are issued here, or that gets its key later. Without --alg it signs nothing
@@ -147,6 +151,7 @@ impl Create {
             enforce_jwe: self.enforce_jwe,
             require_exp: self.require_exp,
             max_lifetime: self.max_lifetime,
+            networks: self.networks.iter().copied().collect(),
             enabled: true,
         })
     }

@@ -107,6 +107,7 @@ fn print_app(record: &AppRecord, keys: &[KeyView], encryption_keys: &[Encryption
         ("bots", list(&app.bots, "all of the account")),
         ("authenticators", list(&app.authenticators, "all")),
         ("algorithms", list(&app.algorithms, "none")),
+        ("networks", list(&app.networks, "any")),
         ("switches", switches(app)),
         ("exp", exp.into()),
         ("state", if app.enabled { "enabled" } else { "disabled: every token is refused" }.into()),

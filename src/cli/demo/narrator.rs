@@ -1,5 +1,6 @@
 //! Tells of each refusal as it happens.
 
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::sync::mpsc::{SyncSender, sync_channel};
 
@@ -24,6 +25,7 @@ struct Refused {
     path: String,
     at: Timestamp,
     headers: HeaderMap,
+    from: Option<IpAddr>,
 }
 
 impl Narrator {
@@ -55,6 +57,7 @@ impl AccessLog for Narrator {
             path: entry.uri.path().to_owned(),
             at: entry.at,
             headers: entry.headers.cloned().unwrap_or_default(),
+            from: entry.peer.map(|peer| peer.address.ip()),
         };
         _ = self.0.try_send(refused);
     }
@@ -64,7 +67,7 @@ fn tell(refused: &Refused, live: &Live, issued: &Issued) -> String {
     let Refused { reason, method, path, .. } = refused;
     let status = refused.status.map_or_else(|| "-".to_owned(), |s| s.to_string());
     let mut text = format!("{status} {method} {path}\n  {reason}\n");
-    let attempt = Attempt { method, host: &refused.host, path, headers: &refused.headers };
+    let attempt = Attempt { method, host: &refused.host, path, headers: &refused.headers, from: refused.from };
     let story = explain(attempt, &live.load(), issued, refused.at);
     // What only the call itself met, such as a replay or an upstream that is down, the story does not know.
     if story.reason == Some(*reason) {

@@ -1,11 +1,13 @@
 //! What is told of a call.
 
+use std::net::SocketAddr;
+
 use http::{HeaderMap, Method};
 use serde::Serialize;
 
 use crate::gateway::told;
 use crate::model::Reason;
-use crate::policy::{Attempt, Place, Route, State, advise_call};
+use crate::policy::{Attempt, Place, Route, State, advise_call, check_network};
 use crate::registry::App;
 use crate::telemetry::LoggedCall;
 use crate::verify::Origin;
@@ -155,7 +157,8 @@ fn verdict(call: &LoggedCall, reason: Option<Reason>) -> String {
 fn with_attempt<T>(call: &LoggedCall, ask: impl FnOnce(Attempt<'_>) -> T) -> Option<T> {
     let (method, headers) = (call.method.parse::<Method>().ok()?, HeaderMap::new());
     let host = call.host.as_deref().unwrap_or_default();
-    Some(ask(Attempt { method: &method, host, path: &call.path, headers: &headers }))
+    let from = call.peer.as_deref().and_then(|peer| peer.parse::<SocketAddr>().ok()).map(|peer| peer.ip());
+    Some(ask(Attempt { method: &method, host, path: &call.path, headers: &headers, from }))
 }
 
 fn advised(reason: Reason, call: &LoggedCall, app: Option<&App>, state: &State) -> Vec<String> {
@@ -209,7 +212,11 @@ fn of_place(reason: Option<Reason>, attempt: Attempt<'_>, app: Option<&App>, sta
     // What an installation's token was narrowed to is not in the log.
     let app = app.filter(|_| place.route.authenticator.origin() != Some(Origin::Installation));
     let is_about_rights = reason.is_none_or(|r| r.status() == 403 || r == Reason::BotUnknown);
-    match (app.filter(|_| is_about_rights).map(|app| place.authorize(app, state))?, reason) {
+    let judged = |app| match attempt.from {
+        Some(_) => check_network(app, attempt.from).and_then(|()| place.authorize(app, state)),
+        None => place.authorize(app, state),
+    };
+    match (app.filter(|_| is_about_rights).map(judged)?, reason) {
         (Ok(_), Some(_)) => Some("The app has what it lacked: such a call would be let through.".to_owned()),
         (Err(refusal), was) if Some(refusal.reason) != was => {
             let found = refusal.found.map(|found| format!(" Found: {found}.")).unwrap_or_default();

@@ -3,7 +3,7 @@
 use super::super::{Call, Endpoints};
 use super::form::Form;
 use crate::model::{Reason, Refusal, quoted};
-use crate::policy::Authority;
+use crate::policy::{Authority, check_network};
 use crate::replay::FirstUse;
 use crate::verify::Verified;
 
@@ -43,10 +43,11 @@ impl<R> Endpoints<R> {
     ///
     /// # Errors
     /// All for which a token may be refused, and `oauth.client_mismatch` if it names another issuer than its app, or the app
-    /// is of another account than the host.
+    /// is of another account than the host, and `app.wrong_network`.
     pub(super) async fn assertion(&self, call: &Call, authority: &Authority, token: &str) -> Result<Verified, Refusal> {
         let verified = self.verifying.verify(token, &authority.assertions, call).await?;
         let (app, issuer) = (verified.app(), verified.claims().issuer.as_deref());
+        check_network(app, call.from)?;
         if issuer != Some(app.client_id.as_str()) {
             let refusal = Refusal::new(Reason::OauthClientMismatch).expected(format!("iss {}", app.client_id));
             return Err(refusal.found(issuer.map_or_else(|| "no iss".to_owned(), |iss| format!("iss {}", quoted(iss)))));

@@ -57,7 +57,8 @@ pub(super) fn words(reason: Reason) -> (u16, &'static str, u16) {
         | Reason::CredentialInvalid
         | Reason::AppMismatch
         | Reason::AppWrongBot
-        | Reason::AppWrongAccount => CREDENTIALS,
+        | Reason::AppWrongAccount
+        | Reason::AppWrongNetwork => CREDENTIALS,
         Reason::RouteUnknown
         | Reason::RequestInvalid
         | Reason::RequestHeadersTooLarge

@@ -21,7 +21,7 @@ pub(super) fn words(reason: Reason) -> (u16, &'static str, &'static str) {
         (Reason::OauthGrantUnsupported, status) => (status, "unsupported_grant_type"),
         (Reason::OauthScopeInvalid, status) => (status, "invalid_scope"),
         (Reason::OauthTokenUnsupported, status) => (status, "unsupported_token_type"),
-        (Reason::OauthTokenForeign, status) => (status, "unauthorized_client"),
+        (Reason::OauthTokenForeign | Reason::AppWrongNetwork, status) => (status, "unauthorized_client"),
         (_, 401) => (401, "invalid_client"),
         (_, 503) => (503, "temporarily_unavailable"),
         (_, 500) => (500, "server_error"),

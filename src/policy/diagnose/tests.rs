@@ -63,6 +63,7 @@ fn app(number: i64, client_id: &str, keys: usize) -> AppRecord {
             enforce_jwe: false,
             require_exp: false,
             max_lifetime: None,
+            networks: BTreeSet::new(),
             enabled: true,
         },
         keys: (0..keys).map(key).collect(),

@@ -72,6 +72,7 @@ pub fn settings(id: &str, account: &str, bots: &[&str]) -> AppSettings {
         enforce_jwe: false,
         require_exp: false,
         max_lifetime: None,
+        networks: BTreeSet::new(),
         enabled: true,
     }
 }
@@ -86,6 +87,7 @@ pub fn unusual_settings(id: &str, account: &str, bots: &[&str]) -> AppSettings {
         enforce_jwe: true,
         require_exp: true,
         max_lifetime: Some(Duration::from_millis(86_400_123)),
+        networks: ["10.0.0.0/8", "192.0.2.7", "2001:db8::/32"].iter().map(|net| net.parse().unwrap()).collect(),
         enabled: false,
         ..settings(id, account, bots)
     }

@@ -8,6 +8,8 @@ use crate::registry::{AppRecord, AppSettings, Change, GrantTarget, Registry};
 
 /// More than any person reads in a table.
 const MAX_NAME: usize = 256;
+/// Each call of the app is compared with all of them.
+const MAX_NETWORKS: usize = 256;
 
 impl GrantRules {
     /// Whether the app's tokens may lack `exp`: where the app and an authenticator that it may be used with both allow it.
@@ -71,6 +73,13 @@ pub(super) fn names<'a>(
 
 fn is_named_alike(one: &AppSettings, other: &AppSettings) -> bool {
     one.name == other.name && one.account == other.account
+}
+
+pub(super) fn check_networks(app: &AppSettings) -> Result<(), String> {
+    match app.networks.len() {
+        0..=MAX_NETWORKS => Ok(()),
+        many => Err(format!("the app has {many} networks; it may have {MAX_NETWORKS}: put neighbours together")),
+    }
 }
 
 fn check_name(name: &str) -> Result<(), String> {

@@ -88,11 +88,11 @@ impl Writer<'_> {
 
     async fn put_app_row(&mut self, settings: &AppSettings, credential_version: i64) -> Result<i64, StoreError> {
         let query = "INSERT INTO app (client_id, name, account, level, authenticators, algorithms, enforce_jti, \
-                     enforce_jwe, require_exp, max_lifetime, enabled, credential_version) \
-                     VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12) \
+                     enforce_jwe, require_exp, max_lifetime, networks, enabled, credential_version) \
+                     VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13) \
                      ON CONFLICT (client_id) DO UPDATE SET name = $2, account = $3, level = $4, authenticators = $5, \
                      algorithms = $6, enforce_jti = $7, enforce_jwe = $8, require_exp = $9, max_lifetime = $10, \
-                     enabled = $11, credential_version = $12 RETURNING number";
+                     networks = $11, enabled = $12, credential_version = $13 RETURNING number";
         let query = sqlx::query_scalar(query)
             .bind(settings.client_id.as_str())
             .bind(&settings.name)
@@ -104,6 +104,7 @@ impl Writer<'_> {
             .bind(settings.enforce_jwe)
             .bind(settings.require_exp)
             .bind(lifetime_millis(settings))
+            .bind(column(&settings.networks)?)
             .bind(settings.enabled)
             .bind(credential_version);
         let rows = query.fetch_all(&mut *self.connection).await;
@@ -149,6 +150,7 @@ fn app_json(settings: &AppSettings) -> Value {
         "enforce_jwe": settings.enforce_jwe,
         "require_exp": settings.require_exp,
         "max_lifetime_ms": lifetime_millis(settings),
+        "networks": settings.networks,
         "enabled": settings.enabled,
     })
 }

@@ -47,7 +47,8 @@ fn a_scope_that_the_app_holds_and_the_token_lacks_is_explained_as_that() {
         });
         let token = issued.ring.sign("at+jwt", &claims.to_string(), now()).unwrap();
         let headers = HeaderMap::from_iter([(http::header::AUTHORIZATION, format!("Bearer {token}").parse().unwrap())]);
-        let attempt = Attempt { method: &Method::GET, host: "a.example", path: "/users", headers: &headers };
+        let attempt =
+            Attempt { method: &Method::GET, host: "a.example", path: "/users", headers: &headers, from: None };
         explain(attempt, &state, &issued, now())
     };
     let story = |scope: &str| story_of(scope, number);

@@ -6,7 +6,10 @@ use scopegate::model::{Algorithm, AlgorithmSet, Reason};
 use scopegate::registry::{GrantTarget, KeyState, Registry, Snapshot, Version};
 use scopegate::verify::{TokenRules, TokenSettings, Verifier};
 
-use crate::support::registry::{ACCOUNT, BOT, KIDS, OTHER, account, bot, grant, key, registry, secret, secret_of};
+use super::cases::from;
+use crate::support::registry::{
+    ACCOUNT, BOT, CONFINED, KIDS, OTHER, account, bot, grant, key, registry, secret, secret_of,
+};
 use crate::support::routes::token_settings;
 use crate::support::{Format, Gateway, Script, Token, now};
 
@@ -65,6 +68,10 @@ async fn whatever_an_administrator_takes_away_is_gone_at_once() {
     assert_eq!(after(elsewhere).await, Some(Reason::AppWrongAuthenticator));
     assert_eq!(after(|r| r.apps.get_mut(BOT).unwrap().settings.bots.clear()).await, Some(Reason::AppWrongBot));
     assert_eq!(after(|r| r.apps.get_mut(BOT).unwrap().grants.clear()).await, Some(Reason::ScopeInsufficient));
+    let confined = |r: &mut Registry| {
+        r.apps.get_mut(BOT).unwrap().settings.networks = ["10.0.0.0/8".parse().unwrap()].into();
+    };
+    assert_eq!(after(confined).await, Some(Reason::AppWrongNetwork));
     let moved = |r: &mut Registry| r.bots.get_mut("st-1").unwrap().account = account("other");
     assert_eq!(after(moved).await, Some(Reason::AppWrongAccount));
     assert_eq!(
@@ -86,6 +93,22 @@ async fn what_an_administrator_gives_is_there_at_once() {
         r.apps.get_mut(BOT).unwrap().grants = vec![published];
     });
     assert_eq!(gateway.call(call()).await.log.reason, None);
+}
+
+#[tokio::test]
+async fn what_is_remembered_of_a_token_does_not_say_whence_it_comes() {
+    let gateway = Gateway::new();
+    let token = Token::of(CONFINED).make();
+    for (address, wanted) in [
+        ("10.1.2.3:1", None),
+        ("192.0.2.1:1", Some(Reason::AppWrongNetwork)),
+        ("[::ffff:10.1.2.3]:1", None),
+        ("[2001:db8::7]:1", None),
+        ("[2001:db9::7]:1", Some(Reason::AppWrongNetwork)),
+    ] {
+        let call = from(address, Format::Problem.request("GET", "/any", &token));
+        assert_eq!(gateway.call(call.body(Script::empty()).unwrap()).await.log.reason, wanted, "{address}");
+    }
 }
 
 #[tokio::test]

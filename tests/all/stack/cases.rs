@@ -3,11 +3,12 @@
 use http::{Request, request};
 use jsonwebtoken::Algorithm;
 use scopegate::model::Reason;
+use scopegate::net::Peer;
 use serde_json::json;
 
 use crate::support::encryption::{header, seal};
 use crate::support::registry::{
-    ACCOUNT, BOT, DISABLED, ELSEWHERE, ENCRYPTED, KEYLESS, KIDS, OTHER, SINGLE, TABLES, secret_of,
+    ACCOUNT, BOT, CONFINED, DISABLED, ELSEWHERE, ENCRYPTED, KEYLESS, KIDS, OTHER, SINGLE, TABLES, secret_of,
 };
 use crate::support::routes::{HOST, in_secs};
 use crate::support::{Format, Token};
@@ -266,6 +267,12 @@ fn permissions() -> Vec<Case> {
         Case::new("another bot than the app's", Reason::AppWrongBot, (403, "app.wrong_bot"))
             .log(Some("st-1"), Some("\"st-2\""))
             .call(|format, _| format.request("GET", "/bot/st-2/logs", &Token::of(BOT).make())),
+        Case::new("an address in no network of the app", Reason::AppWrongNetwork, (403, "app.wrong_network"))
+            .log(Some("10.0.0.0/8, 2001:db8::/32"), Some("192.0.2.1"))
+            .call(|format, _| from("[::ffff:192.0.2.1]:443", any(format, &Token::of(CONFINED)))),
+        Case::new("nobody knows which address", Reason::AppWrongNetwork, (403, "app.wrong_network"))
+            .log(Some("10.0.0.0/8, 2001:db8::/32"), Some("a caller without an address"))
+            .call(|format, _| any(format, &Token::of(CONFINED))),
         Case::new("a bot of another account", Reason::AppWrongAccount, (403, "app.wrong_account"))
             .log(Some("account acme, which owns the bot"), Some("account other"))
             .call(|format, _| format.request("GET", "/bot/st-1/logs", &Token::of(OTHER).make())),
@@ -287,6 +294,11 @@ fn permissions() -> Vec<Case> {
             .call(|format, _| format.request("POST", "/tables/orders", &Token::of(TABLES).make())),
     ];
     cases.into_iter().map(Case::verified).collect()
+}
+
+/// A call whose other end is there.
+pub fn from(address: &str, call: request::Builder) -> request::Builder {
+    call.extension(Peer { address: address.parse().unwrap(), is_tls: false })
 }
 
 pub fn cases() -> Vec<Case> {

@@ -187,7 +187,8 @@ fn the_story_and_its_hints_are_of_the_method_that_is_meant() {
     let gateway = gateway();
     let request = rows(Format::Kore, OTHER).header(OVERRIDE, "DELETE").body(()).unwrap();
     let host = canonical_host(HOST).unwrap();
-    let attempt = Attempt { method: &Method::POST, host: &host, path: "/kore/rows", headers: request.headers() };
+    let attempt =
+        Attempt { method: &Method::POST, host: &host, path: "/kore/rows", headers: request.headers(), from: None };
     let story = explain(attempt, &gateway.gate.live.load(), &NothingIssued, now());
     let check = |name| story.checks.iter().find(|check| check.name == name).unwrap().detail.as_str();
     assert_eq!((check("route"), check("method")), ("kore-delete (/kore/rows)", "DELETE, which overrides POST"));
@@ -205,7 +206,7 @@ impl AccessLog for Watcher {
 
     fn write(&self, entry: &Entry<'_>) {
         let (host, headers) = (entry.host.unwrap_or_default(), entry.headers.cloned().unwrap_or_default());
-        let attempt = Attempt { method: entry.method, host, path: entry.uri.path(), headers: &headers };
+        let attempt = Attempt { method: entry.method, host, path: entry.uri.path(), headers: &headers, from: None };
         self.1.lock().unwrap().push((entry.reason, explain(attempt, &self.0.load(), &NothingIssued, entry.at).reason));
     }
 }
@@ -286,7 +287,7 @@ proptest! {
         let (method, headers, path) = (request.method().clone(), request.headers().clone(), call.1);
         let reply = runtime.block_on(gateway.call(request));
         let host = canonical_host(HOST).unwrap();
-        let attempt = Attempt { method: &method, host: &host, path: &path, headers: &headers };
+        let attempt = Attempt { method: &method, host: &host, path: &path, headers: &headers, from: None };
         prop_assert_eq!(explain(attempt, &gateway.gate.live.load(), &NothingIssued, now()).reason, reply.log.reason);
     }
 }

@@ -32,6 +32,8 @@ pub const ELSEWHERE: &str = "cs-elsewhere";
 pub const OTHER: &str = "cs-other";
 /// May read the table `orders`.
 pub const TABLES: &str = "cs-tables";
+/// May call from `10.0.0.0/8` and `2001:db8::/32`.
+pub const CONFINED: &str = "cs-confined";
 
 pub fn secret_of(kid: &str) -> String {
     format!("{SECRET}, of {kid}")
@@ -54,7 +56,7 @@ pub fn registry() -> Registry {
     registry
 }
 
-fn apps() -> [AppRecord; 10] {
+fn apps() -> [AppRecord; 11] {
     let mut of_bot = app(1, BOT, "acme", Level::Bot);
     of_bot.settings.bots = BTreeSet::from([bot("st-1")]);
     of_bot.settings.algorithms.insert(Algorithm::Es256);
@@ -96,7 +98,9 @@ fn apps() -> [AppRecord; 10] {
     let mut tables = app(10, TABLES, "acme", Level::Account);
     let orders = Resource { kind: ResourceKind::Table, name: "orders".to_owned() };
     tables.table_grants = vec![TableGrant { resource: orders, permissions: [Permission::Read].into_iter().collect() }];
-    [of_bot, of_account, disabled, keyless, single, encrypted, kids, elsewhere, other, tables]
+    let mut confined = app(11, CONFINED, "acme", Level::Account);
+    confined.settings.networks = ["10.0.0.0/8", "2001:db8::/32"].map(|network| network.parse().unwrap()).into();
+    [of_bot, of_account, disabled, keyless, single, encrypted, kids, elsewhere, other, tables, confined]
 }
 
 /// An app with HS256 and [`SECRET`], and with no scope.
@@ -115,6 +119,7 @@ pub fn app(number: i64, client_id: &str, owner: &str, level: Level) -> AppRecord
             enforce_jwe: false,
             require_exp: false,
             max_lifetime: None,
+            networks: BTreeSet::new(),
             enabled: true,
         },
         keys: vec![key(number * 100, None, secret(SECRET))],

@@ -98,7 +98,7 @@ fn explained(world: &World, path: &'static str, token: &str) -> Explanation {
         let tokens = TokenService::new(store, Issued::default(), config.rotation);
         tokens.follow().await.unwrap();
         let state = State { routes: config.routes, scopes: config.scopes, registry };
-        let attempt = Attempt { method: &Method::GET, host: "gateway.test", path, headers: &headers };
+        let attempt = Attempt { method: &Method::GET, host: "gateway.test", path, headers: &headers, from: None };
         explain(attempt, &state, tokens.issued(), now)
     })
 }

@@ -4,6 +4,7 @@ mod clients;
 mod configuration;
 mod discovery;
 mod grants;
+mod networks;
 mod presented;
 mod refusals;
 mod tokens;

@@ -15,7 +15,7 @@ fn revoke(world: &World, app: &str, token: &str) -> Reply {
 }
 
 /// Khoros' token of the app `keeper`.
-fn held(world: &World) -> String {
+pub fn held(world: &World) -> String {
     let credential = STANDARD.encode("issuer:correct horse battery");
     let call = Call::post("/api/v2/tokens/khorosapi/ownerId/keeper", "");
     let reply = world.call(&call.header("Authorization", format!("Basic {credential}")));

@@ -5,6 +5,7 @@ mod apps;
 mod audit;
 mod installations;
 mod keys;
+mod networks;
 mod races;
 mod secrets;
 mod services;

@@ -1,0 +1,91 @@
+//! Where an app's calls may come from: by command, by file, and on every call.
+
+use serde_json::json;
+
+use super::{ANY, any, create, offline, start, text};
+use crate::e2e::harness::{Token, eventually, texts};
+
+#[test]
+fn calls_of_an_app_are_taken_from_its_networks_alone_from_the_next_call_on() {
+    let (gateway, upstream) = start();
+    let setup = &gateway.setup;
+    let app = create(setup, &["--name", "ci", "--account", "acme", "--network", "127.0.0.0/8", "--network", "::1"]);
+    let (id, secret) = (text(&app["client_id"]), text(&app["client_secret"]));
+    assert_eq!(app["networks"], json!(["127.0.0.0/8", "::1"]));
+    // The same token throughout: what is remembered of it does not say whence it comes.
+    let call = any(&Token::of(&id).sign(&secret));
+    eventually("the app is there", || (gateway.call(&call).status == 200).then_some(()));
+    assert_eq!(gateway.call(&call).status, 200);
+
+    setup.succeed(&["app", "set", &id, "--network", "10.0.0.0/8", "--network", "2001:db8::/32"]);
+    let refused = eventually("it may call from elsewhere alone", || {
+        let reply = gateway.call(&call);
+        (reply.status != 200).then_some(reply)
+    });
+    let line = gateway.logged(refused.request_id());
+    assert_eq!(line["reason"], "app.wrong_network");
+    assert_eq!((&line["expected"], &line["found"]), (&json!("10.0.0.0/8, 2001:db8::/32"), &json!("127.0.0.1")));
+    assert_eq!((&line["verified"], &line["app"]), (&json!(true), &json!(id)));
+    let before = upstream.all().len();
+    assert_eq!(gateway.reason(&gateway.call(&call)), "app.wrong_network");
+    assert_eq!(upstream.all().len(), before);
+    let why = setup.run(&["why", refused.request_id(), "--log", "-"]);
+    assert!(!texts(&why).1.contains("panicked"));
+
+    setup.succeed(&["app", "set", &id, "--network", "any"]);
+    eventually("it may call from anywhere", || (gateway.call(&call).status == 200).then_some(()));
+}
+
+#[test]
+fn a_story_judges_the_address_that_it_is_told() {
+    let setup = offline();
+    let app = create(&setup, &["--name", "ci", "--account", "acme", "--network", "10.0.0.0/8"]);
+    let token = Token::of(&text(&app["client_id"])).sign(text(&app["client_secret"]));
+    let explain = |more: &[&str]| setup.explain(&token, "POST", ANY, more);
+    let (goes_on, story) = explain(&[]);
+    assert!(goes_on && story.contains("-       network"), "{story}");
+    assert!(story.contains("calls are taken from 10.0.0.0/8; no address was given to judge"), "{story}");
+    let (goes_on, story) = explain(&["--from", "10.1.2.3"]);
+    assert!(goes_on && story.contains("ok      network"), "{story}");
+    assert!(explain(&["--from", "::ffff:10.1.2.3"]).0, "a mapped address is the one that it maps");
+    let (goes_on, story) = explain(&["--from", "192.0.2.1"]);
+    assert!(!goes_on && story.contains("refused: app.wrong_network"), "{story}");
+    assert!(story.contains("Expected: 10.0.0.0/8. Found: 192.0.2.1."), "{story}");
+    let output = setup.run(&["jwt", "explain", &token, "--path", ANY, "--method", "POST", "--json"]);
+    let story: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+    let check = story["checks"].as_array().unwrap().iter().find(|check| check["name"] == "network").unwrap();
+    assert_eq!(check["outcome"], "not_judged");
+}
+
+#[test]
+fn a_file_sets_the_networks_and_an_export_gives_them_back() {
+    let setup = offline();
+    let app = "version = 1\n[[app]]\nclient_id = \"x\"\nname = \"x\"\naccount = \"acme\"\nlevel = \"account\"\nalgorithms = [\"HS256\"]\n";
+    let apply = |networks: &str, more: &[&str]| {
+        setup.write("app.toml", &format!("{app}{networks}"));
+        setup.run(&[&["apply", "-f", "app.toml"][..], more].concat())
+    };
+    assert!(apply("networks = [\"::ffff:10.0.0.0/104\", \"192.0.2.7/32\"]", &[]).status.success());
+    assert_eq!(setup.json(&["app", "show", "x", "--json"])["networks"], json!(["10.0.0.0/8", "192.0.2.7"]));
+    assert!(setup.succeed(&["app", "show", "x"]).contains("networks       10.0.0.0/8, 192.0.2.7"));
+    assert!(setup.succeed(&["app", "list"]).contains("from some networks"));
+    // However they are written, the same networks are no change; others are.
+    assert_eq!(apply("networks = [\"192.0.2.7\", \"10.0.0.0/8\"]", &["--dry-run"]).status.code(), Some(0));
+    assert_eq!(apply("networks = [\"192.0.2.7\"]", &["--dry-run"]).status.code(), Some(2));
+    setup.write("export.toml", &setup.succeed(&["export"]));
+    assert!(setup.read("export.toml").contains("networks = [\"10.0.0.0/8\", \"192.0.2.7\"]"));
+    assert_eq!(setup.succeed(&["apply", "-f", "export.toml", "--prune"]), "nothing to change\n");
+    assert!(apply("", &[]).status.success());
+    assert_eq!(setup.json(&["app", "list", "--json"])[0]["networks"], json!([]));
+
+    for (bad, why) in [
+        ("networks = [\"10.1.2.3/8\"]", "write 10.0.0.0/8 for the network"),
+        ("networks = [\"office\"]", "\"office\" is no network"),
+        ("networks = [\"10.0.0.0/40\"]", "is no network"),
+    ] {
+        let (_, err) = texts(&apply(bad, &[]));
+        assert!(err.contains("app.toml:") && err.contains(why), "{bad}: {err}");
+    }
+    let audit = setup.succeed(&["audit", "--json"]);
+    assert!(audit.contains("10.0.0.0/8"), "{audit}");
+}
