@@ -7,6 +7,7 @@ mod authenticator;
 mod diagnostic;
 mod export;
 mod file;
+mod forwarding;
 mod profile;
 mod proxy;
 mod quota;

@@ -6,8 +6,9 @@ use std::time::Duration;
 
 use serde::Deserialize;
 
+use super::forwarding::{self, ForwardedKey, HeadersKey};
 use super::time::Span;
-use crate::gateway::Limits;
+use crate::gateway::{Forwarding, Limits};
 use crate::net::{ServerSettings, server_config};
 
 #[derive(Debug, Deserialize)]
@@ -16,6 +17,9 @@ pub(super) struct ProxySection {
     listen: SocketAddr,
     workers: usize,
     tls: Option<TlsSection>,
+    trusted_proxies: Vec<String>,
+    trusted_headers: HeadersKey,
+    forwarded: ForwardedKey,
     reason_header: bool,
     cache_bytes: u64,
     limits: LimitsSection,
@@ -54,6 +58,9 @@ impl Default for ProxySection {
             listen: SocketAddr::from(([0, 0, 0, 0], 8080)),
             workers: 0,
             tls: None,
+            trusted_proxies: Vec::new(),
+            trusted_headers: HeadersKey::default(),
+            forwarded: ForwardedKey::default(),
             reason_header: false,
             cache_bytes: 64 << 20,
             limits: LimitsSection::default(),
@@ -91,15 +98,19 @@ pub struct ProxySettings {
     /// How long calls in hand may take after a shutdown.
     pub drain: Duration,
     pub limits: Limits,
+    pub forwarding: Forwarding,
     pub cache_bytes: u64,
     /// What takes effect at a start alone, to tell whether a reload changed it.
     pub(super) at_start: AtStart,
 }
 
 impl ProxySettings {
-    /// Whether nobody between a caller and the gateway can read what they say.
+    /// Whether nobody between a caller and the gateway can read what they say, as far as that is ours to see to: what
+    /// reaches a trusted proxy is between the caller and that.
     pub fn keeps_secrets(&self) -> bool {
-        self.server.tls.is_some() || self.listen.ip().to_canonical().is_loopback()
+        self.server.tls.is_some()
+            || !self.forwarding.trusted.is_empty()
+            || self.listen.ip().to_canonical().is_loopback()
     }
 }
 
@@ -139,6 +150,7 @@ impl ProxySection {
         let tls = tls.transpose().map_err(|error| ("tls", error.to_string()))?;
         let cores = std::thread::available_parallelism().map_or(1, usize::from);
         let workers = if self.workers == 0 { cores } else { self.workers };
+        let forwarding = forwarding::resolve(&self.trusted_proxies, self.trusted_headers, self.forwarded)?;
         let limits = Limits {
             concurrent_requests: least("limits", self.limits.concurrent_requests, 1)?,
             header_bytes: least("limits", self.limits.header_bytes, 1024)?,
@@ -162,6 +174,6 @@ impl ProxySection {
             timeouts: [self.timeouts.header.0, self.timeouts.tls_handshake.0, self.timeouts.drain.0],
         };
         let (listen, drain, cache_bytes) = (self.listen, self.timeouts.drain.0, self.cache_bytes);
-        Ok(ProxySettings { listen, workers, server, drain, limits, cache_bytes, at_start })
+        Ok(ProxySettings { listen, workers, server, drain, limits, forwarding, cache_bytes, at_start })
     }
 }

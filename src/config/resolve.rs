@@ -50,7 +50,8 @@ impl Config {
     /// # Errors
     /// When that would have passwords sent in the clear.
     pub fn check_listener(&self, running: &ProxySettings) -> Result<(), ConfigError> {
-        let Some(message) = passwords_in_the_clear(running, &self.routes) else { return Ok(()) };
+        let running = ProxySettings { forwarding: self.proxy.forwarding.clone(), ..running.clone() };
+        let Some(message) = passwords_in_the_clear(&running, &self.routes) else { return Ok(()) };
         let help = Some("this listener changes at a restart".to_owned());
         Err(ConfigError(vec![Diagnostic { place: "the running gateway".to_owned(), line: None, message, help }]))
     }
@@ -152,7 +153,7 @@ fn resolve(source: Source, folder: &Path, with_environment: bool) -> Result<Conf
     if let (Ok(proxy), Some(routes)) = (&proxy, &routes)
         && let Some(message) = passwords_in_the_clear(proxy, routes)
     {
-        let help = "give the listener a certificate with proxy.tls, or let it listen on a loopback address alone";
+        let help = "give the listener a certificate with proxy.tls, let it listen on a loopback address alone, or name the proxies that encrypt for it in proxy.trusted_proxies";
         parts.report(&source, &["proxy", "listen"], message, Some(help.into()));
     }
     let access_life = parts.oauth.as_ref().map_or(Duration::ZERO, |oauth| oauth.life);

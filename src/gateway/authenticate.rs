@@ -82,7 +82,7 @@ impl<B> WaitingStep<Matched<B>> for Authenticate {
         match &place.route.authenticator.kind {
             AuthenticatorKind::Anonymous => Ask::Now(Finding::Nobody),
             AuthenticatorKind::Basic => match name_and_password(headers) {
-                Ok(given) => self.sign_ins.ask(given, matched.call().peer, &place.state).map(Finding::SignIn),
+                Ok(given) => self.sign_ins.ask(given, matched.call().client.address, &place.state).map(Finding::SignIn),
                 Err(refusal) => Ask::Now(Finding::SignIn(Err(refusal.into()))),
             },
             AuthenticatorKind::Jwt(jwt) => self.ask_verifier(matched, jwt).map(Finding::Token),

@@ -6,10 +6,11 @@ use std::net::IpAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use http::{HeaderValue, Request};
+use http::{HeaderMap, HeaderValue, Request};
 
-use super::Refused;
+use super::hygiene;
 use super::ledger::Ledger;
+use super::{Client, Refused};
 use crate::clock::Timestamp;
 use crate::model::Refusal;
 use crate::net::Peer;
@@ -20,14 +21,16 @@ pub struct Call {
     pub id: RequestId,
     /// Read once; the whole call is judged at this moment.
     pub now: Timestamp,
+    /// The other end of the connection; none where whoever embeds the stack tells none.
     pub peer: Option<Peer>,
+    pub client: Client,
     pub(super) ledger: Arc<Ledger>,
 }
 
 impl Call {
-    /// Whence the caller calls; none where nobody knows.
+    /// Whence the client calls; none where nobody knows.
     pub fn address(&self) -> Option<IpAddr> {
-        self.peer.map(|peer| peer.address.ip())
+        self.client.address
     }
 
     /// In the format of the call's route, once that is known.
@@ -56,17 +59,42 @@ impl<B> Received<B> {
     }
 }
 
-/// 32 hexadecimal digits, unlike those of any other call.
+/// 32 hexadecimal digits, unlike those of any other call; or what a trusted proxy calls it.
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
-pub struct RequestId([u8; 32]);
+pub struct RequestId {
+    bytes: [u8; MAX_ID],
+    length: u8,
+}
+
+/// Of an id that others made.
+const MAX_ID: usize = 64;
+const MIN_ID: usize = 8;
 
 impl RequestId {
     pub fn as_str(&self) -> &str {
-        std::str::from_utf8(&self.0).unwrap_or_default()
+        std::str::from_utf8(self.bytes()).unwrap_or_default()
     }
 
     pub(super) fn header_value(&self) -> HeaderValue {
-        HeaderValue::from_bytes(&self.0).unwrap_or(HeaderValue::from_static("0"))
+        HeaderValue::from_bytes(self.bytes()).unwrap_or(HeaderValue::from_static("0"))
+    }
+
+    /// The one that came with the request, if it is well formed.
+    pub(super) fn kept(headers: &HeaderMap) -> Option<Self> {
+        let mut values = headers.get_all(hygiene::REQUEST_ID).iter();
+        let (value, None) = (values.next()?.as_bytes(), values.next()) else { return None };
+        let is_plain = value.iter().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_' | b'.'));
+        ((MIN_ID..=MAX_ID).contains(&value.len()) && is_plain).then(|| Self::new(value))
+    }
+
+    fn new(text: &[u8]) -> Self {
+        let mut bytes = [0; MAX_ID];
+        bytes[..text.len()].copy_from_slice(text);
+        Self { bytes, length: u8::try_from(text.len()).unwrap_or_default() }
+    }
+
+    fn bytes(&self) -> &[u8] {
+        &self.bytes[..usize::from(self.length)]
     }
 }
 
@@ -98,7 +126,7 @@ impl RequestIds {
             let half = halves[i / 16];
             *digit = b"0123456789abcdef"[(half >> (60 - 4 * (i % 16)) & 15) as usize];
         }
-        RequestId(id)
+        RequestId::new(&id)
     }
 }
 
@@ -113,5 +141,24 @@ mod tests {
         assert_ne!(a, b);
         assert!(a.as_str().len() == 32 && a.as_str().bytes().all(|c| c.is_ascii_hexdigit()));
         assert_ne!(RequestIds::default().next(), a);
+    }
+
+    #[test]
+    fn an_id_of_others_is_kept_if_it_can_stand_anywhere() {
+        let kept = |values: &[&str]| {
+            let mut headers = HeaderMap::new();
+            for value in values {
+                headers.append(hygiene::REQUEST_ID, HeaderValue::from_str(value).unwrap());
+            }
+            RequestId::kept(&headers).map(|id| id.to_string())
+        };
+        let longest = "x".repeat(64);
+        for id in ["12345678", "8f1c2e34-aaaa-4bbb-8ccc-000000000001", "req_1.A-b", &longest] {
+            assert_eq!(kept(&[id]).as_deref(), Some(id));
+        }
+        let too_long = "x".repeat(65);
+        for ids in [&[][..], &[""], &["1234567"], &["a b c d e"], &["\"12345678\""], &[&too_long], &["12345678"; 2]] {
+            assert_eq!(kept(ids), None, "{ids:?}");
+        }
     }
 }

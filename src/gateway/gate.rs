@@ -1,5 +1,6 @@
 //! What the steps share.
 
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::sync::atomic::AtomicUsize;
 use std::time::Duration;
@@ -9,7 +10,7 @@ use aws_lc_rs::error::Unspecified;
 use http::{Method, Uri};
 
 use super::ledger::Doubt;
-use super::{Blocking, Quotas, SignIns};
+use super::{Blocking, Forwarding, Quotas, SignIns};
 use crate::clock::{Clock, Timestamp};
 use crate::model::{BotId, Reason, Refusal, UpstreamName};
 use crate::net::Peer;
@@ -36,6 +37,8 @@ pub struct Gate {
     pub usage: Arc<UsageBook>,
     pub log: Arc<dyn AccessLog>,
     pub limits: Arc<ArcSwap<Limits>>,
+    /// Whose word about callers counts, and what upstreams are told of them.
+    pub forwarding: Arc<ArcSwap<Forwarding>>,
     pub clock: Clock,
     /// Calls in hand, over all stacks.
     pub in_hand: Arc<AtomicUsize>,
@@ -78,6 +81,7 @@ impl Gate {
             usage: Arc::default(),
             log,
             limits: Arc::new(ArcSwap::from_pointee(settings.limits)),
+            forwarding: Arc::default(),
             clock,
             in_hand: Arc::default(),
         })
@@ -148,7 +152,10 @@ impl Outcome {
 pub struct Entry<'a> {
     pub at: Timestamp,
     pub request_id: &'a str,
-    pub peer: Option<Peer>,
+    /// The other end of the connection.
+    pub peer: Option<&'a Peer>,
+    /// Who stands behind it, where it is a trusted proxy that says so.
+    pub client: Option<IpAddr>,
     /// The one that the call was judged by.
     pub method: &'a Method,
     /// The one that was sent, where it was overridden.

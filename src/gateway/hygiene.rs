@@ -30,7 +30,7 @@ const HOP_BY_HOP: [&str; 10] = [
 ];
 
 /// Fields by which a caller could pose as the gateway, or have another request judged than is sent.
-const OURS: [&str; 19] = [
+const OURS: [&str; 21] = [
     "host",
     "expect",
     "forwarded",
@@ -49,6 +49,8 @@ const OURS: [&str; 19] = [
     "true-client-ip",
     "x-remote-user",
     "remote-user",
+    "client-cert",
+    "client-cert-chain",
     "proxy",
 ];
 

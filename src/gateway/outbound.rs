@@ -5,6 +5,7 @@ use std::sync::Arc;
 use http::header::{self, HeaderMap, HeaderName, HeaderValue};
 use http::{Request, Uri, Version};
 
+use super::forwarded;
 use super::hygiene;
 use super::matched::Place;
 use super::{Admitted, Call, Caller, Inbound, Refused, Step};
@@ -132,14 +133,7 @@ fn join_cookies(headers: &mut HeaderMap) {
 
 fn set_origin(headers: &mut HeaderMap, call: &Call, host: Option<HeaderValue>) {
     headers.insert(hygiene::REQUEST_ID, call.id.header_value());
-    if let Some(peer) = call.peer {
-        insert(headers, hygiene::FORWARDED_FOR, &peer.address.ip().to_string());
-        let scheme = if peer.is_tls { "https" } else { "http" };
-        headers.insert(hygiene::FORWARDED_PROTO, HeaderValue::from_static(scheme));
-    }
-    if let Some(host) = host {
-        headers.insert(hygiene::FORWARDED_HOST, host);
-    }
+    forwarded::tell(headers, call, host);
 }
 
 fn set_identity(headers: &mut HeaderMap, verified: &crate::verify::Verified, authorization: &Authorization) {

@@ -10,17 +10,18 @@ use std::sync::atomic::Ordering;
 use std::task::{Context, Poll, ready};
 use std::time::Instant;
 
+use arc_swap::ArcSwap;
 use bytes::Bytes;
 use http::{HeaderValue, Method, Request, Response, StatusCode, Uri, header};
 use http_body::{Body, Frame, SizeHint};
 use pin_project_lite::pin_project;
 use tower::{Layer, Service};
 
-use super::call::RequestIds;
+use super::call::{RequestId, RequestIds};
 use super::hygiene;
 use super::ledger::Ledger;
 use super::meters::Meters;
-use super::{AccessLog, Call, Entry, Gate, Outcome, Received};
+use super::{AccessLog, Call, Client, Entry, Forwarding, Gate, Outcome, Received};
 use crate::clock::{Clock, instant};
 use crate::model::{Reason, Refusal};
 use crate::net::Peer;
@@ -32,13 +33,33 @@ struct Shared {
     clock: Clock,
     log: Arc<dyn AccessLog>,
     ids: RequestIds,
+    forwarding: Arc<ArcSwap<Forwarding>>,
     meters: Meters,
 }
 
 impl RecordLayer {
     pub fn new(gate: &Gate) -> Self {
         let (clock, log) = (gate.clock.clone(), Arc::clone(&gate.log));
-        Self(Arc::new(Shared { clock, log, ids: RequestIds::default(), meters: Meters::default() }))
+        let forwarding = Arc::clone(&gate.forwarding);
+        Self(Arc::new(Shared { clock, log, ids: RequestIds::default(), forwarding, meters: Meters::default() }))
+    }
+}
+
+impl Shared {
+    fn begin<B>(&self, request: &Request<B>) -> Call {
+        let peer = request.extensions().get::<Peer>().cloned();
+        let forwarding = self.forwarding.load();
+        let proxy = peer.as_ref().filter(|peer| forwarding.trusted.includes(&peer.address));
+        Call {
+            id: proxy.and_then(|_| RequestId::kept(request.headers())).unwrap_or_else(|| self.ids.next()),
+            now: self.clock.now(),
+            client: match proxy {
+                Some(proxy) => Client::behind(proxy, request.headers(), &forwarding),
+                None => Client::of(peer.as_ref(), &forwarding),
+            },
+            peer,
+            ledger: Arc::new(Ledger::new(self.log.explains())),
+        }
     }
 }
 
@@ -70,12 +91,7 @@ where
     }
 
     fn call(&mut self, request: Request<B>) -> Self::Future {
-        let call = Call {
-            id: self.shared.ids.next(),
-            now: self.shared.clock.now(),
-            peer: request.extensions().get::<Peer>().copied(),
-            ledger: Arc::new(Ledger::new(self.shared.log.explains())),
-        };
+        let call = self.shared.begin(&request);
         let pending = Pending {
             shared: Arc::clone(&self.shared),
             call: call.clone(),
@@ -115,7 +131,8 @@ impl Drop for Pending {
         let entry = Entry {
             at: self.call.now,
             request_id: self.call.id.as_str(),
-            peer: self.call.peer,
+            peer: self.call.peer.as_ref(),
+            client: self.call.client.behind_proxies(),
             method: overriding.unwrap_or(&self.method),
             overridden: overriding.map(|_| &self.method),
             uri: &self.uri,

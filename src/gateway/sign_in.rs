@@ -1,6 +1,7 @@
 //! Sign-ins by name and password: what is known is let through at once, guesses are few and cost no worker's time.
 
 use std::hash::{BuildHasher as _, RandomState};
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -10,7 +11,6 @@ use super::quota::{Limiter, network};
 use super::{Ask, Blocking};
 use crate::clock::Clock;
 use crate::model::{QuotaName, Reason, Refusal};
-use crate::net::Peer;
 use crate::policy::{Quota, QuotaKey, QuotaWindow, State};
 use crate::registry::ServiceAccount;
 use crate::verify::{NameAndPassword, Passwords};
@@ -66,11 +66,11 @@ impl SignIns {
         })
     }
 
-    pub(super) fn ask(&self, given: NameAndPassword, peer: Option<Peer>, state: &Arc<State>) -> Ask<SignedIn> {
+    pub(super) fn ask(&self, given: NameAndPassword, client: Option<IpAddr>, state: &Arc<State>) -> Ask<SignedIn> {
         if let Some(account) = self.passwords.recall(&given, &state.registry) {
             return Ask::Now(Ok(account));
         }
-        let network = peer.map(|peer| network(peer.address)).unwrap_or_default();
+        let network = client.map(network).unwrap_or_default();
         let counts = [(&self.by_peer, self.key(&network, "")), (&self.by_name, self.key(&network, &given.name))];
         for (limiter, key) in counts {
             if let Some(exceeded) = limiter.take(key).exceeded {

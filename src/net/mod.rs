@@ -1,16 +1,19 @@
 //! Bytes to a service: sockets, TLS for both sides, the connection loop, drain. No gateway word in it.
 
+mod certificate;
 mod connect;
 mod io;
 mod listen;
+mod names;
 mod peer;
 mod serve;
 mod stall;
 mod tls;
 
+pub use certificate::ClientCertificate;
 pub use connect::{ConnectError, Connected, Endpoint};
 pub use listen::{BindError, bind, bind_alone};
-pub use peer::Peer;
+pub use peer::{Address, Peer, TrustedProxies};
 pub use serve::{Connections, ServerSettings, Shutdown, serve, told_to_stop};
 pub use stall::Stall;
 pub use tls::{TlsError, client_config, server_config};

@@ -1,8 +1,83 @@
-use std::net::SocketAddr;
+//! Who is at the other end of a connection.
 
-/// The other end of a connection; stands in the extensions of its requests.
+use std::fmt;
+use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
+
+use super::ClientCertificate;
+use crate::model::Network;
+
+/// Where a connection comes from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Address {
+    Internet(SocketAddr),
+    /// This machine, by a Unix socket.
+    Unix,
+}
+
+impl Address {
+    /// An IPv4 address is one, however the system writes it.
+    pub fn ip(&self) -> Option<IpAddr> {
+        match self {
+            Self::Internet(address) => Some(address.ip().to_canonical()),
+            Self::Unix => None,
+        }
+    }
+}
+
+impl From<SocketAddr> for Address {
+    fn from(address: SocketAddr) -> Self {
+        Self::Internet(address)
+    }
+}
+
+impl fmt::Display for Address {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Internet(address) => address.fmt(f),
+            Self::Unix => f.write_str("unix"),
+        }
+    }
+}
+
+/// The other end of a connection, or whoever a trusted proxy's PROXY header says stands behind it; stands in the
+/// extensions of its requests.
+#[derive(Clone, Debug)]
 pub struct Peer {
-    pub address: SocketAddr,
+    pub address: Address,
     pub is_tls: bool,
+    /// Verified when the connection began.
+    pub certificate: Option<Arc<ClientCertificate>>,
+}
+
+impl Peer {
+    /// Without a certificate.
+    pub fn new(address: impl Into<Address>, is_tls: bool) -> Self {
+        Self { address: address.into(), is_tls, certificate: None }
+    }
+}
+
+/// Whose word about others counts.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct TrustedProxies {
+    pub networks: Vec<Network>,
+    /// Whoever reaches us by a Unix socket.
+    pub unix: bool,
+}
+
+impl TrustedProxies {
+    pub fn is_empty(&self) -> bool {
+        self.networks.is_empty() && !self.unix
+    }
+
+    pub fn includes(&self, address: &Address) -> bool {
+        match address {
+            Address::Internet(address) => self.includes_ip(address.ip()),
+            Address::Unix => self.unix,
+        }
+    }
+
+    pub fn includes_ip(&self, address: IpAddr) -> bool {
+        self.networks.iter().any(|network| network.contains(address))
+    }
 }

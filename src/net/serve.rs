@@ -22,8 +22,8 @@ use tokio::sync::{mpsc, watch};
 use tokio_rustls::TlsAcceptor;
 use tower::Service;
 
-use super::Peer;
 use super::io::{Protocol, begin};
+use super::{ClientCertificate, Peer};
 
 /// How connections are served.
 #[derive(Clone, Debug)]
@@ -135,7 +135,7 @@ async fn connection<S, B>(
     _ = stream.set_nodelay(true);
     let mut stopped = pin!(told_to_stop(shutdown.clone()));
     let Some(config) = &settings.tls else {
-        let peer = Peer { address, is_tls: false };
+        let peer = Peer::new(address, false);
         let begun = tokio::time::timeout(settings.header_timeout, begin(stream, settings.write_timeout));
         // A caller who has said nothing yet loses nothing when the listener stops.
         tokio::select! {
@@ -148,15 +148,21 @@ async fn connection<S, B>(
         }
         return;
     };
-    let peer = Peer { address, is_tls: true };
+    let peer = Peer::new(address, true);
     let handshake = tokio::time::timeout(settings.handshake_timeout, async {
         let stream = TlsAcceptor::from(Arc::clone(config)).accept(stream).await?;
-        Ok::<_, io::Error>(begin(stream, settings.write_timeout).await)
+        let certificate = stream.get_ref().1.peer_certificates().and_then(|chain| chain.first());
+        let certificate = certificate.map(|certificate| Arc::new(ClientCertificate::new(certificate)));
+        let begun = begin(stream, settings.write_timeout).await;
+        Ok::<_, io::Error>(begun.map(|(protocol, io)| (protocol, io, certificate)))
     });
     tokio::select! {
         () = &mut stopped => {}
         begun = handshake => match begun {
-            Ok(Ok(Some((protocol, io)))) => http(io, protocol, settings, Hosted::new(service, peer), shutdown).await,
+            Ok(Ok(Some((protocol, io, certificate)))) => {
+                let peer = Peer { certificate, ..peer };
+                http(io, protocol, settings, Hosted::new(service, peer), shutdown).await;
+            }
             Ok(Ok(None)) => {}
             Ok(Err(error)) => tracing::debug!(%address, %error, "TLS handshake failed"),
             Err(_) => tracing::debug!(%address, "the caller was silent for too long"),
@@ -244,7 +250,7 @@ where
 
     fn call(&self, mut request: Request<Incoming>) -> S::Future {
         self.has_called.store(true, Ordering::Relaxed);
-        request.extensions_mut().insert(self.peer);
+        request.extensions_mut().insert(self.peer.clone());
         // The services that are served here are always ready.
         self.service.clone().call(request)
     }

@@ -108,6 +108,7 @@ impl Prepared {
         let tokens = TokenService::new(parts.store.clone(), Issued::default(), config.rotation.clone());
         let log = log(&live, tokens.issued());
         let gate = Gate::new(live, log, parts.clock.clone(), settings).map_err(|_| StartError::Randomness)?;
+        gate.forwarding.store(Arc::new(config.proxy.forwarding.clone()));
         if signing::is_wanted(&config.routes) {
             signing::rotate_once(&tokens, &parts.clock).await.map_err(StartError::Store)?;
         }

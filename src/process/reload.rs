@@ -43,6 +43,7 @@ impl Reload {
         // calls that were matched before.
         self.upstreams.extend(&config.upstreams);
         self.gate.limits.store(Arc::new(config.proxy.limits.clone()));
+        self.gate.forwarding.store(Arc::new(config.proxy.forwarding.clone()));
         self.gate.live.update(|state| State {
             routes: Arc::clone(&config.routes),
             scopes: Arc::clone(&config.scopes),

@@ -2,13 +2,14 @@
 
 use std::borrow::Cow;
 use std::fmt::Display;
-use std::net::SocketAddr;
+use std::net::IpAddr;
 
 use serde::{Deserialize, Serialize, Serializer};
 
 use crate::clock::Timestamp;
 use crate::gateway::Entry;
 use crate::model::Reason;
+use crate::net::Address;
 
 /// A line but for its end; what is not known is left out. Neither query nor headers are in it: they may hold secrets.
 #[derive(Serialize)]
@@ -17,7 +18,10 @@ pub(super) struct Line<'a> {
     time: Shown<Timestamp>,
     request_id: &'a str,
     #[serde(skip_serializing_if = "Option::is_none")]
-    peer: Option<Shown<SocketAddr>>,
+    peer: Option<Shown<Address>>,
+    /// Who called, where the peer is a trusted proxy that tells.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    client: Option<Shown<IpAddr>>,
     method: &'a str,
     /// The method that was sent, where it was overridden.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -70,6 +74,7 @@ impl<'a> Line<'a> {
             time: Shown(entry.at),
             request_id: entry.request_id,
             peer: entry.peer.map(|p| Shown(p.address)),
+            client: entry.client.map(Shown),
             method: entry.method.as_str(),
             override_from: entry.overridden.map(http::Method::as_str),
             host: entry.host,
@@ -130,6 +135,8 @@ pub struct LoggedCall {
     pub request_id: String,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub peer: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub client: Option<String>,
     pub method: String,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub host: Option<String>,

@@ -18,8 +18,8 @@ const MAX_LINE: usize = 1 << 20;
 /// How many calls with the same beginning are told.
 const MAX_TOLD: usize = 5;
 
-const ID_DIGITS: usize = 32;
-const FEWEST_DIGITS: usize = 8;
+const MAX_ID: usize = 64;
+const FEWEST: usize = 8;
 
 /// A request id, or how it begins.
 #[derive(Clone, Debug)]
@@ -31,11 +31,13 @@ impl FromStr for Wanted {
     /// Takes also what stands around an id where it is copied from: `x-request-id: …`, `"request_id":"…"`.
     fn from_str(text: &str) -> Result<Self, String> {
         let id = text.rsplit([':', '=']).next().unwrap_or_default();
-        let id =
-            id.trim_matches(|c: char| c.is_whitespace() || matches!(c, '"' | '\'' | ',' | '}')).to_ascii_lowercase();
-        let is_id = (FEWEST_DIGITS..=ID_DIGITS).contains(&id.len()) && id.bytes().all(|b| b.is_ascii_hexdigit());
-        is_id.then_some(Self(id)).ok_or_else(|| {
-            format!("a request id has {ID_DIGITS} hexadecimal digits, of which the first {FEWEST_DIGITS} may be enough")
+        let id = id.trim_matches(|c: char| c.is_whitespace() || matches!(c, '"' | '\'' | ',' | '}'));
+        let is_plain = id.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_' | b'.'));
+        let is_id = (FEWEST..=MAX_ID).contains(&id.len()) && is_plain;
+        // Ours are in lower case, however they are copied.
+        let is_ours = id.bytes().all(|b| b.is_ascii_hexdigit());
+        is_id.then(|| Self(if is_ours { id.to_ascii_lowercase() } else { id.to_owned() })).ok_or_else(|| {
+            format!("a request id has 32 hexadecimal digits, or is what a trusted proxy made; its first {FEWEST} characters may be enough")
         })
     }
 }
@@ -65,13 +67,13 @@ impl Logs {
     /// # Errors
     /// When a file can't be read.
     pub fn find(&self, wanted: &Wanted) -> Result<Found, Failure> {
-        let is_whole = wanted.0.len() == ID_DIGITS;
         let mut found: Option<Box<LoggedCall>> = None;
         let mut others = BTreeSet::new();
         self.visit(&wanted.0, |call| {
             if !call.request_id.starts_with(&wanted.0) {
                 return Visit::GoOn;
             }
+            let is_whole = call.request_id == wanted.0;
             match &found {
                 Some(first) if first.request_id != call.request_id => _ = others.insert(call.request_id),
                 Some(_) => {}
@@ -275,7 +277,8 @@ mod tests {
             assert_eq!(text.parse::<Wanted>().unwrap().0, id);
         }
         assert_eq!("bf412e9e".parse::<Wanted>().unwrap().0, "bf412e9e");
-        for text in ["", "bf412e9", "bf412e9g", &format!("{id}0"), "../etc/passwd"] {
+        assert_eq!("8F1C2E34-aaaa".parse::<Wanted>().unwrap().0, "8F1C2E34-aaaa");
+        for text in ["", "bf412e9", &"f".repeat(65), "../etc/passwd"] {
             assert!(text.parse::<Wanted>().is_err(), "{text}");
         }
     }

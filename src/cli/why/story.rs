@@ -91,7 +91,8 @@ impl Story {
         line("request", Some(call.request_id.clone()));
         line("when", Some(format!("{}, {} ms", call.time, call.duration_ms)));
         line("call", Some(format!("{} {}{}", call.method, call.host.as_deref().unwrap_or_default(), call.path)));
-        line("from", call.peer.clone());
+        let from = call.client.as_ref().zip(call.peer.as_ref()).map(|(client, peer)| format!("{client} by {peer}"));
+        line("from", from.or_else(|| call.peer.clone()));
         line("route", self.route.clone().or_else(|| call.route.clone()));
         line("bot", call.bot.clone());
         line("app", self.of_app());
@@ -157,7 +158,8 @@ fn verdict(call: &LoggedCall, reason: Option<Reason>) -> String {
 fn with_attempt<T>(call: &LoggedCall, ask: impl FnOnce(Attempt<'_>) -> T) -> Option<T> {
     let (method, headers) = (call.method.parse::<Method>().ok()?, HeaderMap::new());
     let host = call.host.as_deref().unwrap_or_default();
-    let from = call.peer.as_deref().and_then(|peer| peer.parse::<SocketAddr>().ok()).map(|peer| peer.ip());
+    let peer = || call.peer.as_deref()?.parse().ok().map(|peer: SocketAddr| peer.ip());
+    let from = call.client.as_deref().and_then(|client| client.parse().ok()).or_else(peer);
     Some(ask(Attempt { method: &method, host, path: &call.path, headers: &headers, from }))
 }
 

@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 use std::fmt::Write as _;
 use std::hash::{BuildHasher as _, Hash as _, Hasher as _, RandomState};
-use std::net::{IpAddr, Ipv6Addr, SocketAddr};
+use std::net::{IpAddr, Ipv6Addr};
 
 use super::super::{Authorized, Caller};
 use crate::policy::QuotaKey;
@@ -41,15 +41,15 @@ fn value<'a, B>(part: &QuotaKey, authorized: &'a Authorized<B>) -> Option<Cow<'a
         QuotaKey::Bot => authorized.authorization().and_then(|a| a.bot.as_ref()).map(|bot| bot.as_str()),
         QuotaKey::Route => Some(place.route.id.as_str()),
         QuotaKey::Subject => verified.and_then(|v| v.claims().subject.as_deref()),
-        QuotaKey::Peer => return matched.call().peer.map(|peer| Cow::Owned(network(peer.address))),
+        QuotaKey::Peer => return matched.call().client.address.map(|address| Cow::Owned(network(address))),
         QuotaKey::Param(name) => place.pattern().param(name).and_then(|i| place.params.get(matched.path(), i)),
     }
     .map(Cow::Borrowed)
 }
 
 /// Whoever has an IPv6 address has at least its network of 64 bits.
-pub fn network(address: SocketAddr) -> String {
-    match address.ip().to_canonical() {
+pub fn network(address: IpAddr) -> String {
+    match address.to_canonical() {
         IpAddr::V4(address) => address.to_string(),
         IpAddr::V6(address) => {
             let network = u128::from(address) >> 64 << 64;
@@ -82,8 +82,8 @@ mod tests {
     #[test]
     fn an_address_of_ipv6_counts_as_its_network() {
         let of = |text: &str| network(text.parse().unwrap());
-        assert_eq!(of("192.0.2.7:4711"), "192.0.2.7");
-        assert_eq!(of("[::ffff:192.0.2.7]:4711"), "192.0.2.7");
-        assert_eq!(of("[2001:db8:1:2:3:4:5:6]:4711"), "2001:db8:1:2::/64");
+        assert_eq!(of("192.0.2.7"), "192.0.2.7");
+        assert_eq!(of("::ffff:192.0.2.7"), "192.0.2.7");
+        assert_eq!(of("2001:db8:1:2:3:4:5:6"), "2001:db8:1:2::/64");
     }
 }

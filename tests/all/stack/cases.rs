@@ -1,5 +1,7 @@
 //! Refused calls, a table each for the steps that refuse them.
 
+use std::net::SocketAddr;
+
 use http::{Request, request};
 use jsonwebtoken::Algorithm;
 use scopegate::model::Reason;
@@ -298,7 +300,7 @@ fn permissions() -> Vec<Case> {
 
 /// A call whose other end is there.
 pub fn from(address: &str, call: request::Builder) -> request::Builder {
-    call.extension(Peer { address: address.parse().unwrap(), is_tls: false })
+    call.extension(Peer::new(address.parse::<SocketAddr>().unwrap(), false))
 }
 
 pub fn cases() -> Vec<Case> {

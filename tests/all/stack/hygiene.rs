@@ -1,5 +1,7 @@
 //! What the leaf gets to see of a request, and the caller of an answer.
 
+use std::net::SocketAddr;
+
 use http::Request;
 use scopegate::net::Peer;
 
@@ -126,7 +128,7 @@ async fn where_a_call_came_from_is_told_anew() {
         ("x-forwarded-port", "1"),
         ("x-real-ip", "1.2.3.4"),
     ]);
-    request.extensions_mut().insert(Peer { address: "192.0.2.7:4711".parse().unwrap(), is_tls: true });
+    request.extensions_mut().insert(Peer::new("192.0.2.7:4711".parse::<SocketAddr>().unwrap(), true));
     let log = gateway.call(request).await.log;
     assert_eq!((log.peer.as_deref(), log.host.as_deref()), (Some("192.0.2.7:4711"), Some(HOST)));
     let seen = gateway.leaf.take_one();

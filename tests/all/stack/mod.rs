@@ -4,6 +4,7 @@ mod cache;
 mod cases;
 mod encrypted;
 mod forward;
+mod forwarded;
 mod hygiene;
 mod limits;
 mod methods;

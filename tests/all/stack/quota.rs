@@ -1,6 +1,7 @@
 //! How many calls are let through, what the others are told, and what a call that is refused uses up.
 
 use std::convert::Infallible;
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -331,7 +332,7 @@ async fn anonymous_calls_are_counted_by_address() {
         ["192.0.2.1:1", "192.0.2.1:2", "192.0.2.2:1", "[2001:db8::1]:1", "[2001:db8::2]:1", "[2001:db9::1]:1"]
     {
         let mut request = Request::get("/open").header("host", HOST).body(Script::empty()).unwrap();
-        request.extensions_mut().insert(Peer { address: address.parse().unwrap(), is_tls: false });
+        request.extensions_mut().insert(Peer::new(address.parse::<SocketAddr>().unwrap(), false));
         statuses.push(gateway.call(request).await.status);
     }
     assert_eq!(statuses, [200, 429, 200, 200, 429, 200]);

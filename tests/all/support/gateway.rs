@@ -77,6 +77,7 @@ impl Gateway {
             usage: Arc::default(),
             log: Arc::clone(&log) as _,
             limits: Arc::new(ArcSwap::from_pointee(limits)),
+            forwarding: Arc::default(),
             clock,
             in_hand: Arc::new(AtomicUsize::new(0)),
         };

@@ -1,0 +1,127 @@
+//! Where a call comes from, as trusted proxies tell it, and as the leaf is told.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use http::Request;
+use scopegate::gateway::{Believed, Forwarding, Told};
+use scopegate::net::{Address, Peer, TrustedProxies};
+
+use crate::support::registry::BOT;
+use crate::support::routes::HOST;
+use crate::support::{Format, Gateway, Script, Token};
+
+const PROXY: &str = "10.0.0.1:4711";
+const STRANGER: &str = "192.0.2.7:4711";
+
+fn gateway(believed: Believed, told: Told) -> Gateway {
+    let gateway = Gateway::new();
+    let networks = vec!["10.0.0.0/8".parse().unwrap(), "2001:db8::/64".parse().unwrap()];
+    let trusted = TrustedProxies { networks, unix: true };
+    gateway.gate.forwarding.store(Arc::new(Forwarding { trusted, believed, told }));
+    gateway
+}
+
+fn call(from: impl Into<Address>, is_tls: bool, headers: &[(&str, &str)]) -> Request<Script> {
+    let request = Format::Problem.request("GET", "/any", &Token::of(BOT).make());
+    let request = headers.iter().fold(request, |request, (name, value)| request.header(*name, *value));
+    let mut request = request.body(Script::empty()).unwrap();
+    request.extensions_mut().insert(Peer::new(from, is_tls));
+    request
+}
+
+fn at(address: &str) -> SocketAddr {
+    address.parse().unwrap()
+}
+
+#[tokio::test]
+async fn the_client_is_the_nearest_that_is_no_trusted_proxy() {
+    let gateway = gateway(Believed::XForwarded, Told::XForwarded);
+    // What the proxy says; the client in the log; what the leaf is told.
+    let cases = [
+        ("192.0.2.9", Some("192.0.2.9"), "192.0.2.9, 10.0.0.1"),
+        ("203.0.113.1, 192.0.2.9", Some("192.0.2.9"), "192.0.2.9, 10.0.0.1"),
+        ("203.0.113.1, 192.0.2.9, 10.9.9.9", Some("192.0.2.9"), "192.0.2.9, 10.9.9.9, 10.0.0.1"),
+        ("10.1.1.1, 10.9.9.9", Some("10.1.1.1"), "10.1.1.1, 10.9.9.9, 10.0.0.1"),
+        ("192.0.2.9, somewhere, 10.9.9.9", Some("10.9.9.9"), "10.9.9.9, 10.0.0.1"),
+        ("[2001:db8:1::1]:80, 2001:db8::1", Some("2001:db8:1::1"), "2001:db8:1::1, 2001:db8::1, 10.0.0.1"),
+        ("unknown", None, "10.0.0.1"),
+    ];
+    for (said, client, told) in cases {
+        let reply = gateway.call(call(at(PROXY), false, &[("x-forwarded-for", said)])).await;
+        assert_eq!((reply.log.peer.as_deref(), reply.log.client.as_deref()), (Some(PROXY), client), "{said}");
+        assert_eq!(gateway.leaf.take_one().header("x-forwarded-for"), Some(told), "{said}");
+    }
+}
+
+#[tokio::test]
+async fn strangers_are_not_believed() {
+    let gateway = gateway(Believed::XForwarded, Told::Both);
+    let headers = [
+        ("x-forwarded-for", "10.0.0.9"),
+        ("x-forwarded-proto", "https"),
+        ("forwarded", "for=10.0.0.9;proto=https"),
+        ("x-request-id", "made-elsewhere"),
+    ];
+    let reply = gateway.call(call(at(STRANGER), false, &headers)).await;
+    assert_eq!((reply.log.peer.as_deref(), reply.log.client), (Some(STRANGER), None));
+    assert_ne!(reply.headers["x-request-id"], "made-elsewhere");
+    let seen = gateway.leaf.take_one();
+    assert_eq!((seen.header("x-forwarded-for"), seen.header("x-forwarded-proto")), (Some("192.0.2.7"), Some("http")));
+    assert_eq!(seen.header("forwarded"), Some(format!("for=192.0.2.7;proto=http;host=\"{HOST}\"").as_str()));
+}
+
+#[tokio::test]
+async fn scheme_and_request_id_of_a_trusted_proxy_are_kept() {
+    let gateway = gateway(Believed::XForwarded, Told::XForwarded);
+    let said = [("x-forwarded-for", "192.0.2.9"), ("x-forwarded-proto", "https"), ("x-request-id", "made-elsewhere")];
+    let reply = gateway.call(call(at(PROXY), false, &said)).await;
+    let seen = gateway.leaf.take_one();
+    assert_eq!(seen.header("x-forwarded-proto"), Some("https"));
+    assert_eq!(seen.header("x-request-id"), Some("made-elsewhere"));
+    assert_eq!(
+        (reply.header("x-request-id"), reply.log.request_id.as_str()),
+        (Some("made-elsewhere"), "made-elsewhere")
+    );
+    // The host is the request's own, whatever a proxy says.
+    assert_eq!((seen.header("x-forwarded-host"), reply.log.host.as_deref()), (Some(HOST), Some(HOST)));
+
+    let made = gateway.call(call(at(PROXY), true, &[("x-request-id", "no such id!")])).await;
+    assert_eq!(made.log.request_id.len(), 32);
+    assert_eq!(
+        gateway.leaf.take_one().header("x-forwarded-proto"),
+        Some("https"),
+        "its own connection is all that is known"
+    );
+}
+
+#[tokio::test]
+async fn one_kind_of_field_is_believed_and_the_other_is_the_strangers() {
+    let said = [("x-forwarded-for", "192.0.2.1"), ("forwarded", "for=192.0.2.2;proto=https")];
+    for (believed, client, scheme) in
+        [(Believed::XForwarded, "192.0.2.1", "http"), (Believed::Rfc7239, "192.0.2.2", "https")]
+    {
+        let gateway = gateway(believed, Told::Both);
+        let reply = gateway.call(call(at(PROXY), false, &said)).await;
+        assert_eq!(reply.log.client.as_deref(), Some(client));
+        let seen = gateway.leaf.take_one();
+        assert_eq!(seen.header("x-forwarded-for"), Some(format!("{client}, 10.0.0.1").as_str()));
+        let forwarded = format!("for={client};proto={scheme}, for=10.0.0.1;host=\"{HOST}\"");
+        assert_eq!(seen.header("forwarded"), Some(forwarded.as_str()));
+    }
+}
+
+#[tokio::test]
+async fn a_proxy_on_a_unix_socket_is_believed_and_has_no_address() {
+    let gateway = gateway(Believed::XForwarded, Told::Both);
+    let reply = gateway.call(call(Address::Unix, false, &[("x-forwarded-for", "2001:db8:1::9")])).await;
+    assert_eq!((reply.log.peer.as_deref(), reply.log.client.as_deref()), (Some("unix"), Some("2001:db8:1::9")));
+    let seen = gateway.leaf.take_one();
+    assert_eq!(seen.header("x-forwarded-for"), Some("2001:db8:1::9"));
+    let forwarded = format!("for=\"[2001:db8:1::9]\";proto=http, for=unknown;host=\"{HOST}\"");
+    assert_eq!(seen.header("forwarded"), Some(forwarded.as_str()));
+
+    gateway.call(call(Address::Unix, false, &[])).await;
+    let seen = gateway.leaf.take_one();
+    assert_eq!((seen.header("x-forwarded-for"), seen.header("x-forwarded-proto")), (None, Some("http")));
+}
