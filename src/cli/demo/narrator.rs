@@ -57,7 +57,7 @@ impl AccessLog for Narrator {
             path: entry.uri.path().to_owned(),
             at: entry.at,
             headers: entry.headers.cloned().unwrap_or_default(),
-            from: entry.peer.map(|peer| peer.address.ip()),
+            from: entry.client.or_else(|| entry.peer.and_then(|peer| peer.address.ip())),
         };
         _ = self.0.try_send(refused);
     }
