@@ -11,7 +11,7 @@ use super::tokens::OauthSettings;
 use crate::model::{Algorithm, AlgorithmSet, AuthenticatorName, ClaimNames};
 use crate::policy::{Authenticator, AuthenticatorKind, ErrorFormat, JwtAuthenticator};
 use crate::registry::TakenTokens;
-use crate::verify::{Leeway, Origin, SingleUsePolicy, TokenRules, TokenSettings};
+use crate::verify::{IDENTITY_TYPE, Leeway, Origin, SingleUsePolicy, TokenRules, TokenSettings};
 
 /// What clocks that NTP keeps differ by, amply.
 const LEEWAY: Duration = Duration::from_secs(30);
@@ -267,7 +267,7 @@ impl AuthenticatorSection {
                     return Err(("token_types", "tokens of ours have types of their own".into()));
                 }
                 Some(own) => vec![own.into()],
-                None => texts(self.token_types.as_deref(), &["JWT"]),
+                None => self.token_types()?,
             },
             audiences: texts(self.audiences.as_deref(), &[]),
             issuers: texts(self.issuers.as_deref(), &[]),
@@ -285,6 +285,16 @@ impl AuthenticatorSection {
             encrypted: self.takes_encrypted(),
         };
         Ok(JwtAuthenticator { header, scheme, other_schemes, prefix, rules: TokenRules::new(settings) })
+    }
+
+    fn token_types(&self) -> Result<Vec<Box<str>>, (&'static str, String)> {
+        let types = texts(self.token_types.as_deref(), &["JWT"]);
+        match types.iter().find(|one| one.eq_ignore_ascii_case(IDENTITY_TYPE)) {
+            Some(own) => {
+                Err(("token_types", format!("{own:?} is what upstreams are told who calls by, and calls nobody")))
+            }
+            None => Ok(types),
+        }
     }
 
     fn origin(&self) -> Origin {

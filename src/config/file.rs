@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use serde::Deserialize;
 
 use super::authenticator::AuthenticatorSection;
+use super::identity::IdentitySection;
 use super::proxy::ProxySection;
 use super::quota::QuotaSection;
 use super::registry::RegistrySection;
@@ -31,6 +32,7 @@ pub(super) struct MainFile {
     pub khoros: KhorosSection,
     pub icr: IcrSection,
     pub oauth: OauthSection,
+    pub identity: IdentitySection,
     pub upstream: BTreeMap<String, UpstreamSection>,
     pub authenticator: BTreeMap<String, AuthenticatorSection>,
     pub quota: BTreeMap<String, QuotaSection>,

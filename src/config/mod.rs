@@ -8,6 +8,7 @@ mod diagnostic;
 mod export;
 mod file;
 mod forwarding;
+mod identity;
 mod profile;
 mod proxy;
 mod quota;

@@ -8,6 +8,7 @@ use std::time::Duration;
 use super::authenticator::{AuthenticatorSection, two_ids_for_one_token};
 use super::diagnostic::nearest;
 use super::file::{MainFile, PartFile, ProfileSection};
+use super::identity::IdentitySection;
 use super::profile;
 use super::quota::QuotaSection;
 use super::route::{Names, RouteSection};
@@ -21,7 +22,7 @@ use super::{
 use crate::endpoints::EndpointSettings;
 use crate::gateway::forward::Upstream;
 use crate::model::{AuthenticatorName, QuotaName, UpstreamName};
-use crate::policy::{Authenticator, AuthenticatorKind, Authority, Quota, Route, RouteTable, Target};
+use crate::policy::{Authenticator, AuthenticatorKind, Authority, Identity, Quota, Route, RouteTable, Target};
 use crate::registry::{GrantRules, ScopeCatalogue};
 use crate::tokens::RotationSettings;
 use crate::verify::Origin;
@@ -128,7 +129,7 @@ fn resolve(source: Source, folder: &Path, with_environment: bool) -> Result<Conf
         parts.include(&source, &place, folder, pattern);
     }
     let MainFile { proxy, telemetry, store, replay, registry, tokens, khoros, icr, oauth, .. } = main;
-    let MainFile { upstream, authenticator, quota, route, scope, .. } = main;
+    let MainFile { upstream, authenticator, quota, route, scope, identity, .. } = main;
     parts.add(&source, PartFile { upstream, authenticator, quota, route, scope });
     match oauth.resolve() {
         Ok(oauth) => parts.issue_as(&source, oauth),
@@ -142,7 +143,7 @@ fn resolve(source: Source, folder: &Path, with_environment: bool) -> Result<Conf
         grantable: parts.by_authenticator(AuthenticatorSection::grantable),
         authenticators: parts.by_authenticator(AuthenticatorSection::taken),
     };
-    let routes = parts.routes(&upstreams, &scopes);
+    let routes = parts.routes(&upstreams, &scopes, &source, &identity);
     let proxy = proxy
         .resolve()
         .map_err(|(key, why)| parts.report(&source, &["proxy", key], format!("proxy.{key}: {why}"), None));
@@ -157,6 +158,8 @@ fn resolve(source: Source, folder: &Path, with_environment: bool) -> Result<Conf
         parts.report(&source, &["proxy", "listen"], message, Some(help.into()));
     }
     let access_life = parts.oauth.as_ref().map_or(Duration::ZERO, |oauth| oauth.life);
+    let identity_life = routes.iter().filter_map(|routes| routes.identity().token()).map(|token| token.lifetime).max();
+    let access_life = access_life.max(identity_life.unwrap_or_default());
     let issuing = super::tokens::endpoints(&khoros, &icr)
         .and_then(|e| Ok((tokens.resolve(e.longest_life().max(access_life))?, e)));
     let issuing = issuing.map_err(|(key, why)| parts.report(&source, &key, format!("{}: {why}", key.join(".")), None));
@@ -357,8 +360,11 @@ impl Parts {
         &mut self,
         upstreams: &HashMap<UpstreamName, Arc<Upstream>>,
         scopes: &ScopeCatalogue,
+        main: &Source,
+        identity: &IdentitySection,
     ) -> Option<RouteTable> {
         let authenticators = self.resolved_authenticators();
+        let identity = self.identity(main, identity, &authenticators);
         let names: Vec<UpstreamName> = upstreams.keys().cloned().collect();
         let only = if let [only] = &names[..] { Some(only) } else { None };
         let quotas = self.quotas();
@@ -395,8 +401,21 @@ impl Parts {
                 }
             }
         }
-        let table = self.table(routes, &places)?;
+        let table = self.table(routes, &places)?.telling(identity);
         Some(authority.into_iter().fold(table, |table, authority| table.issuing_as(Arc::new(authority))))
+    }
+
+    fn identity(
+        &mut self,
+        main: &Source,
+        section: &IdentitySection,
+        authenticators: &BTreeMap<String, Arc<Authenticator>>,
+    ) -> Identity {
+        let issuer = self.oauth.as_ref().map(|oauth| oauth.issuer.as_str());
+        section.resolve(issuer, authenticators.values().map(|one| &**one)).unwrap_or_else(|([part, key], why)| {
+            self.report(main, &["identity", part, key], format!("identity.{part}.{key}: {why}"), None);
+            Identity::default()
+        })
     }
 
     fn table(&mut self, routes: Vec<Arc<Route>>, places: &[&Placed<RouteSection>]) -> Option<RouteTable> {

@@ -96,7 +96,7 @@ where
             _ = this.ledger.body_fault.set(Reason::RequestBodyTooLarge);
             return Poll::Ready(Some(Err(InboundError::TooLarge)));
         }
-        Poll::Ready(Some(Ok(hygiene::clean_frame(frame))))
+        Poll::Ready(Some(Ok(hygiene::clean_frame(frame, this.ledger.claimed()))))
     }
 
     fn is_end_stream(&self) -> bool {

@@ -10,7 +10,7 @@ use aws_lc_rs::error::Unspecified;
 use http::{Method, Uri};
 
 use super::ledger::Doubt;
-use super::{Blocking, Forwarding, Quotas, SignIns};
+use super::{Blocking, Forwarding, IdentityTokens, Quotas, SignIns};
 use crate::clock::{Clock, Timestamp};
 use crate::model::{BotId, Reason, Refusal, UpstreamName};
 use crate::net::Peer;
@@ -33,6 +33,8 @@ pub struct Gate {
     pub sign_ins: Arc<SignIns>,
     /// Which tokens of single use were used. Whoever makes the gate sweeps it.
     pub replay: Arc<dyn ReplayMemory>,
+    /// Signs who calls, where routes tell it in a token. A new gate has no key for that.
+    pub identity: Arc<IdentityTokens>,
     /// Last uses, for whoever writes them.
     pub usage: Arc<UsageBook>,
     pub log: Arc<dyn AccessLog>,
@@ -78,6 +80,7 @@ impl Gate {
             blocking: Arc::new(Blocking::for_this_machine()),
             sign_ins: Arc::new(SignIns::new(&clock)?),
             replay: Arc::new(InProcess::new(settings.replay_entries, clock.clone())?),
+            identity: Arc::default(),
             usage: Arc::default(),
             log,
             limits: Arc::new(ArcSwap::from_pointee(settings.limits)),

@@ -4,12 +4,8 @@ use bytes::Bytes;
 use http::header::{self, HeaderMap, HeaderName};
 use http_body::Frame;
 
-/// The names under which the upstream learns who calls.
-pub(super) const APP: HeaderName = HeaderName::from_static("x-scopegate-app");
-pub(super) const ACCOUNT: HeaderName = HeaderName::from_static("x-scopegate-account");
-pub(super) const BOT: HeaderName = HeaderName::from_static("x-scopegate-bot");
-pub(super) const SCOPES: HeaderName = HeaderName::from_static("x-scopegate-scopes");
-pub(super) const SUBJECT: HeaderName = HeaderName::from_static("x-scopegate-subject");
+use crate::policy::{begins, is_of_our_family, reads_as};
+
 pub(super) const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 pub(super) const FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
 pub(super) const FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");
@@ -80,23 +76,23 @@ const NEVER_IN_TRAILERS: [&str; 14] = [
     "date",
 ];
 
-/// Drops from a request what must not go on; returns whether the caller takes trailers (RFC 9110 section 10.1.4).
-pub(super) fn clean_request(headers: &mut HeaderMap) -> bool {
+/// Drops from a request what must not go on, and what only we say under these names; returns whether the caller takes trailers (RFC 9110 section 10.1.4).
+pub(super) fn clean_request(headers: &mut HeaderMap, claimed: &[HeaderName]) -> bool {
     let takes_trailers = headers.get_all(header::TE).iter().any(|te| te.as_bytes().eq_ignore_ascii_case(b"trailers"));
-    strip(headers, |name| is_hop_by_hop(name) || is_ours(name));
+    strip(headers, |name| is_hop_by_hop(name) || is_ours(name, claimed));
     takes_trailers
 }
 
 /// Drops from an upstream's answer what must not go back.
-pub(super) fn clean_response(headers: &mut HeaderMap) {
-    strip(headers, |name| is_hop_by_hop(name) || is_identity(name));
+pub(super) fn clean_response(headers: &mut HeaderMap, claimed: &[HeaderName]) {
+    strip(headers, |name| is_hop_by_hop(name) || is_identity(name, claimed));
 }
 
 /// A body's frame: data as it is, trailers without what must not go through.
-pub(super) fn clean_frame(frame: Frame<Bytes>) -> Frame<Bytes> {
+pub(super) fn clean_frame(frame: Frame<Bytes>, claimed: &[HeaderName]) -> Frame<Bytes> {
     match frame.into_trailers() {
         Ok(mut trailers) => {
-            clean_trailers(&mut trailers);
+            clean_trailers(&mut trailers, claimed);
             Frame::trailers(trailers)
         }
         Err(data) => data,
@@ -104,30 +100,21 @@ pub(super) fn clean_frame(frame: Frame<Bytes>) -> Frame<Bytes> {
 }
 
 /// Drops from trailers all but what only describes the body.
-fn clean_trailers(trailers: &mut HeaderMap) {
-    strip(trailers, |name| is_hop_by_hop(name) || is_ours(name) || NEVER_IN_TRAILERS.contains(&name));
+fn clean_trailers(trailers: &mut HeaderMap, claimed: &[HeaderName]) {
+    strip(trailers, |name| is_hop_by_hop(name) || is_ours(name, claimed) || NEVER_IN_TRAILERS.contains(&name));
 }
 
 fn is_hop_by_hop(name: &str) -> bool {
-    HOP_BY_HOP.iter().any(|known| same(name, known))
+    HOP_BY_HOP.iter().any(|known| reads_as(name, known))
 }
 
 /// In any spelling that some server reads alike: `_` and `.` for `-`.
-fn is_ours(name: &str) -> bool {
-    is_identity(name) || OURS.iter().any(|ours| same(name, ours)) || begins(name, "x-forwarded-")
+fn is_ours(name: &str, claimed: &[HeaderName]) -> bool {
+    is_identity(name, claimed) || OURS.iter().any(|ours| reads_as(name, ours)) || begins(name, "x-forwarded-")
 }
 
-fn is_identity(name: &str) -> bool {
-    begins(name, "x-scopegate-")
-}
-
-fn same(name: &str, known: &str) -> bool {
-    name.len() == known.len() && begins(name, known)
-}
-
-fn begins(name: &str, prefix: &str) -> bool {
-    let plain = |b: u8| if matches!(b, b'_' | b'.') { b'-' } else { b };
-    name.len() >= prefix.len() && name.bytes().zip(prefix.bytes()).all(|(n, p)| plain(n) == p)
+fn is_identity(name: &str, claimed: &[HeaderName]) -> bool {
+    is_of_our_family(name) || claimed.iter().any(|claimed| reads_as(name, claimed.as_str()))
 }
 
 /// Removes what `doomed` names, and what Connection lists.
@@ -164,7 +151,7 @@ mod tests {
             ("upgrade", "h2c"),
             ("accept", "*/*"),
         ]);
-        assert!(clean_request(&mut map));
+        assert!(clean_request(&mut map, &[]));
         assert_eq!(map, headers(&[("accept", "*/*")]));
     }
 
@@ -181,11 +168,22 @@ mod tests {
             "x_real_ip",
         ] {
             let mut map = headers(&[(name, "admin")]);
-            clean_request(&mut map);
+            clean_request(&mut map, &[]);
             assert!(map.is_empty(), "{name}");
         }
+        let claimed = [HeaderName::from_static("x-user")];
+        for name in ["x-user", "X_User", "x.user"] {
+            let fields = headers(&[(name, "admin"), ("x-users", "1")]);
+            let (mut request, mut answer, mut trailers) = (fields.clone(), fields.clone(), fields);
+            clean_request(&mut request, &claimed);
+            clean_response(&mut answer, &claimed);
+            clean_trailers(&mut trailers, &claimed);
+            for left in [request, answer, trailers] {
+                assert_eq!(left, headers(&[("x-users", "1")]), "{name}");
+            }
+        }
         let mut trailers = headers(&[("x_scopegate.app", "admin"), ("authorization", "x"), ("x-checksum", "1")]);
-        clean_trailers(&mut trailers);
+        clean_trailers(&mut trailers, &[]);
         assert_eq!(trailers, headers(&[("x-checksum", "1")]));
     }
 
@@ -196,7 +194,7 @@ mod tests {
             let name = format!("x{a}scopegate{b}{rest}");
             let name = if upper { name.to_uppercase() } else { name };
             let mut map = headers(&[(&name, "x")]);
-            clean_request(&mut map);
+            clean_request(&mut map, &[]);
             prop_assert!(map.is_empty());
         }
     }

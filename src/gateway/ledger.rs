@@ -4,11 +4,11 @@ use std::fmt;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
 
-use http::{HeaderMap, HeaderValue, Method};
+use http::{HeaderMap, HeaderName, HeaderValue, Method};
 
 use super::quota::Standing;
 use crate::model::{BotId, Reason, Refusal, UpstreamName};
-use crate::policy::{Route, State};
+use crate::policy::{Identity, Route, State};
 use crate::registry::{App, ServiceAccount};
 use crate::verify::Proof;
 
@@ -31,6 +31,8 @@ impl fmt::Debug for Doubt {
 pub(super) struct Ledger {
     pub route: OnceLock<Arc<Route>>,
     pub host: OnceLock<Box<str>>,
+    /// Set where names outside of our family are ours as well, of which no body's trailers may make use.
+    pub identity: OnceLock<Arc<Identity>>,
     /// The method that the call is judged by, where it overrides the one that was sent.
     pub overriding: OnceLock<Method>,
     pub app: OnceLock<Arc<App>>,
@@ -72,6 +74,11 @@ impl Ledger {
 
     pub fn headers(&self) -> Option<&HeaderMap> {
         self.headers.get().map(|headers| &**headers)
+    }
+
+    /// The names outside of our family that nobody else may set.
+    pub fn claimed(&self) -> &[HeaderName] {
+        self.identity.get().map_or(&[], |identity| identity.claimed())
     }
 
     pub fn received(&self, bytes: usize) -> u64 {

@@ -129,6 +129,9 @@ impl<B: Body<Data = Bytes>> Step<Bounded<B>> for Match {
             Found::OtherMethods { route, pattern, params, allow } => (Arc::clone(route), pattern, params, Some(allow)),
         };
         _ = call.ledger.route.set(Arc::clone(&route));
+        if !state.routes.identity().claimed().is_empty() {
+            _ = call.ledger.identity.set(Arc::clone(state.routes.identity()));
+        }
         if let Target::Advice(right) = &route.target {
             let refused = Refused::new(Refusal::new(Reason::RouteUnknown).expected(right.clone())).on(&route);
             return Err(refused.advising(format!("The path is {right}.")));

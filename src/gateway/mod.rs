@@ -32,7 +32,7 @@
 //!     .layer(StepLayer::new(Authorize::new(&gate)))
 //!     .layer(StepLayer::new(Meter::new(&gate)))
 //!     .layer(WaitLayer::new(Admit::new(&gate)))
-//!     .layer(StepLayer::new(Clean))
+//!     .layer(StepLayer::new(Clean::new(&gate)))
 //!     .service(leaf)
 //! # }
 //! ```
@@ -53,7 +53,7 @@
 //!     .layer(WaitLayer::new(Authenticate::new(&gate)))
 //!     .layer(StepLayer::new(Meter::new(&gate)))
 //!     .layer(WaitLayer::new(Admit::new(&gate)))
-//!     .layer(StepLayer::new(Clean))
+//!     .layer(StepLayer::new(Clean::new(&gate)))
 //!     .service(leaf)
 //! # }
 //! ```
@@ -75,7 +75,7 @@
 //!     .layer(WaitLayer::new(Admit::new(&gate)))
 //!     .layer(StepLayer::new(Authorize::new(&gate)))
 //!     .layer(StepLayer::new(Meter::new(&gate)))
-//!     .layer(StepLayer::new(Clean))
+//!     .layer(StepLayer::new(Clean::new(&gate)))
 //!     .service(leaf)
 //! # }
 //! ```
@@ -96,7 +96,7 @@
 //!     .layer(WaitLayer::new(Authenticate::new(&gate)))
 //!     .layer(StepLayer::new(Authorize::new(&gate)))
 //!     .layer(WaitLayer::new(Admit::new(&gate)))
-//!     .layer(StepLayer::new(Clean))
+//!     .layer(StepLayer::new(Clean::new(&gate)))
 //!     .service(leaf)
 //! # }
 //! ```
@@ -118,7 +118,7 @@
 //!     .layer(StepLayer::new(Meter::new(&gate)))
 //!     .layer(StepLayer::new(Authorize::new(&gate)))
 //!     .layer(WaitLayer::new(Admit::new(&gate)))
-//!     .layer(StepLayer::new(Clean))
+//!     .layer(StepLayer::new(Clean::new(&gate)))
 //!     .service(leaf)
 //! # }
 //! ```
@@ -136,6 +136,7 @@ pub mod forward;
 mod forwarded;
 mod gate;
 mod hygiene;
+mod identity;
 mod ledger;
 mod limits;
 mod matched;
@@ -159,6 +160,7 @@ pub use call::{Call, Received, RequestId};
 pub use client::{Believed, Client, Forwarding, Told};
 pub use embed::{Embedded, ScopegateLayer};
 pub use gate::{AccessLog, Entry, Gate, GateSettings, Limits, Outcome};
+pub use identity::IdentityTokens;
 pub use limits::{Bounded, LimitsLayer};
 pub use matched::{Match, Matched};
 pub use outbound::{Clean, Destination, Outbound, Visit};
@@ -201,6 +203,6 @@ fn recorded_stack<L>(record: RecordLayer, gate: &Gate, leaf: L) -> Stack<L> {
         .layer(StepLayer::new(Authorize::new(gate)))
         .layer(StepLayer::new(Meter::new(gate)))
         .layer(WaitLayer::new(Admit::new(gate)))
-        .layer(StepLayer::new(Clean))
+        .layer(StepLayer::new(Clean::new(gate)))
         .service(leaf)
 }

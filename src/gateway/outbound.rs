@@ -7,13 +7,22 @@ use http::{Request, Uri, Version};
 
 use super::forwarded;
 use super::hygiene;
+use super::identity::Told;
 use super::matched::Place;
-use super::{Admitted, Call, Caller, Inbound, Refused, Step};
-use crate::model::{AccountId, UpstreamName};
-use crate::policy::{Authorization, Bearer, Route, RouteTable, State, Target};
+use super::{Admitted, Call, Caller, Gate, IdentityTokens, Inbound, Refused, Step};
+use crate::model::{AccountId, Reason, UpstreamName};
+use crate::policy::{Route, RouteTable, State, Target};
 
-#[derive(Clone, Copy, Debug)]
-pub struct Clean;
+#[derive(Clone)]
+pub struct Clean {
+    tokens: Arc<IdentityTokens>,
+}
+
+impl Clean {
+    pub fn new(gate: &Gate) -> Self {
+        Self { tokens: Arc::clone(&gate.identity) }
+    }
+}
 
 /// A request that passed every check, ready to be sent: no credential unless the route keeps it, no field of the
 /// caller's that says who calls.
@@ -71,7 +80,7 @@ impl<B> Step<Admitted<B>> for Clean {
         let (mut request, call, place) = matched.into_parts();
         let route = &place.route;
         let host = authority(&request);
-        let takes_trailers = hygiene::clean_request(request.headers_mut());
+        let takes_trailers = hygiene::clean_request(request.headers_mut(), place.state.routes.identity().claimed());
         let headers = request.headers_mut();
         drop_credentials(headers, route, &place.state.routes);
         join_cookies(headers);
@@ -79,13 +88,8 @@ impl<B> Step<Admitted<B>> for Clean {
         if takes_trailers {
             headers.insert(header::TE, HeaderValue::from_static("trailers"));
         }
-        match (&caller, &authorization) {
-            (Caller::App(verified), Some(authorization)) => set_identity(headers, verified, authorization),
-            (Caller::Service(service), _) => {
-                insert(headers, hygiene::ACCOUNT, service.account.as_str());
-                insert(headers, hygiene::SUBJECT, service.name.as_str());
-            }
-            _ => {}
+        if let Some(told) = Told::of(&caller, authorization.as_ref()) {
+            self.tell(&told, headers, &call, &place)?;
         }
         *request.version_mut() = Version::HTTP_11;
         if request.uri().authority().is_some() {
@@ -102,6 +106,20 @@ impl<B> Step<Admitted<B>> for Clean {
             }
         };
         Ok(Outbound { request, call, destination })
+    }
+}
+
+impl Clean {
+    /// Says who calls, as the configuration has it said.
+    fn tell(&self, told: &Told<'_>, headers: &mut HeaderMap, call: &Call, place: &Place) -> Result<(), Refused> {
+        let identity = place.state.routes.identity();
+        told.put(headers, identity.headers());
+        // What is answered here needs no token to know who calls.
+        if let (Some(rules), Target::Upstream(_)) = (identity.token(), &place.route.target) {
+            let token = self.tokens.sign(told, rules, call.now);
+            headers.insert(&rules.header, token.map_err(|_| place.refused(Reason::KeysUnavailable))?);
+        }
+        Ok(())
     }
 }
 
@@ -134,34 +152,4 @@ fn join_cookies(headers: &mut HeaderMap) {
 fn set_origin(headers: &mut HeaderMap, call: &Call, host: Option<HeaderValue>) {
     headers.insert(hygiene::REQUEST_ID, call.id.header_value());
     forwarded::tell(headers, call, host);
-}
-
-fn set_identity(headers: &mut HeaderMap, verified: &crate::verify::Verified, authorization: &Authorization) {
-    let app = verified.app();
-    insert(headers, hygiene::APP, app.client_id.as_str());
-    insert(headers, hygiene::ACCOUNT, verified.account().as_str());
-    if let Some(reach) = verified.reach() {
-        let held = reach.permissions();
-        if !held.is_empty() {
-            insert(headers, hygiene::SCOPES, &held.to_string());
-        }
-        return;
-    }
-    if let Some(bot) = &authorization.bot {
-        insert(headers, hygiene::BOT, bot.as_str());
-    }
-    let scopes = Bearer::from(verified).scopes_on(authorization.bot.as_ref().map(|b| b.as_str()));
-    if !scopes.is_empty() {
-        insert(headers, hygiene::SCOPES, &scopes);
-    }
-    if let Some(subject) = &verified.claims().subject {
-        insert(headers, hygiene::SUBJECT, subject);
-    }
-}
-
-/// A value that can't stand in a header, such as a subject with a line break, is left out.
-fn insert(headers: &mut HeaderMap, name: HeaderName, value: &str) {
-    if let Ok(value) = HeaderValue::from_bytes(value.as_bytes()) {
-        headers.insert(name, value);
-    }
 }

@@ -279,6 +279,9 @@ reasons! {
     StoreUnavailable "store.unavailable" 503 Absent StoreUnavailable
         "The store can't be reached."
         "Try again; standard error says what is wrong with the store."
+    KeysUnavailable "keys.unavailable" 503 Absent KeysUnavailable
+        "There is no key yet to sign for the upstream who calls."
+        "Try again shortly: the gateway makes a key when it can reach its store; standard error says if it can't."
     UpstreamUnreachable "upstream.unreachable" 502 Absent UpstreamUnreachable
         "The upstream can't be reached."
         "Check that the upstream runs at the configured address."

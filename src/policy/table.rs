@@ -12,7 +12,7 @@ use http::{HeaderMap, Method};
 
 use super::method::{METHOD_OVERRIDE, meant};
 use super::pattern::Segment;
-use super::{Authority, Params, Pattern, Route, Target};
+use super::{Authority, Identity, Params, Pattern, Route, Target};
 use crate::model::{Endpoint, Reason, Refusal};
 
 /// All routes, ready to match.
@@ -22,6 +22,7 @@ pub struct RouteTable {
     routes: Vec<Arc<Route>>,
     credential_headers: Vec<HeaderName>,
     authority: Option<Arc<Authority>>,
+    identity: Arc<Identity>,
 }
 
 #[derive(Debug, Default)]
@@ -103,8 +104,8 @@ impl RouteTable {
         if !conflicts.is_empty() {
             return Err(conflicts);
         }
-        let mut table =
-            Self { root: Node::default(), credential_headers: credential_headers(&routes), routes, authority: None };
+        let credential_headers = credential_headers(&routes);
+        let mut table = Self { routes, credential_headers, ..Self::default() };
         for route in &table.routes {
             for (i, pattern) in route.patterns.iter().enumerate() {
                 table.root.insert(&pattern.segments, Leaf { route: Arc::clone(route), pattern: i });
@@ -119,6 +120,12 @@ impl RouteTable {
         Self { authority: Some(authority), ..self }
     }
 
+    /// The same, telling upstreams who calls in this way.
+    #[must_use]
+    pub fn telling(self, identity: Identity) -> Self {
+        Self { identity: Arc::new(identity), ..self }
+    }
+
     pub fn routes(&self) -> &[Arc<Route>] {
         &self.routes
     }
@@ -126,6 +133,11 @@ impl RouteTable {
     /// As whom the endpoints issue access tokens, if they do.
     pub fn authority(&self) -> Option<&Arc<Authority>> {
         self.authority.as_ref()
+    }
+
+    /// How upstreams are told who calls.
+    pub fn identity(&self) -> &Arc<Identity> {
+        &self.identity
     }
 
     /// The first path that leads to an endpoint.

@@ -30,7 +30,7 @@ use crate::clock::Clock;
 use crate::config::Config;
 use crate::endpoints::{Endpoints, Verifying};
 use crate::gateway::forward::UpstreamSet;
-use crate::gateway::{AccessLog, Gate, GateSettings, OwnAnswers};
+use crate::gateway::{AccessLog, Gate, GateSettings, IdentityTokens, OwnAnswers};
 use crate::jose;
 use crate::net::{self, Connections, ServerSettings};
 use crate::policy::{AuthenticatorKind, Live, RouteTable, State};
@@ -38,7 +38,7 @@ use crate::registry::{Repository as _, Snapshot, UsageBook};
 use crate::replay::Keeper;
 use crate::store::{ReplayJournal, Store};
 use crate::telemetry::{Health, Status};
-use crate::tokens::{Issued, TokenService};
+use crate::tokens::{Issued, KeyRing, TokenService};
 use crate::verify::Verifier;
 
 /// What a gateway is started with.
@@ -114,7 +114,8 @@ impl Prepared {
         }
         tokens.follow().await.map_err(StartError::Store)?;
         let verifier = Verifier::new(config.proxy.cache_bytes).with_issuance(Arc::new(tokens.issued().clone()));
-        let gate = Gate { replay: memory, verifier: Arc::new(verifier), ..gate };
+        let identity = Arc::new(IdentityTokens::new(Arc::clone(&tokens.issued().ring)));
+        let gate = Gate { replay: memory, verifier: Arc::new(verifier), identity, ..gate };
         let upstreams = Arc::new(UpstreamSet::new(config.upstreams.clone()));
         let tokens = Arc::new(tokens);
         Ok(Self { gate, parts, upstreams, open: Arc::default(), listeners, telemetry, journal, tokens })
@@ -162,12 +163,14 @@ impl Prepared {
         if takes_encrypted(&config.routes) {
             control.spawn_blocking(jose::make_decoys);
         }
-        control.spawn(signing::rotate(tokens, Arc::clone(&gate.live), clock));
+        let key_set = key_set(Arc::clone(&tokens.issued().ring), clock.clone());
+        control.spawn(signing::rotate(Arc::clone(&tokens), Arc::clone(&gate.live), clock));
         let usage = Arc::clone(&gate.usage);
         control.spawn(usage::write(store.clone(), Arc::clone(&usage)));
-        control.spawn(reload::run(reload::Reload::new(config, source, store.clone(), gate.clone(), upstreams)));
+        let reload = reload::Reload::new(config, source, store.clone(), gate.clone(), upstreams, tokens);
+        control.spawn(reload::run(reload));
         control.spawn(upkeep(metrics.clone(), gate, Arc::clone(&open)));
-        let status = Status::new(health.clone(), metrics);
+        let status = Status::new(health.clone(), metrics, key_set);
         control.spawn(net::serve(telemetry, telemetry_server(), Connections::default(), status, ended));
         health.set_ready(true);
         Ok(Running {
@@ -200,6 +203,11 @@ impl Running {
             journal.close().await;
         }
     }
+}
+
+/// The keys by which upstreams verify what we sign.
+fn key_set(ring: Arc<KeyRing>, clock: Clock) -> impl Fn() -> String + Send + Sync + 'static {
+    move || ring.jwks(clock.now()).to_string()
 }
 
 fn takes_encrypted(routes: &RouteTable) -> bool {

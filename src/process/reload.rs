@@ -6,11 +6,13 @@ use std::time::Duration;
 
 use tokio::signal::unix::{SignalKind, signal};
 
+use super::signing;
 use crate::config::{self, Config, ConfigError};
 use crate::gateway::Gate;
 use crate::gateway::forward::UpstreamSet;
 use crate::policy::State;
 use crate::store::Store;
+use crate::tokens::TokenService;
 
 /// Where a configuration comes from.
 #[derive(Clone, Debug)]
@@ -26,19 +28,29 @@ pub(super) struct Reload {
     store: Store,
     gate: Gate,
     upstreams: Arc<UpstreamSet>,
+    tokens: Arc<TokenService<Store>>,
 }
 
 impl Reload {
-    pub fn new(running: Config, source: ConfigSource, store: Store, gate: Gate, upstreams: Arc<UpstreamSet>) -> Self {
-        Self { running, source, store, gate, upstreams }
+    pub fn new(
+        running: Config,
+        source: ConfigSource,
+        store: Store,
+        gate: Gate,
+        upstreams: Arc<UpstreamSet>,
+        tokens: Arc<TokenService<Store>>,
+    ) -> Self {
+        Self { running, source, store, gate, upstreams, tokens }
     }
 
     /// Puts a new configuration in force, or keeps the old one and says why.
-    fn reload(&mut self) -> Result<String, ConfigError> {
+    async fn reload(&mut self) -> Result<String, ConfigError> {
         let ConfigSource::File(path) = &self.source else { return Ok("nothing to read again".into()) };
         let config = config::load(path)?;
         config.check_listener(&self.running.proxy)?;
         let waiting = config.needs_restart(&self.running);
+        // Before the first call that needs a key.
+        signing::prepare(&config.routes, &self.tokens, &self.gate.clock).await;
         // New upstreams first, so that no route is ever without its upstream; those that are gone stay reachable for
         // calls that were matched before.
         self.upstreams.extend(&config.upstreams);
@@ -63,8 +75,8 @@ impl Reload {
         Ok(message)
     }
 
-    fn reload_and_tell(&mut self) -> (bool, String) {
-        let (ok, message) = match self.reload() {
+    async fn reload_and_tell(&mut self) -> (bool, String) {
+        let (ok, message) = match self.reload().await {
             Ok(message) => {
                 tracing::info!(outcome = message, "configuration reloaded");
                 (true, message)
@@ -101,13 +113,13 @@ pub(super) async fn run(mut reload: Reload) {
         };
         tokio::select! {
             () = hung_up => {
-                reload.reload_and_tell();
+                reload.reload_and_tell().await;
             }
             () = tokio::time::sleep(Duration::from_millis(300)) => {
                 let Ok(requests) = reload.store.reload_requests_since(seen).await else { continue };
                 let Some(&last) = requests.last() else { continue };
                 seen = last;
-                let (ok, message) = reload.reload_and_tell();
+                let (ok, message) = reload.reload_and_tell().await;
                 for request in requests {
                     let now = reload.gate.clock.now();
                     if let Err(error) = reload.store.report_reload(request, &node, ok, &message, now).await {

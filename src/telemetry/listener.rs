@@ -1,4 +1,4 @@
-//! `/healthz`, `/readyz` and `/metrics`, on a listener of their own.
+//! `/healthz`, `/readyz`, `/metrics` and our public keys, on a listener of their own.
 
 use std::convert::Infallible;
 use std::future::{Ready, ready};
@@ -32,15 +32,20 @@ impl Health {
 pub struct Status {
     health: Health,
     metrics: PrometheusHandle,
+    keys: Arc<dyn Fn() -> String + Send + Sync>,
 }
 
+const PLAIN: &str = "text/plain; version=0.0.4; charset=utf-8";
+const KEYS: &str = "/.well-known/jwks.json";
+
 impl Status {
-    pub fn new(health: Health, metrics: PrometheusHandle) -> Self {
-        Self { health, metrics }
+    /// `keys` gives the key set (RFC 7517) by which our tokens are verified now.
+    pub fn new(health: Health, metrics: PrometheusHandle, keys: impl Fn() -> String + Send + Sync + 'static) -> Self {
+        Self { health, metrics, keys: Arc::new(keys) }
     }
 
     fn answer(&self, method: &Method, path: &str) -> (StatusCode, String) {
-        let known = matches!(path, "/healthz" | "/readyz" | "/metrics");
+        let known = matches!(path, "/healthz" | "/readyz" | "/metrics" | KEYS);
         match path {
             _ if known && method != Method::GET && method != Method::HEAD => {
                 (StatusCode::METHOD_NOT_ALLOWED, "use GET\n".into())
@@ -49,7 +54,8 @@ impl Status {
             "/readyz" if self.health.is_ready() => (StatusCode::OK, "ready\n".into()),
             "/readyz" => (StatusCode::SERVICE_UNAVAILABLE, "not ready\n".into()),
             "/metrics" => (StatusCode::OK, self.metrics.render()),
-            _ => (StatusCode::NOT_FOUND, "here are /healthz, /readyz and /metrics\n".into()),
+            KEYS => (StatusCode::OK, (self.keys)()),
+            _ => (StatusCode::NOT_FOUND, format!("here are /healthz, /readyz, /metrics and {KEYS}\n")),
         }
     }
 }
@@ -65,10 +71,11 @@ impl Service<Request<Incoming>> for Status {
 
     fn call(&mut self, request: Request<Incoming>) -> Self::Future {
         let (status, text) = self.answer(request.method(), request.uri().path());
+        let is_key_set = status == StatusCode::OK && request.uri().path() == KEYS;
         let mut response = Response::new(Full::from(text));
         *response.status_mut() = status;
-        let text = HeaderValue::from_static("text/plain; version=0.0.4; charset=utf-8");
-        response.headers_mut().insert(header::CONTENT_TYPE, text);
+        let media = HeaderValue::from_static(if is_key_set { "application/jwk-set+json" } else { PLAIN });
+        response.headers_mut().insert(header::CONTENT_TYPE, media);
         if status == StatusCode::METHOD_NOT_ALLOWED {
             response.headers_mut().insert(header::ALLOW, HeaderValue::from_static("GET, HEAD"));
         }

@@ -118,9 +118,13 @@ impl KeyRing {
     /// When there is no key.
     pub fn sign(&self, token_type: &str, payload: &str, now: Timestamp) -> Result<String, NoSigningKey> {
         let keys = self.0.load();
-        // A clock that was set back finds the oldest key rather than none.
-        let key = keys.iter().rfind(|key| key.signs_from <= now).or_else(|| keys.first()).ok_or(NoSigningKey)?;
+        let key = signing(&keys, now).ok_or(NoSigningKey)?;
         Ok(key.signing.sign(token_type, key.kid.as_str(), payload)?)
+    }
+
+    /// The number of the key that signs now, if there is one.
+    pub fn signer(&self, now: Timestamp) -> Option<i64> {
+        signing(&self.0.load(), now).map(|key| key.number)
     }
 
     /// The key of that name to verify with, and its number, if its time is not over.
@@ -141,6 +145,11 @@ impl KeyRing {
         let keys = keys.iter().rev().filter(|key| key.is_good(now));
         json!({ "keys": keys.map(|key| key.signing.jwk(key.kid.as_str())).collect::<Vec<_>>() })
     }
+}
+
+/// A clock that was set back finds the oldest key rather than none.
+fn signing(keys: &[RingKey], now: Timestamp) -> Option<&RingKey> {
+    keys.iter().rfind(|key| key.signs_from <= now).or_else(|| keys.first())
 }
 
 impl RingKey {

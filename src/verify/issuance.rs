@@ -32,6 +32,9 @@ impl Origin {
     }
 }
 
+/// The `typ` of the tokens in which we tell upstreams who calls. No rule takes it: such a token calls nobody.
+pub const IDENTITY_TYPE: &str = "identity+jwt";
+
 /// The claim of our tokens that holds the app's number: an app that is deleted and made anew under its old client id is another.
 pub const APP_NUMBER: &str = "appNumber";
 

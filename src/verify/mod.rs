@@ -23,7 +23,7 @@ pub use checks::{
 };
 pub use decryption::{Opened, check_owner, hidden, inner, open};
 pub use installation::{GrantedRepositories, InstallationGrant, Reach, RepositoryRef, check_suspension};
-pub use issuance::{APP_NUMBER, Issuance, IssuerKeyNumber, NothingIssued, Origin};
+pub use issuance::{APP_NUMBER, IDENTITY_TYPE, Issuance, IssuerKeyNumber, NothingIssued, Origin};
 pub use naming::{find_app, named_app};
 pub use passwords::{NameAndPassword, Passwords};
 pub use rules::{Leeway, SingleUsePolicy, TokenRules, TokenSettings};

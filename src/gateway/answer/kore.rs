@@ -90,6 +90,7 @@ pub(super) fn words(reason: Reason) -> (u16, &'static str, u16) {
         | Reason::UpstreamTimeout
         | Reason::UpstreamInvalid
         | Reason::GatewayOverloaded
+        | Reason::KeysUnavailable
         | Reason::GatewayInternal => (reason.status(), reason.title(), reason.status()),
     }
 }

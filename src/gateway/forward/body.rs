@@ -94,7 +94,7 @@ impl<B> Body for UpstreamBody<B> {
             Some(Err(error)) => Some(Err(UpstreamBodyError::Broken(error))),
             Some(Ok(frame)) => {
                 self.give_back_at_end();
-                Some(Ok(hygiene::clean_frame(frame)))
+                Some(Ok(hygiene::clean_frame(frame, self.ledger.claimed())))
             }
         })
     }

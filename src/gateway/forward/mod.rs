@@ -14,7 +14,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll};
 
 use bytes::Bytes;
-use http::{HeaderValue, Method, Request, Response, StatusCode, Version, header};
+use http::{HeaderName, HeaderValue, Method, Request, Response, StatusCode, Version, header};
 use http_body::Body;
 use tower::Service;
 
@@ -103,7 +103,7 @@ where
     let is_head = request.method() == Method::HEAD;
     let sent = pool.send(request, &call.ledger);
     let fault = match in_time(sent, &call, upstream.timeouts.response).await {
-        Some(Ok(mut response)) => match clean(&mut response, is_head) {
+        Some(Ok(mut response)) => match clean(&mut response, is_head, call.ledger.claimed()) {
             Ok(()) => return Ok(response),
             Err(why) => Refusal::new(Reason::UpstreamInvalid).found(why),
         },
@@ -159,7 +159,7 @@ fn refusal_of(fault: &SendFault, call: &Call) -> Refusal {
 }
 
 /// Checks an answer's framing and cleans its header. The length that a HEAD or a 304 tells is kept: it frames nothing.
-fn clean<B>(response: &mut Response<B>, is_head: bool) -> Result<(), &'static str> {
+fn clean<B>(response: &mut Response<B>, is_head: bool, claimed: &[HeaderName]) -> Result<(), &'static str> {
     let status = response.status();
     if status.is_informational() {
         return Err("an answer that is none yet");
@@ -179,7 +179,7 @@ fn clean<B>(response: &mut Response<B>, is_head: bool) -> Result<(), &'static st
     if length.is_some() && headers.contains_key(header::TRANSFER_ENCODING) {
         return Err("an answer with Content-Length and Transfer-Encoding");
     }
-    hygiene::clean_response(headers);
+    hygiene::clean_response(headers, claimed);
     if let Some(length) = length.filter(|_| keep_length) {
         headers.insert(header::CONTENT_LENGTH, length);
     }

@@ -5,6 +5,7 @@
 mod clients;
 mod harness;
 mod icr;
+mod identity;
 mod interop;
 mod interop_encryption;
 mod khoros;

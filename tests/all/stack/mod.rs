@@ -6,6 +6,7 @@ mod encrypted;
 mod forward;
 mod forwarded;
 mod hygiene;
+mod identity;
 mod limits;
 mod methods;
 mod overrides;

@@ -97,7 +97,8 @@ fn check_common(reply: &Reply, at: &str) {
 }
 
 /// Those that need more than a request, and the tests that have them.
-const ELSEWHERE_TESTED: [(Reason, &str); 34] = [
+const ELSEWHERE_TESTED: [(Reason, &str); 35] = [
+    (Reason::KeysUnavailable, "identity"),
     (Reason::OauthRequestInvalid, "oauth"),
     (Reason::OauthClientUnproved, "oauth"),
     (Reason::OauthClientMismatch, "oauth"),

@@ -74,6 +74,7 @@ impl Gateway {
             blocking: Arc::new(Blocking::new(1)),
             sign_ins: Arc::new(SignIns::new(&clock).unwrap()),
             replay: memory(clock.clone()),
+            identity: Arc::default(),
             usage: Arc::default(),
             log: Arc::clone(&log) as _,
             limits: Arc::new(ArcSwap::from_pointee(limits)),

@@ -15,7 +15,7 @@ pub use node::Node;
 pub use process::{Child, binary, scopegate, scopegate_reading};
 pub use registry::{App, Registry};
 pub use token::{Token, now, part};
-pub use upstream::{Answer, Recorder, Scripted, read_head};
+pub use upstream::{Answer, Recorder, Scripted, Seen, read_head};
 
 use std::time::Duration;
 

@@ -20,6 +20,7 @@ use crate::support::log::Line;
 /// A running gateway. Nodes of one folder are nodes of one gateway.
 pub struct Node {
     pub address: SocketAddr,
+    pub telemetry: SocketAddr,
     pub clock: Arc<ManualClock>,
     log: Arc<Log>,
     place: Place,
@@ -40,6 +41,7 @@ struct Place {
 /// What a started thread tells.
 struct Started {
     address: SocketAddr,
+    telemetry: SocketAddr,
     control: tokio::runtime::Handle,
 }
 
@@ -80,8 +82,8 @@ impl Node {
             let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
             runtime.block_on(run(kept, registry, logged, tell, stopped));
         });
-        let Started { address, control } = told.recv().unwrap();
-        Self { address, clock: hands, log, place, control, stop: Some(stop), thread: Some(thread) }
+        let Started { address, telemetry, control } = told.recv().unwrap();
+        Self { address, telemetry, clock: hands, log, place, control, stop: Some(stop), thread: Some(thread) }
     }
 
     pub fn clock_time(&self) -> Timestamp {
@@ -159,7 +161,8 @@ async fn run(
     let parts = Parts { config, source: ConfigSource::Own, store: store.clone(), metrics, clock: place.clock.clone() };
     let prepared = Prepared::new(parts, |_, _| log).await.unwrap();
     let running = prepared.start().unwrap();
-    tell.send(Started { address: running.proxy, control: tokio::runtime::Handle::current() }).unwrap();
+    let (address, telemetry) = (running.proxy, running.telemetry);
+    tell.send(Started { address, telemetry, control: tokio::runtime::Handle::current() }).unwrap();
     _ = stopped.await;
     running.stop().await;
     store.close().await;
