@@ -72,7 +72,8 @@ impl Decode {
         let optional =
             |name: &str, text: &Option<Box<str>>| text.as_ref().map(|t| (name.to_owned(), Value::from(&**t)));
         let mut shown = Map::from_iter([("alg".to_owned(), Value::from(&*header.algorithm))]);
-        shown.extend(optional("kid", &header.key_id).into_iter().chain(optional("typ", &header.token_type)));
+        let named = [("kid", &header.key_id), ("typ", &header.token_type), ("x5t#S256", &header.thumbprint)];
+        shown.extend(named.into_iter().filter_map(|(name, text)| optional(name, text)));
         let claims: Value = serde_json::from_str(compact.claims.as_json())?;
         println!("header {}\nclaims {}", serde_json::to_string_pretty(&shown)?, serde_json::to_string_pretty(&claims)?);
         for name in ["iat", "nbf", "exp"] {

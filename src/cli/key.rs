@@ -227,6 +227,7 @@ impl List {
             println!("no keys; `scopegate key add {} --generate` makes one", self.app);
         } else {
             print!("{}", table(KEY_HEADING, &keys.iter().map(KeyView::row).collect::<Vec<_>>()));
+            keys.iter().filter_map(KeyView::certificate_line).for_each(|line| println!("{line}"));
         }
         Ok(ExitCode::SUCCESS)
     }

@@ -28,7 +28,7 @@ pub(super) struct MaterialArgument {
     /// Make a shared secret; it is printed this once
     #[arg(long)]
     generate: bool,
-    /// A file with the public key in PEM
+    /// A file with the public key in PEM, or with its X.509 certificate, which bounds the time that the key is good for
     #[arg(long, value_name = "FILE")]
     public_key: Option<PathBuf>,
     /// A file with the public key as a JSON Web Key

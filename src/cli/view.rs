@@ -6,7 +6,7 @@ use serde::Serialize;
 use serde_json::{Map, Value, json};
 
 use crate::clock::Timestamp;
-use crate::jose::KeyMaterial;
+use crate::jose::{Certificate, ENDS_SOON, KeyMaterial, Validity};
 use crate::model::{Algorithm, AuthenticatorName, BotId, Family, Level, Network, ScopeId};
 use crate::registry::{
     AppRecord, AppSettings, Grant, GrantRules, GrantTarget, KeyNumber, KeyRecord, KeyState, Permission, TableGrant,
@@ -66,6 +66,9 @@ pub(super) struct KeyView {
     kind: &'static str,
     /// Of a public key.
     fingerprint: Option<String>,
+    /// In which it came; the key is good for no longer.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    certificate: Option<CertificateView>,
     state: &'static str,
     retire_at: Option<String>,
     /// To a minute.
@@ -76,18 +79,60 @@ pub(super) struct KeyView {
     secret: Option<String>,
 }
 
+/// A certificate, and how it stands now.
+#[derive(Serialize)]
+struct CertificateView {
+    /// As `openssl x509 -fingerprint -sha256` prints it.
+    fingerprint: String,
+    /// As `x5t#S256` in a token names it.
+    thumbprint: String,
+    not_before: String,
+    not_after: String,
+    /// What there is to say of its end or its beginning.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    warning: Option<String>,
+}
+
+impl CertificateView {
+    fn of(certificate: &Certificate, now: Timestamp) -> Self {
+        let end = certificate.not_after();
+        let warning = match certificate.validity(now) {
+            Validity::Over(_) => Some("its certificate has ended".to_owned()),
+            Validity::NotYet(from) => Some(format!("its certificate begins at {from}")),
+            Validity::Good if now.until(end) < ENDS_SOON => Some(match now.until(end).as_secs() / 86_400 {
+                0 => "its certificate ends within a day".to_owned(),
+                1 => "its certificate ends in 1 day".to_owned(),
+                days => format!("its certificate ends in {days} days"),
+            }),
+            Validity::Good => None,
+        };
+        Self {
+            fingerprint: certificate.fingerprint(),
+            thumbprint: certificate.thumbprint().to_owned(),
+            not_before: certificate.not_before().to_string(),
+            not_after: end.to_string(),
+            warning,
+        }
+    }
+}
+
 impl KeyView {
     /// All keys of an app. A key whose time has come is retired, whatever is stored.
     pub fn all(keys: &[KeyRecord], uses: &BTreeMap<KeyNumber, Timestamp>, now: Timestamp) -> Vec<Self> {
         let safe = safe_to_retire(keys, uses, now);
         let view = |key: &KeyRecord| {
             let state = if key.state.usable_at(now) { key.state } else { KeyState::Retired };
+            let state = match key.material.validity(now) {
+                Validity::Over(_) if state != KeyState::Retired => "expired",
+                _ => state.as_str(),
+            };
             Self {
                 number: key.number.0,
                 kid: key.kid.as_ref().map(ToString::to_string),
                 kind: kind(&key.material),
                 fingerprint: key.material.fingerprint(),
-                state: state.as_str(),
+                certificate: key.material.certificate().map(|certificate| CertificateView::of(certificate, now)),
+                state,
                 retire_at: if let KeyState::Retiring(at) = key.state { Some(at.to_string()) } else { None },
                 last_used_at: uses.get(&key.number).map(ToString::to_string),
                 safe_to_retire: safe.contains(&key.number),
@@ -114,16 +159,25 @@ impl KeyView {
 
     /// A line of a table.
     pub fn row(&self) -> [String; 7] {
-        let note = if self.safe_to_retire { "safe to retire" } else { "" };
+        let warning = self.certificate.as_ref().and_then(|certificate| certificate.warning.as_deref());
+        let notes = [warning, self.safe_to_retire.then_some("safe to retire")];
+        let note = notes.into_iter().flatten().collect::<Vec<_>>().join(", ");
+        let ends = self.certificate.as_ref().map(|certificate| &certificate.not_after);
         [
             self.number.to_string(),
             self.kid.clone().unwrap_or_else(|| "-".into()),
             self.fingerprint.as_ref().map_or_else(|| self.kind.into(), |print| format!("{} {print}", self.kind)),
             self.state.into(),
-            self.retire_at.clone().unwrap_or_else(|| "-".into()),
+            self.retire_at.as_ref().into_iter().chain(ends).min().cloned().unwrap_or_else(|| "-".into()),
             self.last_used_at.clone().unwrap_or_else(|| "never".into()),
-            note.into(),
+            note,
         ]
+    }
+
+    /// A line on the certificate, for below the table.
+    pub fn certificate_line(&self) -> Option<String> {
+        let CertificateView { fingerprint, not_before, not_after, .. } = self.certificate.as_ref()?;
+        Some(format!("certificate of key number {}: {not_before} to {not_after}, SHA-256 {fingerprint}", self.number))
     }
 }
 

@@ -100,8 +100,12 @@ fn key(app: &AppRecord, key: &KeyRecord, secrets: Secrets) -> Table {
                 entry.insert("secret", value(text));
             }
         }
-        KeyMaterial::Public { spki, only, .. } => {
-            entry.insert("public_key", value(pem(spki)));
+        KeyMaterial::Public { spki, only, certificate, .. } => {
+            let text = match certificate {
+                Some(certificate) => pem("CERTIFICATE", certificate.der()),
+                None => pem("PUBLIC KEY", spki),
+            };
+            entry.insert("public_key", value(text));
             if let Some(algorithm) = only {
                 entry.insert("algorithm", value(algorithm.as_str()));
             }
@@ -132,10 +136,10 @@ fn put_state(entry: &mut Table, state: KeyState) {
     }
 }
 
-fn pem(spki: &[u8]) -> String {
-    let text = STANDARD.encode(spki);
+fn pem(label: &str, der: &[u8]) -> String {
+    let text = STANDARD.encode(der);
     let lines: Vec<&str> = text.as_bytes().chunks(64).filter_map(|line| std::str::from_utf8(line).ok()).collect();
-    format!("-----BEGIN PUBLIC KEY-----\n{}\n-----END PUBLIC KEY-----\n", lines.join("\n"))
+    format!("-----BEGIN {label}-----\n{}\n-----END {label}-----\n", lines.join("\n"))
 }
 
 fn grants(app: &AppRecord) -> impl Iterator<Item = Table> {

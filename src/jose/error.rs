@@ -103,6 +103,10 @@ pub enum KeyError {
     Pkcs8,
     /// An RSA key to decrypt with of other than 2048 bits.
     DecryptionSize(usize),
+    /// Not an X.509 certificate that can be read.
+    Certificate(String),
+    /// A request for a certificate, which vouches for nothing.
+    Request,
     /// Not a JWK with a public key.
     Jwk(String),
     /// A key of a kind that no algorithm here uses.
@@ -116,11 +120,17 @@ impl fmt::Display for KeyError {
         match self {
             Self::ShortSecret(n) => write!(f, "the secret has {n} bytes; it needs at least 32"),
             Self::RsaSize(bits) => write!(f, "the RSA key has {bits} bits; it needs 2048 to 8192"),
-            Self::Pem => f.write_str("not a public key in PEM (BEGIN PUBLIC KEY or BEGIN RSA PUBLIC KEY)"),
+            Self::Pem => f.write_str(
+                "not a public key in PEM (BEGIN PUBLIC KEY or BEGIN RSA PUBLIC KEY) and no certificate (BEGIN CERTIFICATE)",
+            ),
             Self::Private => f.write_str("this is a private key; give its public half and keep it where it signs"),
             Self::Pkcs8 => f.write_str("not an RSA (2048 bits) or P-256 private key in PKCS #8 (BEGIN PRIVATE KEY)"),
             Self::DecryptionSize(bits) => {
                 write!(f, "the RSA key has {bits} bits; one that tokens are decrypted with has 2048")
+            }
+            Self::Certificate(why) => write!(f, "not a certificate: {why}"),
+            Self::Request => {
+                f.write_str("this is a request for a certificate; give the certificate that was made of it, or the public key")
             }
             Self::Jwk(why) => write!(f, "not a usable JWK: {why}"),
             Self::Unsupported => f.write_str("the key is neither RSA, P-256, P-384 nor Ed25519"),

@@ -3,13 +3,18 @@
 use super::{Part, TokenError, read_object};
 use crate::model::Claims;
 
-/// The parameters that decide. `jwk`, `jku`, `x5u` and `x5c` are never looked at (RFC 8725 section 3.10).
+/// RFC 7515 section 4.1.8.
+pub(super) const THUMBPRINT: &str = "x5t#S256";
+
+/// The parameters that decide. `jwk`, `jku`, `x5u`, `x5c` and the SHA-1 of `x5t` are never looked at (RFC 8725 section 3.10).
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Header {
     /// As it stands in the token: it may be an algorithm that nobody knows.
     pub algorithm: Box<str>,
     pub key_id: Option<Box<str>>,
     pub token_type: Option<Box<str>>,
+    /// `x5t#S256`: the certificate of the key, by its SHA-256.
+    pub thumbprint: Option<Box<str>>,
 }
 
 impl Header {
@@ -26,6 +31,7 @@ impl Header {
             algorithm: text(&members, "alg")?.ok_or(TokenError::Parameter("alg"))?,
             key_id: text(&members, "kid")?,
             token_type: text(&members, "typ")?,
+            thumbprint: text(&members, THUMBPRINT)?,
         })
     }
 }

@@ -1,6 +1,7 @@
 //! Keys: read from a secret, PEM or a JWK when they are added, prepared for one algorithm each when they are loaded.
 
 use std::fmt;
+use std::sync::Arc;
 
 use aws_lc_rs::digest;
 use aws_lc_rs::encoding::AsDer as _;
@@ -13,7 +14,8 @@ use jsonwebtoken::jwk::{AlgorithmParameters, EllipticCurve, Jwk, KeyAlgorithm, K
 use jsonwebtoken::{DecodingKey, DecodingKeyKind};
 use rustls::pki_types::pem::{PemObject as _, SectionKind};
 
-use super::KeyError;
+use super::{Certificate, KeyError, Validity};
+use crate::clock::Timestamp;
 use crate::model::{Algorithm, Family};
 use crate::secret::Secret;
 
@@ -24,8 +26,9 @@ const RSA_BITS: std::ops::RangeInclusive<usize> = 2048..=8192;
 pub enum KeyMaterial {
     /// Used as it is: the bytes of the text, never base64-decoded.
     Secret(Secret),
-    /// A public key as SubjectPublicKeyInfo (RFC 5280 section 4.1), and the one algorithm that its JWK names.
-    Public { family: Family, spki: Vec<u8>, only: Option<Algorithm> },
+    /// A public key as SubjectPublicKeyInfo (RFC 5280 section 4.1), the one algorithm that its JWK names, and the
+    /// certificate in which it came.
+    Public { family: Family, spki: Vec<u8>, only: Option<Algorithm>, certificate: Option<Arc<Certificate>> },
 }
 
 impl KeyMaterial {
@@ -38,16 +41,30 @@ impl KeyMaterial {
         Ok(Self::Secret(secret))
     }
 
+    /// A public key, or the certificate of one: of a chain the first, which is the app's own.
+    ///
     /// # Errors
-    /// When the text is not one PEM block with an RSA (2048 to 8192 bits), P-256, P-384 or Ed25519 public key.
+    /// When the text is not PEM with an RSA (2048 to 8192 bits), P-256, P-384 or Ed25519 public key, or when a private
+    /// key of any kind is in it.
     pub fn from_pem(text: &str) -> Result<Self, KeyError> {
+        if text.contains("PRIVATE KEY-----") {
+            return Err(KeyError::Private);
+        }
         match <(SectionKind, Vec<u8>)>::from_pem_slice(text.as_bytes()) {
             Ok((SectionKind::PublicKey, spki)) => Self::from_spki(spki, None),
-            Ok((SectionKind::RsaPrivateKey | SectionKind::PrivateKey | SectionKind::EcPrivateKey, _)) => {
-                Err(KeyError::Private)
-            }
+            Ok((SectionKind::Certificate, der)) => Self::from_certificate(der),
+            Ok((SectionKind::Csr, _)) => Err(KeyError::Request),
             _ => Self::from_pkcs1_pem(text),
         }
+    }
+
+    /// The key of a certificate in DER, which is good for as long as the certificate.
+    ///
+    /// # Errors
+    /// When the bytes are no certificate, or one of a key that no algorithm here uses.
+    pub fn from_certificate(der: Vec<u8>) -> Result<Self, KeyError> {
+        let (certificate, spki) = Certificate::read(der)?;
+        Ok(Self::Public { family: family_of(&spki)?, spki, only: None, certificate: Some(Arc::new(certificate)) })
     }
 
     /// `BEGIN RSA PUBLIC KEY` (RFC 8017 appendix A.1.1).
@@ -115,7 +132,7 @@ impl KeyMaterial {
         if let Some(algorithm) = only.filter(|a| a.family() != family) {
             return Err(KeyError::WrongFamily(algorithm));
         }
-        Ok(Self::Public { family, spki, only })
+        Ok(Self::Public { family, spki, only, certificate: None })
     }
 
     /// The same key, for one algorithm alone; a secret is for all of its family.
@@ -128,7 +145,9 @@ impl KeyMaterial {
         }
         Ok(match self {
             Self::Secret(_) => self,
-            Self::Public { family, spki, .. } => Self::Public { family, spki, only: Some(algorithm) },
+            Self::Public { family, spki, certificate, .. } => {
+                Self::Public { family, spki, only: Some(algorithm), certificate }
+            }
         })
     }
 
@@ -157,6 +176,19 @@ impl KeyMaterial {
                 Some(format!("SHA256:{}", STANDARD.encode(digest)))
             }
         }
+    }
+
+    /// The certificate in which the key came.
+    pub fn certificate(&self) -> Option<&Certificate> {
+        match self {
+            Self::Secret(_) => None,
+            Self::Public { certificate, .. } => certificate.as_deref(),
+        }
+    }
+
+    /// What its certificate says of the key, if it has one.
+    pub fn validity(&self, now: Timestamp) -> Validity {
+        self.certificate().map_or(Validity::Good, |certificate| certificate.validity(now))
     }
 
     /// Makes the key ready to verify; the work of a load, not of a request.

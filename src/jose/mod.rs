@@ -3,6 +3,7 @@
 //! The only module that names `jsonwebtoken`. Signatures are verified with keys that are parsed when they are loaded;
 //! its own `decode` is lax about claims, parses twice and rebuilds the key, so tests use it as an oracle alone.
 
+mod certificate;
 mod compact;
 mod decoy;
 mod error;
@@ -15,6 +16,7 @@ mod private_pem;
 mod registered;
 mod sign;
 
+pub use certificate::{Certificate, ENDS_SOON, Validity};
 pub use compact::Compact;
 pub use decoy::spend_a_verification;
 pub use error::{KeyError, Part, TokenError};

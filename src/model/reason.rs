@@ -189,6 +189,12 @@ reasons! {
     KeyRetired "key.retired" 401 InvalidToken TokenInvalid
         "The token is signed with a key that was retired."
         "Sign with the app's current key."
+    KeyExpired "key.expired" 401 InvalidToken TokenInvalid
+        "The token is signed with a key whose certificate has ended."
+        "Give the app the renewed certificate with `scopegate key add`, or a key without one."
+    KeyNotYetValid "key.not_yet_valid" 401 InvalidToken TokenInvalid
+        "The token is signed with a key whose certificate is not good yet."
+        "Sign with the app's current key until then; if the certificate is new, check the clock of whoever made it."
     AppUnknown "app.unknown" 401 InvalidToken TokenInvalid
         "No app has the client id that the token names."
         "Check the app claim's name and value, and that the app was saved."

@@ -11,7 +11,7 @@ use super::{
     credential, hints, name_and_password,
 };
 use crate::clock::Timestamp;
-use crate::jose::{Compact, Encrypted, read_registered};
+use crate::jose::{Certificate, Compact, ENDS_SOON, Encrypted, read_registered};
 use crate::model::{Reason, Refusal, RegisteredClaims, printable};
 use crate::registry::{App, KeyState, RegisteredKey, Snapshot};
 use crate::verify::{self, Form, InstallationGrant, Issuance, Opened, Origin, Reach};
@@ -356,7 +356,7 @@ fn walk_signed<'s>(
     story.passed("app", format!("{} ({}), level {}, account {}", app.client_id, app.name, app.level, app.account));
     let proved = match jwt.rules.origin {
         Origin::App => verify::prove(compact, app, &jwt.rules, moment.now).map(|(algorithm, key)| {
-            story.warnings.extend(of_retiring(key));
+            story.warnings.extend(of_ending(key, moment.now));
             format!("{algorithm}, {}", named(key))
         }),
         _ => verify::prove_issued(compact, &jwt.rules, moment.issuance, moment.now)
@@ -379,11 +379,12 @@ fn named(key: &RegisteredKey) -> String {
     }
 }
 
-fn of_retiring(key: &RegisteredKey) -> Option<String> {
-    match key.state {
-        KeyState::Retiring(until) => Some(format!("The signature is by {}, which is good until {until}.", named(key))),
-        KeyState::Active | KeyState::Retired => None,
+fn of_ending(key: &RegisteredKey, now: Timestamp) -> Option<String> {
+    if let KeyState::Retiring(until) = key.state {
+        return Some(format!("The signature is by {}, which is good until {until}.", named(key)));
     }
+    let end = key.material.certificate().map(Certificate::not_after).filter(|end| now.until(*end) < ENDS_SOON)?;
+    Some(format!("The signature is by {}, whose certificate ends at {end}.", named(key)))
 }
 
 fn walk_claims(

@@ -92,7 +92,17 @@ pub(super) fn of_proof(
                 )
             }));
         }
-        (Reason::AppDisabled | Reason::AppNoKey | Reason::KeyUnknown | Reason::KeyRetired, _, Some(claim), _) => {
+        (
+            Reason::AppDisabled
+            | Reason::AppNoKey
+            | Reason::KeyUnknown
+            | Reason::KeyRetired
+            | Reason::KeyExpired
+            | Reason::KeyNotYetValid,
+            _,
+            Some(claim),
+            _,
+        ) => {
             let app = named_app(&compact.claims, &jwt.rules, registry);
             let client_id = app.map(|app| app.client_id.to_string()).or_else(|| compact.claims.string(claim));
             hints.extend(client_id.and_then(|client_id| of_app_itself(refusal.reason, &client_id)));
@@ -114,7 +124,9 @@ fn of_app_itself(reason: Reason, client_id: &str) -> Option<String> {
     match reason {
         Reason::AppDisabled => Some(format!("Enable it: scopegate app enable {app}")),
         Reason::AppNoKey => Some(format!("Give it a key: scopegate key add {app}")),
-        Reason::KeyUnknown | Reason::KeyRetired => Some(format!("Its keys: scopegate key list {app}")),
+        Reason::KeyUnknown | Reason::KeyRetired | Reason::KeyExpired | Reason::KeyNotYetValid => {
+            Some(format!("Its keys: scopegate key list {app}"))
+        }
         _ => None,
     }
 }

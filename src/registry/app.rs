@@ -11,7 +11,7 @@ use super::{
     ResourceKind, Use,
 };
 use crate::clock::Timestamp;
-use crate::jose::{DecryptionKey, KeyMaterial, PreparedKey};
+use crate::jose::{Certificate, DecryptionKey, KeyMaterial, PreparedKey, Validity};
 use crate::model::{
     AccountId, Algorithm, AlgorithmSet, AppNumber, AuthenticatorName, BotId, ClientId, KeyId, Level, Network, ScopeId,
 };
@@ -66,6 +66,44 @@ impl RegisteredKey {
     pub fn prepared_for(&self, algorithm: Algorithm) -> Option<&PreparedKey> {
         self.prepared.iter().find(|k| k.algorithm() == algorithm)
     }
+
+    /// Why the key verifies nothing now; none where it does.
+    pub fn fault(&self, now: Timestamp) -> Option<KeyFault> {
+        if !self.state.usable_at(now) {
+            return Some(KeyFault::Retired);
+        }
+        match self.material.validity(now) {
+            Validity::Good => None,
+            Validity::NotYet(from) => Some(KeyFault::NotYetValid(from)),
+            Validity::Over(at) => Some(KeyFault::Expired(at)),
+        }
+    }
+
+    pub fn usable_at(&self, now: Timestamp) -> bool {
+        self.fault(now).is_none()
+    }
+
+    fn thumbprint(&self) -> Option<&str> {
+        self.material.certificate().map(Certificate::thumbprint)
+    }
+}
+
+/// Why a key that an app has is not good now.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum KeyFault {
+    Retired,
+    /// Its certificate ended then.
+    Expired(Timestamp),
+    /// Its certificate begins then.
+    NotYetValid(Timestamp),
+}
+
+/// What a token's header says of the key that it is signed with.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct KeyHint<'a> {
+    pub kid: Option<&'a str>,
+    /// `x5t#S256`.
+    pub thumbprint: Option<&'a str>,
 }
 
 /// A key pair of an app, ready to decrypt.
@@ -84,6 +122,8 @@ pub enum KeyChoice<'a> {
     NoKey,
     /// The token names a key that the app does not have.
     UnknownKid,
+    /// The token names a certificate that the app does not have.
+    UnknownCertificate,
     /// The named or possible keys, none of which is for this algorithm.
     WrongAlgorithm,
     /// At most 25 keys of the algorithm.
@@ -178,19 +218,25 @@ impl App {
         &self.installations
     }
 
-    /// The keys to try, active ones first and those that are good no more last. A `kid` binds where one of the app's keys declares one (RFC 7515 section 4.1.4).
-    pub fn choose_keys(&self, algorithm: Algorithm, kid: Option<&str>, now: Timestamp) -> KeyChoice<'_> {
+    /// The keys to try, active ones first and those that are not good last. A `kid` binds where one of the app's keys
+    /// declares one, a thumbprint where one has a certificate (RFC 7515 sections 4.1.4 and 4.1.8).
+    pub fn choose_keys(&self, algorithm: Algorithm, hint: KeyHint<'_>, now: Timestamp) -> KeyChoice<'_> {
         if self.keys.is_empty() {
             return KeyChoice::NoKey;
         }
-        let binding = kid.filter(|_| self.keys.iter().any(|k| k.kid.is_some()));
-        let named = |k: &&RegisteredKey| binding.is_none_or(|kid| k.kid.as_ref().is_some_and(|k| k.as_str() == kid));
-        let mut possible = self.keys.iter().filter(named).peekable();
-        if possible.peek().is_none() {
+        let kid = hint.kid.filter(|_| self.keys.iter().any(|k| k.kid.is_some()));
+        let named = |k: &&RegisteredKey| kid.is_none_or(|kid| k.kid.as_ref().is_some_and(|k| k.as_str() == kid));
+        if !self.keys.iter().any(|k| named(&k)) {
             return KeyChoice::UnknownKid;
         }
+        let thumbprint = hint.thumbprint.filter(|_| self.keys.iter().any(|k| k.thumbprint().is_some()));
+        let certified = |k: &&RegisteredKey| thumbprint.is_none_or(|wanted| k.thumbprint() == Some(wanted));
+        let mut possible = self.keys.iter().filter(named).filter(certified).peekable();
+        if possible.peek().is_none() {
+            return KeyChoice::UnknownCertificate;
+        }
         let mut keys: Vec<_> = possible.filter(|k| k.prepared_for(algorithm).is_some()).collect();
-        keys.sort_by_key(|k| (k.state != KeyState::Active, !k.state.usable_at(now)));
+        keys.sort_by_key(|k| (!k.usable_at(now), k.state != KeyState::Active));
         keys.truncate(MAX_KEYS);
         if keys.is_empty() { KeyChoice::WrongAlgorithm } else { KeyChoice::Keys(keys) }
     }

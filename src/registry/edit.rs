@@ -96,6 +96,9 @@ impl<'a> Editor<'a> {
         if self.registry.apps.contains_key(&settings.client_id) {
             return refuse(format!("app {} exists already", settings.client_id));
         }
+        if let Some(key) = &key {
+            keys::check_is_good(key, self.now)?;
+        }
         let keys = key.map(|key| key.desired(&settings.client_id)).into_iter().collect();
         self.plan(&Desired { apps: vec![DesiredApp(settings)], keys, ..Desired::default() })
     }

@@ -20,7 +20,7 @@ mod sharded;
 mod snapshot;
 mod usage;
 
-pub use app::{App, KeyChoice, MAX_KEYS, RegisteredEncryptionKey, RegisteredKey, ScopeSet};
+pub use app::{App, KeyChoice, KeyFault, KeyHint, MAX_KEYS, RegisteredEncryptionKey, RegisteredKey, ScopeSet};
 pub use catalogue::{ScopeCatalogue, ScopeDefinition};
 pub use change::Change;
 pub use edit::{EditError, Editor, LastKey, NewKey, safe_to_retire};

@@ -1,6 +1,7 @@
 //! Rows as the database has them, and the records that they stand for. What can't be read is named, never shown.
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
 use std::time::Duration;
 
 use serde::Serialize;
@@ -11,7 +12,7 @@ use super::seal::Sealer;
 use super::sqlite::Db;
 use super::{encryption_key_place, key_place, service_place};
 use crate::clock::Timestamp;
-use crate::jose::{DecryptionMaterial, KeyMaterial};
+use crate::jose::{Certificate, DecryptionMaterial, KeyMaterial};
 use crate::model::{Algorithm, ClientId, Family, InstallationId, InvalidId, KeyId, Level};
 use crate::password::PasswordHash;
 use crate::registry::{
@@ -90,7 +91,8 @@ impl AppRow {
 }
 
 /// The columns of a [`KeyRow`].
-pub const KEY_COLUMNS: &str = "app_key.number, app_key.app, kid, kind, sealed, spki, only_algorithm, state, retire_at";
+pub const KEY_COLUMNS: &str =
+    "app_key.number, app_key.app, kid, kind, sealed, spki, only_algorithm, certificate, state, retire_at";
 
 pub struct KeyRow {
     pub number: i64,
@@ -100,6 +102,7 @@ pub struct KeyRow {
     sealed: Option<Vec<u8>>,
     spki: Option<Vec<u8>>,
     only: Option<String>,
+    certificate: Option<Vec<u8>>,
     state: String,
     retire_at: Option<i64>,
 }
@@ -114,6 +117,7 @@ impl<'r> FromRow<'r, <Db as Database>::Row> for KeyRow {
             sealed: row.try_get("sealed")?,
             spki: row.try_get("spki")?,
             only: row.try_get("only_algorithm")?,
+            certificate: row.try_get("certificate")?,
             state: row.try_get("state")?,
             retire_at: row.try_get("retire_at")?,
         })
@@ -125,13 +129,15 @@ impl KeyRow {
         let damaged = |what| unreadable(&format!("the {what} of key {} of app {app}", self.number));
         let state = key_state(&self.state, self.retire_at).ok_or_else(|| damaged("state"))?;
         let only = self.only.as_deref().map(str::parse::<Algorithm>).transpose().map_err(|_| damaged("algorithm"))?;
+        let certificate = self.certificate.map(|der| Certificate::read(der).map_err(|_| damaged("certificate")));
+        let certificate = certificate.transpose()?.map(|(certificate, _)| Arc::new(certificate));
         let material = match (self.kind.as_str(), self.sealed, self.spki) {
             ("secret", Some(blob), None) => {
                 KeyMaterial::Secret(sealer.open(&blob, key_place(app.as_str(), self.number))?)
             }
             // What is no key after all disables its app alone, when it is compiled.
             (kind, None, Some(spki)) => {
-                KeyMaterial::Public { family: family(kind).ok_or_else(|| damaged("kind"))?, spki, only }
+                KeyMaterial::Public { family: family(kind).ok_or_else(|| damaged("kind"))?, spki, only, certificate }
             }
             _ => return Err(damaged("material")),
         };
@@ -192,7 +198,7 @@ pub fn kind_column(material: &KeyMaterial) -> &'static str {
 
 /// A public key's fingerprint, from its columns.
 pub fn fingerprint(kind: &str, spki: Vec<u8>) -> Option<String> {
-    KeyMaterial::Public { family: family(kind)?, spki, only: None }.fingerprint()
+    KeyMaterial::Public { family: family(kind)?, spki, only: None, certificate: None }.fingerprint()
 }
 
 fn family(kind: &str) -> Option<Family> {

@@ -4,9 +4,9 @@ use std::time::Duration;
 
 use super::{APP_NUMBER, Issuance, IssuerKeyNumber, Origin, SingleUsePolicy, TokenRules};
 use crate::clock::Timestamp;
-use crate::jose::{self, Compact, Encrypted, Part, TokenError};
+use crate::jose::{self, Certificate, Compact, Encrypted, Part, TokenError};
 use crate::model::{Algorithm, AlgorithmSet, Claims, KeyId, Reason, Refusal, RegisteredClaims, quoted};
-use crate::registry::{App, KeyChoice, RegisteredKey};
+use crate::registry::{App, KeyChoice, KeyFault, KeyHint, RegisteredKey};
 
 /// The first check of all, before a byte of the token is looked at.
 ///
@@ -59,7 +59,8 @@ fn refused(error: &TokenError) -> Refusal {
 /// Finds the key that made the signature.
 ///
 /// # Errors
-/// `token.algorithm_not_allowed`, `app.no_key`, `key.unknown`, `key.retired` or `token.signature_invalid`.
+/// `token.algorithm_not_allowed`, `app.no_key`, `key.unknown`, `key.retired`, `key.expired`, `key.not_yet_valid` or
+/// `token.signature_invalid`.
 pub fn prove<'a>(
     compact: &Compact<'_>,
     app: &'a App,
@@ -72,16 +73,12 @@ pub fn prove<'a>(
         let found: String = theirs.chars().take(20).collect();
         return Err(Refusal::new(Reason::TokenAlgorithmNotAllowed).expected(app.algorithms.to_string()).found(found));
     };
-    let keys = match app.choose_keys(algorithm, compact.header.key_id.as_deref(), now) {
+    let hint = KeyHint { kid: compact.header.key_id.as_deref(), thumbprint: compact.header.thumbprint.as_deref() };
+    let keys = match app.choose_keys(algorithm, hint, now) {
         KeyChoice::Keys(keys) => keys,
         KeyChoice::NoKey => return Err(Reason::AppNoKey.into()),
-        KeyChoice::UnknownKid => {
-            let kid: String = compact.header.key_id.iter().flat_map(|k| k.chars()).take(80).collect();
-            let kids: Vec<_> = app.keys().iter().filter_map(|k| k.kid.as_ref()).take(5).map(KeyId::as_str).collect();
-            let refusal =
-                Refusal::new(Reason::KeyUnknown).expected(format!("one of the app's keys: {}", kids.join(", ")));
-            return Err(refusal.found(format!("kid {kid:?}")));
-        }
+        KeyChoice::UnknownKid => return Err(unknown_kid(app, hint)),
+        KeyChoice::UnknownCertificate => return Err(unknown_certificate(app, hint)),
         KeyChoice::WrongAlgorithm => {
             let usable = app.algorithms.iter().filter(|a| app.keys().iter().any(|k| k.prepared_for(*a).is_some()));
             let usable: AlgorithmSet = usable.collect();
@@ -93,11 +90,37 @@ pub fn prove<'a>(
         let prepared = key.prepared_for(algorithm);
         prepared.is_some_and(|k| k.verifies(compact.signing_input, &compact.signature))
     };
-    let (usable, retired): (Vec<_>, Vec<_>) = keys.into_iter().partition(|k| k.state.usable_at(now));
-    match usable.into_iter().find(signed_with) {
-        Some(key) => Ok((algorithm, key)),
-        None if retired.iter().any(signed_with) => Err(Reason::KeyRetired.into()),
-        None => Err(Reason::TokenSignatureInvalid.into()),
+    // Those that are good come first.
+    let Some(key) = keys.into_iter().find(signed_with) else { return Err(Reason::TokenSignatureInvalid.into()) };
+    key.fault(now).map_or(Ok((algorithm, key)), |fault| Err(faulty(fault, now)))
+}
+
+fn unknown_kid(app: &App, hint: KeyHint<'_>) -> Refusal {
+    let kid: String = hint.kid.iter().flat_map(|kid| kid.chars()).take(80).collect();
+    let kids: Vec<_> = app.keys().iter().filter_map(|k| k.kid.as_ref()).take(5).map(KeyId::as_str).collect();
+    let refusal = Refusal::new(Reason::KeyUnknown).expected(format!("one of the app's keys: {}", kids.join(", ")));
+    refusal.found(format!("kid {kid:?}"))
+}
+
+fn unknown_certificate(app: &App, hint: KeyHint<'_>) -> Refusal {
+    let found: String = hint.thumbprint.iter().flat_map(|text| text.chars()).take(80).collect();
+    let certificates = app.keys().iter().filter_map(|k| k.material.certificate());
+    let known: Vec<_> = certificates.take(5).map(Certificate::thumbprint).collect();
+    let kid = hint.kid.map(|_| ", and that of the key that kid names").unwrap_or_default();
+    let expected = format!("one of the app's certificates{kid}: {}", known.join(", "));
+    Refusal::new(Reason::KeyUnknown).expected(expected).found(format!("x5t#S256 {found:?}"))
+}
+
+fn faulty(fault: KeyFault, now: Timestamp) -> Refusal {
+    let expected = "a key whose certificate is good now";
+    match fault {
+        KeyFault::Retired => Reason::KeyRetired.into(),
+        KeyFault::Expired(at) => {
+            Refusal::new(Reason::KeyExpired).expected(expected).found(format!("one that ended at {at} ({now} now)"))
+        }
+        KeyFault::NotYetValid(from) => Refusal::new(Reason::KeyNotYetValid)
+            .expected(expected)
+            .found(format!("one that begins at {from} ({now} now)")),
     }
 }
 

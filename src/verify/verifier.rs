@@ -256,7 +256,7 @@ impl Judgement<'_> {
 
     fn is_good(self, app: &App, signer: Signer) -> bool {
         match signer {
-            Signer::App(key) => app.key(key).is_some_and(|k| k.state.usable_at(self.now)),
+            Signer::App(key) => app.key(key).is_some_and(|k| k.usable_at(self.now)),
             Signer::Issuer(key) => self.issuance.is_good(key, self.now),
         }
     }
@@ -315,7 +315,10 @@ impl Judgement<'_> {
                 .map(|(algorithm, key)| (algorithm, Signer::Issuer(key))),
         };
         let (algorithm, signer) = proved.map_err(|refusal| {
-            if !matches!(refusal.reason, Reason::TokenSignatureInvalid | Reason::KeyRetired) {
+            if !matches!(
+                refusal.reason,
+                Reason::TokenSignatureInvalid | Reason::KeyRetired | Reason::KeyExpired | Reason::KeyNotYetValid
+            ) {
                 spend_as_much(&compact, rules);
             }
             claimed(hide(refusal))

@@ -120,6 +120,7 @@ fn print_app(record: &AppRecord, keys: &[KeyView], encryption_keys: &[Encryption
         println!("none, so no token of its own is taken: `scopegate key add {}` gives it one", app.client_id);
     } else {
         print!("{}", table(KEY_HEADING, &keys.iter().map(KeyView::row).collect::<Vec<_>>()));
+        keys.iter().filter_map(KeyView::certificate_line).for_each(|line| println!("{line}"));
     }
     for key in keys {
         if let Some((number, secret)) = key.secret() {

@@ -50,6 +50,8 @@ pub(super) fn words(reason: Reason) -> (u16, &'static str, u16) {
         | Reason::TokenJweInvalid
         | Reason::KeyUnknown
         | Reason::KeyRetired
+        | Reason::KeyExpired
+        | Reason::KeyNotYetValid
         | Reason::AppUnknown
         | Reason::AppDisabled
         | Reason::AppNoKey

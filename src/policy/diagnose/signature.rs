@@ -121,7 +121,10 @@ const VARIANTS: usize = 10;
 fn variants(material: &KeyMaterial) -> Vec<(Option<Maker>, Secret)> {
     let mut variants = match material {
         KeyMaterial::Secret(secret) => of_secret(secret),
-        KeyMaterial::Public { spki, .. } => of_public_key(spki),
+        KeyMaterial::Public { spki, certificate, .. } => {
+            let certificate = certificate.iter().flat_map(|certificate| of_certificate(certificate.der()));
+            of_public_key(spki).into_iter().chain(certificate).collect()
+        }
     };
     variants.truncate(VARIANTS);
     variants
@@ -179,17 +182,28 @@ fn from_hex(text: &[u8]) -> Option<Vec<u8>> {
 /// The forms in which a public key is handed around.
 fn of_public_key(spki: &[u8]) -> Vec<(Option<Maker>, Secret)> {
     let text = STANDARD.encode(spki).into_bytes();
-    let lines = text.chunks(64).map(<[u8]>::to_vec).collect::<Vec<_>>().join(&b'\n');
-    let pem =
-        |body: &[u8], end: &[u8]| [b"-----BEGIN PUBLIC KEY-----\n", body, b"\n-----END PUBLIC KEY-----", end].concat();
     let forms = [
-        pem(&lines, b"\n"),
-        pem(&lines, b""),
-        pem(&text, b"\n"),
-        pem(&text, b""),
+        pem("PUBLIC KEY", &wrapped(&text), b"\n"),
+        pem("PUBLIC KEY", &wrapped(&text), b""),
+        pem("PUBLIC KEY", &text, b"\n"),
+        pem("PUBLIC KEY", &text, b""),
         STANDARD_NO_PAD.encode(spki).into_bytes(),
         text,
         spki.to_vec(),
     ];
     forms.map(|form| (Some(Maker::PublicKey), Secret::new(form))).to_vec()
+}
+
+fn of_certificate(der: &[u8]) -> Vec<(Option<Maker>, Secret)> {
+    let text = wrapped(STANDARD.encode(der).as_bytes());
+    let forms = [pem("CERTIFICATE", &text, b"\n"), pem("CERTIFICATE", &text, b""), der.to_vec()];
+    forms.map(|form| (Some(Maker::PublicKey), Secret::new(form))).to_vec()
+}
+
+fn wrapped(text: &[u8]) -> Vec<u8> {
+    text.chunks(64).map(<[u8]>::to_vec).collect::<Vec<_>>().join(&b'\n')
+}
+
+fn pem(label: &str, body: &[u8], end: &[u8]) -> Vec<u8> {
+    [format!("-----BEGIN {label}-----\n").as_bytes(), body, format!("\n-----END {label}-----").as_bytes(), end].concat()
 }

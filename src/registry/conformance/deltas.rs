@@ -30,7 +30,10 @@ pub async fn everything_comes_back_as_it_went_in(place: &impl Fixture) {
     assert_eq!(registry.apps["account-app"].settings, settings("account-app", "acme", &[]));
     assert_eq!(app.keys.iter().map(|k| k.material.clone()).collect::<Vec<_>>(), materials());
     let kids: Vec<_> = app.keys.iter().map(|k| k.kid.as_ref().map(|k| k.as_str().to_owned())).collect();
-    assert_eq!(kids, [None, Some("bytes"), Some("pem"), Some("jwk"), Some("rsa")].map(|k| k.map(str::to_owned)));
+    assert_eq!(
+        kids,
+        [None, Some("bytes"), Some("pem"), Some("jwk"), Some("certificate"), Some("rsa")].map(|k| k.map(str::to_owned))
+    );
     assert!(app.keys.iter().all(|k| k.state == KeyState::Active));
     let published = scopes(&["logs:change_logs", "a"]);
     let updated_at = actor().at;

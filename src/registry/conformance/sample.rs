@@ -35,6 +35,15 @@ const RSA_JWK: &str = concat!(
     r#""}"#
 );
 
+/// Of an Ed25519 key, from 2025 to 2098.
+const CERTIFICATE: &str = "-----BEGIN CERTIFICATE-----\n\
+    MIHVMIGIAgkAqTUHHhxm5fgwBQYDK2VwMBIxEDAOBgNVBAMMB2VkMjU1MTkwIBcN\n\
+    MjUwMTAxMDAwMDAwWhgPMjA5OTAxMDEwMDAwMDBaMBIxEDAOBgNVBAMMB2VkMjU1\n\
+    MTkwKjAFBgMrZXADIQD6UkprraBqTtIMmkbtQ4Nbwzp0uHz6mmjtbVPqxt1sNTAF\n\
+    BgMrZXADQQD18WZqz9aUnQWuA10lTEAvcK6bVOwB6ZdBwcihD8LJ2VrUFTgyoFDs\n\
+    HGauFCf1X1rX2ob470iScKRbyj6kqI8P\n\
+    -----END CERTIFICATE-----\n";
+
 pub fn actor() -> Actor {
     Actor { name: "cli:ana@host".into(), why: Some("a test".into()), at: Timestamp::from_secs(1_795_348_800) }
 }
@@ -121,13 +130,14 @@ pub fn add_encryption_key(app: &str, kid: &str, pair: usize) -> Change {
     Change::AddEncryptionKey { app, kid, material, state: KeyState::Active }
 }
 
-/// A secret of any bytes, and a public key of each family that a PEM or JWK can give.
+/// A secret of any bytes, and public keys as a PEM, a JWK and a certificate give them.
 pub fn materials() -> Vec<KeyMaterial> {
     vec![
         secret(SECRET),
         KeyMaterial::from_secret(Secret::new((0..=255).collect::<Vec<u8>>())).unwrap(),
         KeyMaterial::from_pem(ED25519_PEM).unwrap(),
         KeyMaterial::from_jwk(ES256_JWK).unwrap(),
+        KeyMaterial::from_pem(CERTIFICATE).unwrap(),
         KeyMaterial::from_jwk(RSA_JWK).unwrap(),
     ]
 }
@@ -221,7 +231,7 @@ pub fn everything() -> Vec<Change> {
         put_app(unusual_settings("bot-app", "acme", &["b1", "b2"])),
         put_app(settings("account-app", "acme", &[])),
     ];
-    let kids = [None, Some("bytes"), Some("pem"), Some("jwk"), Some("rsa")];
+    let kids = [None, Some("bytes"), Some("pem"), Some("jwk"), Some("certificate"), Some("rsa")];
     changes.extend(materials().into_iter().zip(kids).map(|(material, kid)| add_key("bot-app", kid, material)));
     changes.extend([add_encryption_key("bot-app", "k-rsa", 0), add_encryption_key("bot-app", "k-p256", 1)]);
     changes.push(add_key("account-app", Some("pem"), secret("another secret")));

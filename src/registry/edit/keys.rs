@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use super::{EditError, Edited, Editor, refuse};
 use crate::clock::Timestamp;
-use crate::jose::KeyMaterial;
+use crate::jose::{KeyMaterial, Validity};
 use crate::model::{Algorithm, ClientId, Family, KeyId};
 use crate::registry::plan::{good_until, has_public_keys_alone};
 use crate::registry::{
@@ -44,6 +44,7 @@ impl Editor<'_> {
     /// When there is no such app, or it has such a key, or can't use one of this kind.
     pub fn add_key(&self, app: &ClientId, key: NewKey) -> Edited {
         check_is_new(self.app(app)?, &key)?;
+        check_is_good(&key, self.now)?;
         self.plan(&Desired { keys: vec![key.desired(app)], ..Desired::default() })
     }
 
@@ -71,6 +72,7 @@ impl Editor<'_> {
     pub fn rotate(&self, app: &ClientId, key: NewKey, algorithm: Option<Algorithm>, overlap: Duration) -> Edited {
         let record = self.app(app)?;
         check_is_new(record, &key)?;
+        check_is_good(&key, self.now)?;
         let mut settings = record.settings.clone();
         if let Some(algorithm) = algorithm {
             if overlap.is_zero() {
@@ -167,9 +169,13 @@ impl Editor<'_> {
 
     /// From when on none of the calls of an enabled app is taken any more, if that is since this key ends.
     fn locked_out_from(&self, record: &AppRecord, key: &KeyRecord, state: Option<KeyState>) -> Option<String> {
-        let others = record.keys.iter().filter(|k| k.number != key.number).cloned();
-        let left: Vec<_> = others.chain(state.map(|state| KeyRecord { state, ..key.clone() })).collect();
-        let before = good_until(&record.settings, &record.keys);
+        // A certificate that has ended does for nothing, whatever state its key has.
+        let is_good = |k: &KeyRecord| !matches!(k.material.validity(self.now), Validity::Over(_));
+        let all: Vec<_> = record.keys.iter().filter(|k| is_good(k)).cloned().collect();
+        let others = all.iter().filter(|k| k.number != key.number).cloned();
+        let changed = state.map(|state| KeyRecord { state, ..key.clone() }).filter(is_good);
+        let left: Vec<_> = others.chain(changed).collect();
+        let before = good_until(&record.settings, &all);
         let after = good_until(&record.settings, &left);
         let is_locked_out = record.settings.enabled && after < before && before > self.now;
         is_locked_out.then(|| if after > self.now { format!("from {after} on") } else { "from now on".to_owned() })
@@ -184,6 +190,14 @@ fn check_is_new(record: &AppRecord, key: &NewKey) -> Result<(), EditError> {
     match record.keys.iter().find(|k| k.material == key.material) {
         Some(known) => refuse(format!("app {app} has this key already: it is {} and {}", named(known), known.state)),
         None => Ok(()),
+    }
+}
+
+/// A key whose certificate has ended would be refused from its first use on.
+pub(super) fn check_is_good(key: &NewKey, now: Timestamp) -> Result<(), EditError> {
+    match key.material.validity(now) {
+        Validity::Over(at) => refuse(format!("the certificate ended at {at}: give the renewed one")),
+        Validity::Good | Validity::NotYet(_) => Ok(()),
     }
 }
 
@@ -224,6 +238,7 @@ pub fn safe_to_retire(
     let is_used_newer = |key: &KeyRecord| {
         keys.iter().any(|newer| newer.number > key.number && newer.state == KeyState::Active && is_used(&newer))
     };
-    let idle = keys.iter().filter(|key| key.state.usable_at(now) && !is_used(key) && is_used_newer(key));
+    let is_good = |key: &&KeyRecord| key.state.usable_at(now) && key.material.validity(now) == Validity::Good;
+    let idle = keys.iter().filter(|key| is_good(key) && !is_used(key) && is_used_newer(key));
     idle.map(|key| key.number).collect()
 }

@@ -396,10 +396,12 @@ fn with_public_keys(states: &[KeyState]) -> Registry {
 
 /// A public key for each number.
 fn rsa(number: i64) -> KeyMaterial {
-    let KeyMaterial::Public { family, mut spki, only } = materials().pop().unwrap() else { panic!("no public key") };
+    let KeyMaterial::Public { family, mut spki, only, certificate } = materials().pop().unwrap() else {
+        panic!("no public key")
+    };
     let at = spki.len() - 6;
     spki[at] = u8::try_from(number).unwrap();
-    KeyMaterial::Public { family, spki, only }
+    KeyMaterial::Public { family, spki, only, certificate }
 }
 
 #[test]

@@ -2,7 +2,7 @@ use serde_json::{Value, json};
 
 use super::{Trace, Writer, returned};
 use crate::clock::Timestamp;
-use crate::jose::KeyMaterial;
+use crate::jose::{Certificate, KeyMaterial};
 use crate::model::{Algorithm, ClientId, KeyId};
 use crate::registry::{KeyNumber, KeyState, StoreError};
 use crate::store::error::{failed, or_taken};
@@ -15,6 +15,8 @@ struct Shown {
     kid: Option<String>,
     kind: String,
     fingerprint: Option<String>,
+    /// The SHA-256 of its certificate.
+    certificate: Option<String>,
     state: String,
     retire_at: Option<i64>,
 }
@@ -28,9 +30,9 @@ impl Writer<'_> {
         state: KeyState,
     ) -> Result<Trace, StoreError> {
         let owner = self.renew_credentials(app).await?;
-        let query = "INSERT INTO app_key (app, kid, kind, spki, only_algorithm, state, retire_at) \
-                     VALUES ($1, $2, $3, $4, $5, $6, $7) RETURNING number";
-        let (spki, only) = public_columns(material);
+        let query = "INSERT INTO app_key (app, kid, kind, spki, only_algorithm, certificate, state, retire_at) \
+                     VALUES ($1, $2, $3, $4, $5, $6, $7, $8) RETURNING number";
+        let Public { spki, only, certificate } = Public::of(material);
         let (state, retire_at) = state_columns(state);
         let query = sqlx::query_scalar(query)
             .bind(owner)
@@ -38,6 +40,7 @@ impl Writer<'_> {
             .bind(kind_column(material))
             .bind(spki)
             .bind(only)
+            .bind(certificate)
             .bind(state)
             .bind(retire_at);
         let rows = query.fetch_all(&mut *self.connection).await.map_err(|e| or_taken(e, || kid_taken(app, kid)))?;
@@ -48,8 +51,7 @@ impl Writer<'_> {
             let query = sqlx::query("UPDATE app_key SET sealed = $1 WHERE number = $2").bind(blob).bind(number);
             query.execute(&mut *self.connection).await.map_err(failed)?;
         }
-        let (kind, fingerprint) = (kind_column(material).to_owned(), material.fingerprint());
-        let key = Shown { kid: kid.map(KeyId::to_string), kind, fingerprint, state: state.to_owned(), retire_at };
+        let key = Shown::of(kid, material, state, retire_at);
         Ok(Trace { before: None, after: Some(key_json(KeyNumber(number), &key)) })
     }
 
@@ -67,18 +69,18 @@ impl Writer<'_> {
             KeyMaterial::Public { .. } => None,
         };
         let query = "UPDATE app_key SET kid = $1, kind = $2, sealed = $3, spki = $4, only_algorithm = $5, \
-                     last_used_at = NULL WHERE number = $6";
-        let (spki, only) = public_columns(material);
+                     certificate = $6, last_used_at = NULL WHERE number = $7";
+        let Public { spki, only, certificate } = Public::of(material);
         let query = sqlx::query(query)
             .bind(kid.map(KeyId::as_str))
             .bind(kind_column(material))
             .bind(sealed)
             .bind(spki)
             .bind(only)
+            .bind(certificate)
             .bind(key.0);
         query.execute(&mut *self.connection).await.map_err(|e| or_taken(e, || kid_taken(app, kid)))?;
-        let (kind, fingerprint) = (kind_column(material).to_owned(), material.fingerprint());
-        let after = Shown { kid: kid.map(KeyId::to_string), kind, fingerprint, ..before.clone() };
+        let after = Shown::of(kid, material, &before.state, before.retire_at);
         Ok(changed(key, &before, &after))
     }
 
@@ -108,23 +110,50 @@ impl Writer<'_> {
 
     /// A key of the app, or a conflict where it has no such key.
     async fn stored_key(&mut self, owner: i64, app: &ClientId, key: KeyNumber) -> Result<Shown, StoreError> {
-        let query = "SELECT kid, kind, spki, state, retire_at FROM app_key WHERE number = $1 AND app = $2";
+        let query = "SELECT kid, kind, spki, certificate, state, retire_at FROM app_key WHERE number = $1 AND app = $2";
         let query = sqlx::query_as(query).bind(key.0).bind(owner);
         let row = query.fetch_optional(&mut *self.connection).await.map_err(failed)?;
         let missing = || StoreError::Conflict(format!("app {app} has no key number {}", key.0));
-        let (kid, kind, spki, state, retire_at): StoredKey = row.ok_or_else(missing)?;
+        let (kid, kind, spki, certificate, state, retire_at): StoredKey = row.ok_or_else(missing)?;
         let fingerprint = spki.and_then(|spki| fingerprint(&kind, spki));
-        Ok(Shown { kid, kind, fingerprint, state, retire_at })
+        let certificate = certificate.and_then(|der| Certificate::read(der).ok());
+        let certificate = certificate.map(|(certificate, _)| certificate.fingerprint());
+        Ok(Shown { kid, kind, fingerprint, certificate, state, retire_at })
     }
 }
 
-type StoredKey = (Option<String>, String, Option<Vec<u8>>, String, Option<i64>);
+type StoredKey = (Option<String>, String, Option<Vec<u8>>, Option<Vec<u8>>, String, Option<i64>);
 
-/// A public key's two columns.
-fn public_columns(material: &KeyMaterial) -> (Option<&[u8]>, Option<&'static str>) {
-    match material {
-        KeyMaterial::Secret(_) => (None, None),
-        KeyMaterial::Public { spki, only, .. } => (Some(spki), only.map(Algorithm::as_str)),
+/// A public key's columns.
+struct Public<'a> {
+    spki: Option<&'a [u8]>,
+    only: Option<&'static str>,
+    certificate: Option<&'a [u8]>,
+}
+
+impl<'a> Public<'a> {
+    fn of(material: &'a KeyMaterial) -> Self {
+        match material {
+            KeyMaterial::Secret(_) => Self { spki: None, only: None, certificate: None },
+            KeyMaterial::Public { spki, only, certificate, .. } => Self {
+                spki: Some(spki),
+                only: only.map(Algorithm::as_str),
+                certificate: certificate.as_ref().map(|certificate| certificate.der()),
+            },
+        }
+    }
+}
+
+impl Shown {
+    fn of(kid: Option<&KeyId>, material: &KeyMaterial, state: &str, retire_at: Option<i64>) -> Self {
+        Self {
+            kid: kid.map(KeyId::to_string),
+            kind: kind_column(material).to_owned(),
+            fingerprint: material.fingerprint(),
+            certificate: material.certificate().map(Certificate::fingerprint),
+            state: state.to_owned(),
+            retire_at,
+        }
     }
 }
 
@@ -145,6 +174,7 @@ fn key_json(key: KeyNumber, shown: &Shown) -> Value {
         "kid": shown.kid,
         "kind": shown.kind,
         "fingerprint": shown.fingerprint,
+        "certificate": shown.certificate,
         "state": shown.state,
         "retire_at": shown.retire_at.map(|at| Timestamp::from_millis(at).to_string()),
     })

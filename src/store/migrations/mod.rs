@@ -13,6 +13,7 @@ const SQLITE: &[(i64, &str, &str)] = &[
     (8, "service accounts", include_str!("sqlite/0008_service_accounts.sql")),
     (9, "installations", include_str!("sqlite/0009_installations.sql")),
     (10, "app networks", include_str!("sqlite/0010_app_networks.sql")),
+    (11, "certificates", include_str!("sqlite/0011_certificates.sql")),
 ];
 
 /// Of the journal of first uses, a database apart.

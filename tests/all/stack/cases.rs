@@ -10,7 +10,7 @@ use serde_json::json;
 
 use crate::support::encryption::{header, seal};
 use crate::support::registry::{
-    ACCOUNT, BOT, CONFINED, DISABLED, ELSEWHERE, ENCRYPTED, KEYLESS, KIDS, OTHER, SINGLE, TABLES, secret_of,
+    ACCOUNT, BOT, CERTIFIED, CONFINED, DISABLED, ELSEWHERE, ENCRYPTED, KEYLESS, KIDS, OTHER, SINGLE, TABLES, secret_of,
 };
 use crate::support::routes::{HOST, in_secs};
 use crate::support::{Format, Token};
@@ -189,6 +189,12 @@ fn keys_and_apps() -> Vec<Case> {
             .call(|format, _| any(format, &Token::of(KIDS).header("kid", "k9").secret(&secret_of("k1")))),
         Case::new("a retired key", Reason::KeyRetired, INVALID)
             .call(|format, _| any(format, &Token::of(KIDS).header("kid", "k3").secret(&secret_of("k3")))),
+        Case::new("a certificate that has ended", Reason::KeyExpired, INVALID)
+            .log(Some("a key whose certificate is good now"), Some("one that ended at 2026-11-22T11:59:59.000Z"))
+            .call(|format, _| any(format, &Token::of(CERTIFIED).signed(Algorithm::RS256))),
+        Case::new("a certificate that is not good yet", Reason::KeyNotYetValid, INVALID)
+            .log(Some("a key whose certificate is good now"), Some("one that begins at 2026-11-22T12:01:00.000Z"))
+            .call(|format, _| any(format, &Token::of(CERTIFIED).signed(Algorithm::ES384))),
         Case::new("an unknown app", Reason::AppUnknown, INVALID)
             .log(Some("appId"), Some("cs-nobody"))
             .call(|format, _| any(format, &Token::of("cs-nobody"))),

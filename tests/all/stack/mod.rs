@@ -2,6 +2,7 @@
 
 mod cache;
 mod cases;
+mod certificates;
 mod encrypted;
 mod forward;
 mod forwarded;

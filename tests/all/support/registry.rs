@@ -11,7 +11,7 @@ use scopegate::registry::{
 };
 use scopegate::secret::Secret;
 
-use super::tokens::{ED25519_PUBLIC, P256_PUBLIC, P384_PUBLIC, RSA_PUBLIC, SECRET};
+use super::tokens::{CERTIFICATES, ED25519_PUBLIC, P256_PUBLIC, P384_PUBLIC, RSA_PUBLIC, SECRET};
 use super::{encryption, now};
 
 /// Of level bot, for `st-1`: holds `logs`, and `train` as a draft. HS256, and ES256 without a key for it.
@@ -34,6 +34,8 @@ pub const OTHER: &str = "cs-other";
 pub const TABLES: &str = "cs-tables";
 /// May call from `10.0.0.0/8` and `2001:db8::/32`.
 pub const CONFINED: &str = "cs-confined";
+/// Its keys are those of the certificates.
+pub const CERTIFIED: &str = "cs-certified";
 
 pub fn secret_of(kid: &str) -> String {
     format!("{SECRET}, of {kid}")
@@ -56,7 +58,7 @@ pub fn registry() -> Registry {
     registry
 }
 
-fn apps() -> [AppRecord; 11] {
+fn apps() -> [AppRecord; 12] {
     let mut of_bot = app(1, BOT, "acme", Level::Bot);
     of_bot.settings.bots = BTreeSet::from([bot("st-1")]);
     of_bot.settings.algorithms.insert(Algorithm::Es256);
@@ -98,9 +100,13 @@ fn apps() -> [AppRecord; 11] {
     let mut tables = app(10, TABLES, "acme", Level::Account);
     let orders = Resource { kind: ResourceKind::Table, name: "orders".to_owned() };
     tables.table_grants = vec![TableGrant { resource: orders, permissions: [Permission::Read].into_iter().collect() }];
+    let mut certified = app(12, CERTIFIED, "acme", Level::Account);
+    certified.settings.algorithms = Algorithm::ALL.into();
+    let materials = CERTIFICATES.map(|pem| KeyMaterial::from_pem(pem).unwrap());
+    certified.keys = (121..).zip(materials).map(|(number, material)| key(number, None, material)).collect();
     let mut confined = app(11, CONFINED, "acme", Level::Account);
     confined.settings.networks = ["10.0.0.0/8", "2001:db8::/32"].map(|network| network.parse().unwrap()).into();
-    [of_bot, of_account, disabled, keyless, single, encrypted, kids, elsewhere, other, tables, confined]
+    [of_bot, of_account, disabled, keyless, single, encrypted, kids, elsewhere, other, tables, confined, certified]
 }
 
 /// An app with HS256 and [`SECRET`], and with no scope.

@@ -21,6 +21,14 @@ pub const P256_PUBLIC: &str = include_str!("keys/p256.pub.pem");
 pub const P384_PUBLIC: &str = include_str!("keys/p384.pub.pem");
 pub const ED25519_PUBLIC: &str = include_str!("keys/ed25519.pub.pem");
 
+/// Of the RSA key, which has just ended; of the P-256 key, which ends in a minute; of the P-384 key, which begins in a minute;
+/// and of the Ed25519 key, which is good for long.
+pub const CERTIFICATES: [&str; 4] = [RSA_CERTIFICATE, P256_CERTIFICATE, P384_CERTIFICATE, ED25519_CERTIFICATE];
+pub const RSA_CERTIFICATE: &str = include_str!("keys/rsa.crt");
+pub const P256_CERTIFICATE: &str = include_str!("keys/p256.crt");
+pub const P384_CERTIFICATE: &str = include_str!("keys/p384.crt");
+pub const ED25519_CERTIFICATE: &str = include_str!("keys/ed25519.crt");
+
 pub const ALGORITHMS: [Algorithm; 12] = [
     Algorithm::HS256,
     Algorithm::HS384,

@@ -1,5 +1,6 @@
 //! Tokens that were changed, tokens of others, and vectors of others.
 
+mod certificates;
 mod encryption;
 mod keys;
 mod mutations;

@@ -3,6 +3,7 @@
 mod accounts;
 mod apps;
 mod audit;
+mod certificates;
 mod installations;
 mod keys;
 mod networks;
