@@ -13,7 +13,7 @@ use super::check::requirement;
 use super::open::ConfigArgument;
 use super::table::table;
 use crate::model::Level;
-use crate::policy::{AuthenticatorKind, Requirement, Route, allowed_methods};
+use crate::policy::{AuthenticatorKind, HostPattern, Requirement, Route, allowed_methods};
 use crate::registry::ScopeDefinition;
 use crate::verify::Origin;
 
@@ -69,7 +69,7 @@ struct Api<'a> {
     group: Option<&'a str>,
     methods: Vec<&'a str>,
     paths: Vec<&'a str>,
-    hosts: &'a [String],
+    hosts: Vec<&'a str>,
     authenticator: &'a str,
     auth: &'static str,
     quota: Option<&'a str>,
@@ -96,7 +96,7 @@ impl<'a> Api<'a> {
             group: route.group.as_deref(),
             methods: route.methods.iter().map(http::Method::as_str).collect(),
             paths: route.patterns.iter().map(|p| p.as_str()).collect(),
-            hosts: &route.hosts,
+            hosts: route.hosts.iter().map(HostPattern::as_str).collect(),
             authenticator: route.authenticator.name.as_str(),
             auth: auth(route),
             quota: route.quota.as_ref().map(|q| q.name.as_str()),

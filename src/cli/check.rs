@@ -8,7 +8,7 @@ use super::open::ConfigArgument;
 use super::service::warn;
 use super::table::table;
 use crate::config::Config;
-use crate::policy::{AuthenticatorKind, Requirement, Route, allowed_methods};
+use crate::policy::{AuthenticatorKind, HostPattern, Requirement, Route, allowed_methods};
 use crate::store::service_accounts_at;
 use crate::verify::Origin;
 
@@ -61,18 +61,26 @@ async fn look_at_the_registry(config: &Config) {
 fn rows(route: &Route) -> impl Iterator<Item = [String; 8]> {
     let (bot, account) = requirement(route);
     route.patterns.iter().map(move |pattern| {
-        let hosts = if route.hosts.is_empty() { String::new() } else { route.hosts.join(",") };
+        let hosts: Vec<_> = route.hosts.iter().map(HostPattern::as_str).collect();
         [
             allowed_methods(route.methods.iter()),
-            format!("{hosts}{}", pattern.as_str()),
+            format!("{}{}", hosts.join(","), pattern.as_str()),
             bot.clone(),
             account.clone(),
             route.authenticator.name.to_string(),
-            route.target.to_string(),
+            target(route),
             route.quota.as_ref().map_or_else(|| "-".into(), |q| q.name.to_string()),
             route.id.to_string(),
         ]
     })
+}
+
+/// Where the route leads, and by which path if by another.
+fn target(route: &Route) -> String {
+    match &route.rewrite {
+        Some(rewrite) => format!("{} {rewrite}", route.target),
+        None => route.target.to_string(),
+    }
 }
 
 /// What an app of each level has to hold.

@@ -11,8 +11,8 @@ use super::diagnostic::nearest;
 use super::quota::KeyPart;
 use crate::model::{Endpoint, Level, PermissionName, RoleName, RouteId, ScopeId, UpstreamName};
 use crate::policy::{
-    Authenticator, AuthenticatorKind, NeededPermission, Pattern, Quota, QuotaKey, Requirement, Route, Target,
-    configured_host,
+    Authenticator, AuthenticatorKind, HostPattern, NeededPermission, Pattern, Quota, QuotaKey, Requirement, Rewrite,
+    Route, Target,
 };
 use crate::registry::{Permission, PermissionLevel, ResourceKind, ScopeCatalogue};
 use crate::verify::Origin;
@@ -43,6 +43,8 @@ pub(super) struct RouteSection {
     pub quota: Option<QuotaChoice>,
     #[serde(default)]
     keep_credential: bool,
+    strip_prefix: Option<String>,
+    rewrite: Option<String>,
 }
 
 /// An endpoint's name; the error lists all.
@@ -182,9 +184,10 @@ impl RouteSection {
             hosts: self
                 .hosts
                 .iter()
-                .map(|h| configured_host(h).map_err(|why| ("hosts", why, None)))
+                .map(|h| h.parse::<HostPattern>().map_err(|why| ("hosts", why, None)))
                 .collect::<Result<_, _>>()?,
             methods: self.methods()?,
+            rewrite: self.rewrite(&patterns)?,
             patterns,
             target: self.target(names)?,
             requirement: self.requirement(authenticator, names.scopes)?,
@@ -206,6 +209,19 @@ impl RouteSection {
         }
         let parse = |path: &String| path.parse::<Pattern>().map_err(|e| ("path", format!("{path:?}: {e}"), None));
         paths.iter().map(parse).collect()
+    }
+
+    fn rewrite(&self, patterns: &[Pattern]) -> Result<Option<Rewrite>, Fault> {
+        let (key, rewrite) = match (&self.strip_prefix, &self.rewrite) {
+            (None, None) => return Ok(None),
+            (Some(_), Some(_)) => return fault("rewrite", "rewrite or strip_prefix, not both"),
+            (Some(prefix), None) => ("strip_prefix", Rewrite::strip(prefix, patterns)),
+            (None, Some(template)) => ("rewrite", Rewrite::template(template, patterns)),
+        };
+        if self.endpoint.is_some() || self.advice.is_some() {
+            return fault(key, "only an upstream gets another path");
+        }
+        rewrite.map(Some).map_err(|why| (key, format!("{key}: {why}"), None))
     }
 
     fn methods(&self) -> Result<Vec<Method>, Fault> {

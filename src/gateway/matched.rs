@@ -51,6 +51,11 @@ impl Place {
         &self.route.patterns[self.pattern]
     }
 
+    /// The path that the upstream gets, where that is another than the one that came.
+    pub fn sent(&self, path: &str) -> Option<String> {
+        self.route.rewrite.as_ref().map(|rewrite| rewrite.apply(path, self.pattern))
+    }
+
     pub fn refused(&self, refusal: impl Into<Refusal>) -> Refused {
         Refused::new(refusal).on(&self.route)
     }

@@ -10,8 +10,8 @@ use super::hygiene;
 use super::identity::Told;
 use super::matched::Place;
 use super::{Admitted, Call, Caller, Gate, IdentityTokens, Inbound, Refused, Step};
-use crate::model::{AccountId, Reason, UpstreamName};
-use crate::policy::{Route, RouteTable, State, Target};
+use crate::model::{AccountId, Reason, Refusal, UpstreamName};
+use crate::policy::{Rewrite, Route, RouteTable, State, Target};
 
 #[derive(Clone)]
 pub struct Clean {
@@ -85,6 +85,9 @@ impl<B> Step<Admitted<B>> for Clean {
         drop_credentials(headers, route, &place.state.routes);
         join_cookies(headers);
         set_origin(headers, &call, host);
+        if let Some(prefix) = route.rewrite.as_ref().and_then(Rewrite::prefix) {
+            headers.insert(hygiene::FORWARDED_PREFIX, prefix.clone());
+        }
         if takes_trailers {
             headers.insert(header::TE, HeaderValue::from_static("trailers"));
         }
@@ -92,7 +95,9 @@ impl<B> Step<Admitted<B>> for Clean {
             self.tell(&told, headers, &call, &place)?;
         }
         *request.version_mut() = Version::HTTP_11;
-        if request.uri().authority().is_some() {
+        if let Some(path) = place.sent(request.uri().path()) {
+            *request.uri_mut() = rewritten(&path, request.uri().query()).map_err(|why| place.refused(why))?;
+        } else if request.uri().authority().is_some() {
             // The path that was judged is the path that is sent; the authority was judged apart.
             let path = request.uri().path_and_query().cloned();
             *request.uri_mut() = path.map(Uri::from).unwrap_or_default();
@@ -121,6 +126,13 @@ impl Clean {
         }
         Ok(())
     }
+}
+
+/// Another path with the query that came.
+fn rewritten(path: &str, query: Option<&str>) -> Result<Uri, Refusal> {
+    let target = query.map_or_else(|| path.to_owned(), |query| format!("{path}?{query}"));
+    let too_long = |_| Refusal::new(Reason::RequestInvalid).found("a path that is too long once it is rewritten");
+    Uri::try_from(target).map_err(too_long)
 }
 
 /// The host that the caller asked for, with its port.

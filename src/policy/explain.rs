@@ -188,7 +188,8 @@ fn walk(story: &mut Explanation, attempt: Attempt<'_>, state: &State, moment: Mo
         }
     };
     story.error_format = place.route.authenticator.error_format;
-    story.passed("route", format!("{} ({})", place.route.id, place.pattern.as_str()));
+    let sent = place.sent.as_ref().map(|sent| format!(", sent as {sent}")).unwrap_or_default();
+    story.passed("route", format!("{} ({}){sent}", place.route.id, place.pattern.as_str()));
     story.warnings.extend(hints::of_unfilled(&place));
     let method_first = place.route.authenticator.method_first;
     if method_first {

@@ -5,8 +5,8 @@ use super::diagnose::diagnose;
 use super::mistakes::of_name;
 use super::place::is_unfilled;
 use super::{
-    Attempt, AuthenticatorKind, Bearer, JwtAuthenticator, Near, Place, Requirement, Route, State, allowed_methods,
-    nearest,
+    Attempt, AuthenticatorKind, Bearer, HostPattern, JwtAuthenticator, Near, Place, Requirement, Route, State,
+    allowed_methods, nearest,
 };
 use crate::clock::Timestamp;
 use crate::jose::{self, Compact, ContentEncryption, KeyManagement};
@@ -28,7 +28,8 @@ pub(super) fn of_path(attempt: Attempt<'_>, state: &State) -> Option<String> {
 fn of_near(near: &Near) -> String {
     let path = near.route.patterns[near.pattern].as_str();
     let hosts = if near.differs.contains(&"the host") {
-        format!(" on {}", near.route.hosts.join(" or "))
+        let hosts: Vec<_> = near.route.hosts.iter().map(HostPattern::as_str).collect();
+        format!(" on {}", hosts.join(" or "))
     } else {
         String::new()
     };

@@ -1,5 +1,8 @@
 //! Host names in their one form: lower case, without a port and a final dot.
 
+use std::fmt;
+use std::str::FromStr;
+
 /// The host of an authority (RFC 3986 section 3.2), as routes and accounts name it.
 ///
 /// # Errors
@@ -32,6 +35,68 @@ pub fn configured_host(text: &str) -> Result<String, String> {
     }
 }
 
+/// The hosts of a route: one name, or with `*.` before it all names below it.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct HostPattern {
+    text: String,
+    is_below: bool,
+}
+
+impl HostPattern {
+    pub fn as_str(&self) -> &str {
+        &self.text
+    }
+
+    /// What the host has to be, or to end with.
+    fn end(&self) -> &str {
+        if self.is_below { &self.text[1..] } else { &self.text }
+    }
+
+    /// How closely the pattern names the host, if it does: the name itself the closest, then the longest end of it.
+    pub fn rank(&self, host: &str) -> Option<usize> {
+        let end = self.end();
+        if self.is_below {
+            (host.len() > end.len() && host.ends_with(end)).then_some(end.len())
+        } else {
+            (host == end).then_some(usize::MAX)
+        }
+    }
+
+    /// The name that all of its hosts are below, if it names no single one.
+    pub fn parent(&self) -> Option<&str> {
+        self.text.strip_prefix("*.").filter(|_| self.is_below)
+    }
+}
+
+/// As it is configured.
+impl FromStr for HostPattern {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let Some(parent) = text.strip_prefix("*.") else {
+            if text == "*" {
+                return Err("\"*\" is any host: leave the hosts out".to_owned());
+            }
+            return configured_host(text).map(|text| Self { text, is_below: false });
+        };
+        match canonical_host(parent) {
+            Ok(host) if host.starts_with('[') => Err(format!("{text:?}: nothing is below an address")),
+            Ok(host) if host.eq_ignore_ascii_case(parent) => Ok(Self { text: format!("*.{host}"), is_below: true }),
+            Ok(host) => Err(format!(
+                "{text:?} can match no request; write {:?}, without port and final dot",
+                format!("*.{host}")
+            )),
+            Err(_) => Err(format!("{text:?} is no host name: a * stands alone before the first dot")),
+        }
+    }
+}
+
+impl fmt::Display for HostPattern {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.text)
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -44,6 +109,25 @@ mod tests {
         assert_eq!(canonical_host("[::1]:80").unwrap(), "[::1]");
         for text in ["", ".", ":80", "a b", "a/b", "a@b", "::1"] {
             assert!(canonical_host(text).is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn a_pattern_names_hosts_below_a_name_and_the_closest_name_counts_most() {
+        let rank = |pattern: &str, host: &str| pattern.parse::<HostPattern>().unwrap().rank(host);
+        assert_eq!(rank("*.Example.com", "a.example.com"), rank("*.example.com", "a.b.example.com"));
+        for not_below in ["example.com", ".example.com", "aexample.com", "example.com.a", ""] {
+            assert_eq!(rank("*.example.com", not_below), None, "{not_below}");
+        }
+        assert!(rank("*.b.example.com", "a.b.example.com") > rank("*.example.com", "a.b.example.com"));
+        assert!(rank("a.b.example.com", "a.b.example.com") > rank("*.b.example.com", "a.b.example.com"));
+        assert_eq!(rank("example.com", "a.example.com"), None);
+    }
+
+    #[test]
+    fn a_pattern_that_no_host_can_match_is_refused() {
+        for text in ["*", "*.", "**.a", "a.*.b", "*a.b", "*.a.b:80", "*.a.b.", "*.*.a", "*.[::1]", "", "a/b"] {
+            assert!(text.parse::<HostPattern>().is_err(), "{text}");
         }
     }
 

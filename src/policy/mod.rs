@@ -16,6 +16,7 @@ mod path;
 mod pattern;
 mod place;
 mod quota;
+mod rewrite;
 mod route;
 mod state;
 mod table;
@@ -26,7 +27,7 @@ pub use credential::{credential, name_and_password, token_in};
 pub use diagnose::{Case, Near, Unsolved, is_placeholder, nearest};
 pub use explain::{Attempt, Check, Explanation, Moment, Outcome, explain, explain_token};
 pub use hints::advise_call;
-pub use host::{canonical_host, configured_host};
+pub use host::{HostPattern, canonical_host, configured_host};
 pub use identity::{Identity, IdentityHeaders, IdentityToken, begins, has_other_meaning, is_of_our_family, reads_as};
 pub use method::METHOD_OVERRIDE;
 pub use mistakes::likely_mistakes;
@@ -35,6 +36,7 @@ pub use path::{Judged, judge};
 pub use pattern::{Params, Pattern, PatternError};
 pub use place::Place;
 pub use quota::{Quota, QuotaKey, QuotaWindow};
+pub use rewrite::Rewrite;
 pub use route::{
     Authenticator, AuthenticatorKind, ErrorFormat, JwtAuthenticator, NeededPermission, Requirement, Route, Target,
 };

@@ -110,6 +110,12 @@ impl Pattern {
         self.params.iter().position(|p| p == name)
     }
 
+    /// The segment that a parameter is, or begins with.
+    pub(super) fn place(&self, param: usize) -> Option<usize> {
+        let places = self.segments.iter().enumerate().filter(|(_, segment)| !matches!(segment, Segment::Literal(_)));
+        places.map(|(at, _)| at).nth(param)
+    }
+
     /// The same for all patterns that match the same paths.
     pub fn erased(&self) -> String {
         let segments = self.segments.iter().map(|s| match s {

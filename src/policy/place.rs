@@ -19,6 +19,8 @@ pub struct Place<'a> {
     pub params: Params,
     /// The judged path.
     pub path: Cow<'a, str>,
+    /// The one that the upstream gets, where that is another.
+    pub sent: Option<String>,
     /// The account that alone owns the host.
     pub account: Option<&'a AccountId>,
     /// The method that is judged.
@@ -47,8 +49,9 @@ impl<'a> Place<'a> {
         let is_overridden = overriding.is_some();
         let method = overriding.unwrap_or_else(|| attempt.method.clone());
         let wrong_method = allow.map(|allow| wrong_method(&method, &allow));
+        let sent = route.rewrite.as_ref().map(|rewrite| rewrite.apply(attempt.path, pattern));
         let (pattern, account) = (&route.patterns[pattern], state.registry.account_of_host(attempt.host));
-        Ok(Self { route, pattern, params, path, account, method, is_overridden, wrong_method })
+        Ok(Self { route, pattern, params, path, sent, account, method, is_overridden, wrong_method })
     }
 
     pub fn param(&self, name: &str) -> Option<&str> {

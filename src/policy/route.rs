@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use http::{HeaderName, Method, header};
 
-use super::{Pattern, Quota};
+use super::{HostPattern, Pattern, Quota, Rewrite};
 use crate::model::{AuthenticatorName, Endpoint, Level, PermissionName, RoleName, RouteId, ScopeId, UpstreamName};
 use crate::registry::{PermissionLevel, Permissions, ResourceKind};
 use crate::verify::{Origin, TokenRules};
@@ -16,11 +16,13 @@ pub struct Route {
     pub id: RouteId,
     pub title: Option<String>,
     pub group: Option<String>,
-    /// In lower case; empty means any.
-    pub hosts: Vec<String>,
+    /// None means any.
+    pub hosts: Vec<HostPattern>,
     pub methods: Vec<Method>,
     pub patterns: Vec<Pattern>,
     pub target: Target,
+    /// How the upstream gets another path than the one that is judged.
+    pub rewrite: Option<Rewrite>,
     pub authenticator: Arc<Authenticator>,
     pub requirement: Requirement,
     /// The parameter that names the bot.
@@ -34,6 +36,14 @@ pub struct Route {
 }
 
 impl Route {
+    /// How closely the route names the host, if it serves it: 0 where it serves any.
+    pub fn rank(&self, host: &str) -> Option<usize> {
+        if self.hosts.is_empty() {
+            return Some(0);
+        }
+        self.hosts.iter().filter_map(|pattern| pattern.rank(host)).max()
+    }
+
     /// The levels of the apps that can call this route.
     pub fn levels(&self) -> Vec<Level> {
         match &self.requirement {

@@ -12,7 +12,7 @@ use http::{HeaderMap, Method};
 
 use super::method::{METHOD_OVERRIDE, meant};
 use super::pattern::Segment;
-use super::{Authority, Identity, Params, Pattern, Route, Target};
+use super::{Authority, HostPattern, Identity, Params, Pattern, Route, Target};
 use crate::model::{Endpoint, Reason, Refusal};
 
 /// All routes, ready to match.
@@ -194,11 +194,14 @@ impl RouteTable {
     /// The hosts at which the path is served, where it is not served at this one, which is another of ours.
     pub fn elsewhere(&self, host: &str, path: &str) -> Option<String> {
         let hosts = || self.routes.iter().flat_map(|route| &route.hosts);
-        if !hosts().any(|h| h == host) {
+        if !hosts().any(|pattern| pattern.rank(host).is_some()) {
             return None;
         }
-        let others: BTreeSet<_> = hosts().filter(|h| *h != host && self.leaves(h, path).is_some()).collect();
-        let others: Vec<_> = others.into_iter().map(String::as_str).collect();
+        // The text of a pattern is a host that the pattern matches, and that no request can have.
+        let serves = |pattern: &&HostPattern| self.leaves(pattern.as_str(), path).is_some();
+        let others: BTreeSet<_> = hosts().filter(|pattern| pattern.rank(host).is_none()).filter(serves).collect();
+        let is_said = |host: &str| others.iter().any(|other| other.as_str() != host && other.rank(host).is_some());
+        let others: Vec<_> = others.iter().map(|other| other.as_str()).filter(|host| !is_said(host)).collect();
         (!others.is_empty()).then(|| others.join(" or "))
     }
 
@@ -230,11 +233,10 @@ pub fn allowed_methods<'m>(methods: impl Iterator<Item = &'m Method>) -> String 
     methods.into_iter().collect::<Vec<_>>().join(", ")
 }
 
-/// The routes that serve the host: those that name it, or if there are none, those that name no host.
+/// The routes that serve the host: those that name it most closely.
 fn serving<'l>(leaves: &'l [Leaf], host: &'l str) -> impl Iterator<Item = &'l Leaf> {
-    let names_it = move |leaf: &&Leaf| leaf.route.hosts.iter().any(|h| h == host);
-    let is_named = leaves.iter().any(|leaf| names_it(&leaf));
-    leaves.iter().filter(move |leaf| if is_named { names_it(leaf) } else { leaf.route.hosts.is_empty() })
+    let closest = leaves.iter().filter_map(|leaf| leaf.route.rank(host)).max();
+    leaves.iter().filter(move |leaf| closest.is_some() && leaf.route.rank(host) == closest)
 }
 
 impl Node {
@@ -284,14 +286,14 @@ fn credential_headers(routes: &[Arc<Route>]) -> Vec<HeaderName> {
 }
 
 fn conflicts(routes: &[Arc<Route>]) -> Vec<Conflict> {
-    let mut seen: HashMap<(String, String, &Method), usize> = HashMap::new();
+    let mut seen: HashMap<(Option<&str>, String, &Method), usize> = HashMap::new();
     let mut conflicts = Vec::new();
     for (second, route) in routes.iter().enumerate() {
-        let any = [String::new()];
-        let hosts = if route.hosts.is_empty() { &any[..] } else { &route.hosts };
-        for (host, pattern) in hosts.iter().flat_map(|h| route.patterns.iter().map(move |p| (h, p))) {
+        let hosts = route.hosts.iter().map(|host| Some(host.as_str()));
+        let hosts = hosts.chain(route.hosts.is_empty().then_some(None));
+        for (host, pattern) in hosts.flat_map(|h| route.patterns.iter().map(move |p| (h, p))) {
             for method in &route.methods {
-                let key = (host.clone(), pattern.erased(), method);
+                let key = (host, pattern.erased(), method);
                 match seen.get(&key) {
                     Some(&first) => {
                         let (method, path) = (method.clone(), pattern.as_str().to_owned());

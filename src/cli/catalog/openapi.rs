@@ -8,7 +8,7 @@ use serde_json::{Map, Value, json};
 use super::export::{Call, Exported, Part};
 use crate::gateway::told;
 use crate::model::{Level, Reason};
-use crate::policy::{AuthenticatorKind, ErrorFormat, Requirement};
+use crate::policy::{AuthenticatorKind, ErrorFormat, HostPattern, Requirement};
 use crate::verify::Origin;
 
 /// Refusals that a caller of any route may meet, a status each.
@@ -117,7 +117,7 @@ fn operation(call: &Call<'_>, names: &[String], base_url: &str) -> Value {
     }
     if !call.route.hosts.is_empty() {
         let scheme = base_url.split_once("://").map_or("https", |(scheme, _)| scheme);
-        let servers = call.route.hosts.iter().map(|host| json!({ "url": format!("{scheme}://{host}") }));
+        let servers = call.route.hosts.iter().map(|host| server(scheme, host));
         operation["servers"] = servers.collect();
     }
     match &call.route.requirement {
@@ -139,6 +139,16 @@ fn operation(call: &Call<'_>, names: &[String], base_url: &str) -> Value {
         Requirement::Nothing | Requirement::AnyApp => {}
     }
     operation
+}
+
+fn server(scheme: &str, host: &HostPattern) -> Value {
+    match host.parent() {
+        None => json!({ "url": format!("{scheme}://{host}") }),
+        Some(parent) => {
+            let name = json!({ "default": "www", "description": "Any name below." });
+            json!({ "url": format!("{scheme}://{{name}}.{parent}"), "variables": { "name": name } })
+        }
+    }
 }
 
 fn parameter(call: &Call<'_>, part: Part<'_>, name: &str) -> Value {

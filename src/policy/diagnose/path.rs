@@ -108,7 +108,7 @@ impl Near {
             self.method = self.route.methods.first()?.clone();
             self.differ("the method", 4);
         }
-        if !self.route.hosts.is_empty() && !self.route.hosts.iter().any(|h| h == host) {
+        if self.route.rank(host).is_none() {
             self.differ("the host", 4);
         }
         Some(())

@@ -14,4 +14,5 @@ mod oauth;
 mod operation;
 mod protocol;
 mod registry;
+mod routing;
 mod scopes;

@@ -2,4 +2,5 @@
 
 mod authorize;
 mod explained;
+mod rewritten;
 mod routes;

@@ -19,13 +19,14 @@ fn specs() -> impl Strategy<Value = Vec<Spec>> {
         path.push(last);
         path
     });
-    let hosts = prop::sample::subsequence(vec!["one".to_owned(), "two".to_owned()], 0..=2);
+    let hosts = prop::sample::subsequence(vec!["a.b.c", "b.c", "*.b.c", "*.c"], 0..=3);
+    let hosts = hosts.prop_map(|hosts| hosts.into_iter().map(str::to_owned).collect());
     let methods = prop::sample::subsequence(vec![Method::GET, Method::POST, Method::PUT], 1..=3);
     prop::collection::vec((path, hosts, methods), 1..8)
 }
 
 fn requests() -> impl Strategy<Value = Vec<(String, Method, String)>> {
-    let host = prop::sample::select(vec!["", "one", "two", "three"]);
+    let host = prop::sample::select(vec!["", "c", "b.c", "a.b.c", "d.a.b.c", "d.c", "xb.c", "d"]);
     let method = prop::sample::select(vec![Method::GET, Method::POST, Method::DELETE]);
     let segment = prop::sample::select(vec!["a", "b", "c"]);
     let path = (prop::collection::vec(segment, 0..4), any::<bool>()).prop_map(|(segments, slash)| {
@@ -49,7 +50,7 @@ fn pattern(segments: &[&str]) -> String {
 fn build(specs: &[Spec]) -> Vec<Arc<Route>> {
     let made = specs.iter().enumerate().map(|(i, (segments, hosts, methods))| {
         let made = route(&format!("r{i}"), methods, &pattern(segments), &anonymous(), Requirement::Nothing);
-        Arc::new(Route { hosts: hosts.clone(), ..made })
+        Arc::new(Route { hosts: hosts.iter().map(|host| host.parse().unwrap()).collect(), ..made })
     });
     made.collect()
 }
@@ -93,10 +94,20 @@ fn naive(specs: &[Spec], host: &str, method: &Method, path: &str) -> Verdict {
         }
     }
     for routes in places.values() {
-        let naming = |i: &&usize| specs[**i].1.iter().any(|h| h == host);
-        let named: Vec<_> = routes.iter().filter(naming).copied().collect();
-        let open: Vec<_> = routes.iter().filter(|i| specs[**i].1.is_empty()).copied().collect();
-        let serving = if named.is_empty() { open } else { named };
+        // From the host itself over the names that it is below, the longest first, to those that name none.
+        let mut steps = vec![Some(host.to_owned())];
+        let dots = host.match_indices('.').map(|(dot, _)| Some(format!("*{}", &host[dot..])));
+        steps.extend(dots.chain([None]));
+        let names = |i: &usize, step: &Option<String>| match step {
+            Some(name) => specs[*i].1.contains(name),
+            None => specs[*i].1.is_empty(),
+        };
+        let mut serving = Vec::new();
+        for step in &steps {
+            if serving.is_empty() {
+                serving = routes.iter().filter(|i| names(i, step)).copied().collect();
+            }
+        }
         if let Some(i) = serving.iter().find(|i| specs[**i].2.contains(method)) {
             return Verdict::Route(*i, parameters(&specs[*i].0, path).unwrap_or_default());
         }

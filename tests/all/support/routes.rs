@@ -104,6 +104,7 @@ pub fn route(
         methods: methods.to_vec(),
         patterns: vec![path.parse().unwrap()],
         target: Target::Upstream(UpstreamName::new("bots").unwrap()),
+        rewrite: None,
         authenticator: Arc::clone(authenticator),
         requirement,
         app_param: None,
