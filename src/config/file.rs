@@ -19,6 +19,8 @@ use super::upstream::UpstreamSection;
 #[derive(Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub(super) struct MainFile {
+    /// Whether the files that the configuration was read from are followed.
+    pub watch: bool,
     pub profiles: Vec<String>,
     /// Patterns of files, relative to this one, that add to it.
     pub include: Vec<String>,

@@ -4,6 +4,7 @@
 //! scopes and routes. Everything is resolved, and everything that is wrong is reported, before a port is bound.
 
 mod authenticator;
+mod certificate;
 mod diagnostic;
 mod export;
 mod file;
@@ -20,6 +21,7 @@ mod scope;
 mod source;
 mod stores;
 mod time;
+mod tls;
 mod tokens;
 mod upstream;
 

@@ -8,8 +8,9 @@ use serde::Deserialize;
 
 use super::forwarding::{self, ForwardedKey, HeadersKey};
 use super::time::Span;
+use super::tls::TlsSection;
 use crate::gateway::{Forwarding, Limits};
-use crate::net::{ServerSettings, server_config};
+use crate::net::ServerSettings;
 
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields, default)]
@@ -24,14 +25,6 @@ pub(super) struct ProxySection {
     cache_bytes: u64,
     limits: LimitsSection,
     timeouts: TimeoutsSection,
-}
-
-#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(super) struct TlsSection {
-    cert: PathBuf,
-    key: PathBuf,
-    client_ca: Option<PathBuf>,
 }
 
 #[derive(Debug, Deserialize)]
@@ -118,7 +111,8 @@ impl ProxySettings {
 pub(super) struct AtStart {
     listen: SocketAddr,
     workers: usize,
-    tls: Option<TlsSection>,
+    /// Whether it is on; certificates are read again.
+    tls: bool,
     connections: usize,
     cache_bytes: u64,
     timeouts: [Duration; 3],
@@ -142,12 +136,11 @@ impl AtStart {
 impl ProxySection {
     /// # Errors
     /// What is wrong, and with which key.
-    pub fn resolve(&self) -> Result<ProxySettings, (&'static str, String)> {
+    pub fn resolve(&self, files: &mut Vec<PathBuf>) -> Result<ProxySettings, (&'static str, String)> {
         let least = |key, value: usize, least: usize| {
             if value < least { Err((key, format!("{value} is too few: at least {least}"))) } else { Ok(value) }
         };
-        let tls = self.tls.as_ref().map(|tls| server_config(&tls.cert, &tls.key, tls.client_ca.as_deref()));
-        let tls = tls.transpose().map_err(|error| ("tls", error.to_string()))?;
+        let tls = self.tls.as_ref().map(|tls| tls.resolve(files)).transpose().map_err(|error| ("tls", error))?;
         let cores = std::thread::available_parallelism().map_or(1, usize::from);
         let workers = if self.workers == 0 { cores } else { self.workers };
         let forwarding = forwarding::resolve(&self.trusted_proxies, self.trusted_headers, self.forwarded)?;
@@ -168,7 +161,7 @@ impl ProxySection {
         let at_start = AtStart {
             listen: self.listen,
             workers,
-            tls: self.tls.clone(),
+            tls: self.tls.is_some(),
             connections: self.limits.connections,
             cache_bytes: self.cache_bytes,
             timeouts: [self.timeouts.header.0, self.timeouts.tls_handshake.0, self.timeouts.drain.0],

@@ -43,6 +43,10 @@ pub struct Config {
     pub scopes: Arc<ScopeCatalogue>,
     /// What grants have to obey under this configuration.
     pub grants: GrantRules,
+    /// Whether the files are followed.
+    pub watch: bool,
+    /// The files that it was read from, and those that it names and whose content is a part of it.
+    pub files: Vec<PathBuf>,
 }
 
 impl Config {
@@ -82,7 +86,7 @@ pub fn load(path: &Path) -> Result<Config, ConfigError> {
         let help = Some("`-c FILE` names another file; config/scopegate.toml is a commented example".to_owned());
         ConfigError(vec![Diagnostic { help, ..diagnostic }])
     })?;
-    resolve(source, path.parent().unwrap_or(Path::new(".")), true)
+    resolve(source, path, true)
 }
 
 /// Reads a text instead of a file, and leaves the environment out. Included files are relative to the working directory.
@@ -90,7 +94,7 @@ pub fn load(path: &Path) -> Result<Config, ConfigError> {
 /// # Errors
 /// All that is wrong with it.
 pub fn parse(name: &str, text: &str) -> Result<Config, ConfigError> {
-    resolve(Source::new(name, text), Path::new("."), false)
+    resolve(Source::new(name, text), Path::new(""), false)
 }
 
 /// Why these routes can't be served by that listener, if they take passwords.
@@ -102,9 +106,10 @@ fn passwords_in_the_clear(proxy: &ProxySettings, routes: &RouteTable) -> Option<
     (!proxy.keeps_secrets()).then(message)
 }
 
-fn resolve(source: Source, folder: &Path, with_environment: bool) -> Result<Config, ConfigError> {
+fn resolve(source: Source, path: &Path, with_environment: bool) -> Result<Config, ConfigError> {
     let main: MainFile = source.read(with_environment)?;
-    let mut parts = Parts::default();
+    let mut parts = Parts { files: vec![path.into()], ..Parts::default() };
+    let folder = path.parent().unwrap_or(Path::new("."));
     for (i, name) in main.profiles.iter().enumerate() {
         match profile::text(name) {
             Some(text) => parts.add_profile(name, text, main.profile.get(name)),
@@ -128,7 +133,7 @@ fn resolve(source: Source, folder: &Path, with_environment: bool) -> Result<Conf
         let place = ["include", &i.to_string()].map(str::to_owned);
         parts.include(&source, &place, folder, pattern);
     }
-    let MainFile { proxy, telemetry, store, replay, registry, tokens, khoros, icr, oauth, .. } = main;
+    let MainFile { watch, proxy, telemetry, store, replay, registry, tokens, khoros, icr, oauth, .. } = main;
     let MainFile { upstream, authenticator, quota, route, scope, identity, .. } = main;
     parts.add(&source, PartFile { upstream, authenticator, quota, route, scope });
     match oauth.resolve() {
@@ -145,17 +150,14 @@ fn resolve(source: Source, folder: &Path, with_environment: bool) -> Result<Conf
     };
     let routes = parts.routes(&upstreams, &scopes, &source, &identity);
     let proxy = proxy
-        .resolve()
+        .resolve(&mut parts.files)
         .map_err(|(key, why)| parts.report(&source, &["proxy", key], format!("proxy.{key}: {why}"), None));
     let store = store.resolve();
     let replay = replay
         .resolve(&store)
         .map_err(|(key, why)| parts.report(&source, &["replay", key], format!("replay.{key}: {why}"), None));
-    if let (Ok(proxy), Some(routes)) = (&proxy, &routes)
-        && let Some(message) = passwords_in_the_clear(proxy, routes)
-    {
-        let help = "give the listener a certificate with proxy.tls, let it listen on a loopback address alone, or name the proxies that encrypt for it in proxy.trusted_proxies";
-        parts.report(&source, &["proxy", "listen"], message, Some(help.into()));
+    if let (Ok(proxy), Some(routes)) = (&proxy, &routes) {
+        parts.check_listener(&source, proxy, routes);
     }
     let access_life = parts.oauth.as_ref().map_or(Duration::ZERO, |oauth| oauth.life);
     let identity_life = routes.iter().filter_map(|routes| routes.identity().token()).map(|token| token.lifetime).max();
@@ -176,6 +178,8 @@ fn resolve(source: Source, folder: &Path, with_environment: bool) -> Result<Conf
             routes: Arc::new(routes),
             scopes,
             grants,
+            watch,
+            files: parts.files,
         }),
         _ => Err(ConfigError(parts.faults)),
     }
@@ -190,6 +194,8 @@ struct Parts {
     routes: Vec<Placed<RouteSection>>,
     scopes: Vec<Placed<ScopeSection>>,
     oauth: Option<OauthSettings>,
+    /// Those whose content is a part of the configuration.
+    files: Vec<PathBuf>,
     faults: Vec<Diagnostic>,
 }
 
@@ -224,6 +230,23 @@ impl Parts {
         }
     }
 
+    /// Whether the routes can be served by the listener at all.
+    fn check_listener(&mut self, main: &Source, proxy: &ProxySettings, routes: &RouteTable) {
+        if let Some(message) = passwords_in_the_clear(proxy, routes) {
+            let help = "give the listener a certificate with proxy.tls, let it listen on a loopback address alone, or name \
+                        the proxies that encrypt for it in proxy.trusted_proxies";
+            self.report(main, &["proxy", "listen"], message, Some(help.into()));
+        }
+        let asks = proxy.server.tls.as_ref().is_some_and(|tls| tls.asks_clients());
+        if let Some(route) = routes.routes().iter().find(|r| r.client_certificate.is_some()).filter(|_| !asks) {
+            let message =
+                format!("proxy.tls: route {} needs client certificates, and nobody is asked for one", route.id);
+            let help =
+                "name who issues them: client_ca = \"…\", with client_auth = \"optional\" if other routes need none";
+            self.report(main, &["proxy", "tls"], message, Some(help.into()));
+        }
+    }
+
     /// Tells the authenticators as whom access tokens are issued.
     fn issue_as(&mut self, main: &Source, oauth: Option<OauthSettings>) {
         let sections = self.authenticators.iter_mut();
@@ -249,6 +272,11 @@ impl Parts {
         if found.is_empty() && !pattern.contains(['*', '?', '[']) {
             self.report(main, &place, format!("{} does not exist", whole.display()), None);
         }
+        if pattern.contains(['*', '?', '[']) {
+            // A file that is added later changes its folder.
+            self.files.extend(whole.parent().map(Path::to_owned));
+        }
+        self.files.extend(found.iter().cloned());
         for path in found {
             match Source::file(&path)
                 .map_err(|d| ConfigError(vec![d]))

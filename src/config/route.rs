@@ -7,12 +7,13 @@ use http::Method;
 use serde::Deserialize;
 use serde::de::{Deserializer, Error as _};
 
+use super::certificate::ClientCertificateKey;
 use super::diagnostic::nearest;
 use super::quota::KeyPart;
 use crate::model::{Endpoint, Level, PermissionName, RoleName, RouteId, ScopeId, UpstreamName};
 use crate::policy::{
-    Authenticator, AuthenticatorKind, HostPattern, NeededPermission, Pattern, Quota, QuotaKey, Requirement, Rewrite,
-    Route, Target,
+    Authenticator, AuthenticatorKind, CertificateRule, HostPattern, NeededPermission, Pattern, Quota, QuotaKey,
+    Requirement, Rewrite, Route, Target,
 };
 use crate::registry::{Permission, PermissionLevel, ResourceKind, ScopeCatalogue};
 use crate::verify::Origin;
@@ -41,6 +42,7 @@ pub(super) struct RouteSection {
     bot_param: Option<String>,
     app_param: Option<String>,
     pub quota: Option<QuotaChoice>,
+    client_certificate: Option<ClientCertificateKey>,
     #[serde(default)]
     keep_credential: bool,
     strip_prefix: Option<String>,
@@ -195,6 +197,7 @@ impl RouteSection {
             bot_param: self.bot_param.clone(),
             app_param: self.app_param.clone(),
             quota,
+            client_certificate: self.client_certificate()?,
             keep_credential: self.keep_credential,
         })
     }
@@ -222,6 +225,11 @@ impl RouteSection {
             return fault(key, "only an upstream gets another path");
         }
         rewrite.map(Some).map_err(|why| (key, format!("{key}: {why}"), None))
+    }
+
+    fn client_certificate(&self) -> Result<Option<CertificateRule>, Fault> {
+        let rule = self.client_certificate.as_ref().map(ClientCertificateKey::resolve).transpose();
+        rule.map(Option::flatten).map_err(|why| ("client_certificate", why, None))
     }
 
     fn methods(&self) -> Result<Vec<Method>, Fault> {

@@ -12,6 +12,9 @@ pub(super) const FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarde
 pub(super) const FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");
 pub(super) const FORWARDED_HOST: HeaderName = HeaderName::from_static("x-forwarded-host");
 
+/// The client's certificate (RFC 9440).
+pub(super) const CLIENT_CERT: HeaderName = HeaderName::from_static("client-cert");
+
 /// Fields of one connection (RFC 9110 section 7.6.1), and those that frame a body, which are made anew.
 const HOP_BY_HOP: [&str; 10] = [
     "connection",

@@ -9,6 +9,7 @@ use http_body::Body;
 use super::ledger::Doubt;
 use super::{Bounded, Call, Gate, Inbound, Refused, Step};
 use crate::model::{AccountId, Reason, Refusal};
+use crate::net::ClientCertificate;
 use crate::policy::{
     Found, Live, METHOD_OVERRIDE, Params, Pattern, Route, Sought, State, Target, canonical_host, judge, wrong_method,
 };
@@ -136,6 +137,10 @@ impl<B: Body<Data = Bytes>> Step<Bounded<B>> for Match {
         _ = call.ledger.route.set(Arc::clone(&route));
         if !state.routes.identity().claimed().is_empty() {
             _ = call.ledger.identity.set(Arc::clone(state.routes.identity()));
+        }
+        if let Some(rule) = &route.client_certificate {
+            let certificate = call.peer.as_ref().and_then(|peer| peer.certificate.as_deref());
+            rule.check(certificate.map(ClientCertificate::names)).map_err(|r| Refused::new(r).on(&route))?;
         }
         if let Target::Advice(right) = &route.target {
             let refused = Refused::new(Refusal::new(Reason::RouteUnknown).expected(right.clone())).on(&route);

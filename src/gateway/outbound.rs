@@ -88,6 +88,11 @@ impl<B> Step<Admitted<B>> for Clean {
         if let Some(prefix) = route.rewrite.as_ref().and_then(Rewrite::prefix) {
             headers.insert(hygiene::FORWARDED_PREFIX, prefix.clone());
         }
+        if route.client_certificate.is_some()
+            && let Some(certificate) = call.peer.as_ref().and_then(|peer| peer.certificate.as_deref())
+        {
+            headers.insert(hygiene::CLIENT_CERT, certificate.field().clone());
+        }
         if takes_trailers {
             headers.insert(header::TE, HeaderValue::from_static("trailers"));
         }

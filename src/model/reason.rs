@@ -90,6 +90,12 @@ reasons! {
     RequestTimeout "request.timeout" 408 Absent RequestTimeout
         "The request's body did not arrive in time."
         "Send the body without long pauses, or raise proxy.timeouts.body_idle."
+    CertificateRequired "certificate.required" 403 Absent CertificateRequired
+        "The route needs a client certificate, and the connection has none."
+        "Connect with a certificate that the listener's client_ca issued; a proxy in between that ends TLS does not pass it on."
+    CertificateNotAllowed "certificate.not_allowed" 403 Absent CertificateNotAllowed
+        "The client certificate is none of those that the route takes."
+        "Use a certificate with one of the names that the route's client_certificate lists as a subject alternative name; the log has those of this one."
     CredentialMissing "credential.missing" 401 Absent CredentialMissing
         "The request carries no credential."
         "Send the token in the header that the route's authenticator names."

@@ -7,6 +7,7 @@ mod listen;
 mod names;
 mod peer;
 mod serve;
+mod server_tls;
 mod stall;
 mod tls;
 
@@ -15,5 +16,6 @@ pub use connect::{ConnectError, Connected, Endpoint};
 pub use listen::{BindError, bind, bind_alone};
 pub use peer::{Address, Peer, TrustedProxies};
 pub use serve::{Connections, ServerSettings, Shutdown, serve, told_to_stop};
+pub use server_tls::{CertificateFiles, ClientAuthority, ServerTls, TlsFiles};
 pub use stall::Stall;
-pub use tls::{TlsError, client_config, server_config};
+pub use tls::{TlsError, client_config};

@@ -17,6 +17,11 @@ pub(super) fn alternative_names(certificate: &[u8]) -> Vec<String> {
     names(certificate, |kind| matches!(kind, MAIL | DNS | URI))
 }
 
+/// The alternative names that are host names, in lower case.
+pub(super) fn dns_names(certificate: &[u8]) -> Vec<String> {
+    names(certificate, |kind| kind == DNS).iter().map(|name| name.to_ascii_lowercase()).collect()
+}
+
 /// Names that are no visible ASCII are passed over: nobody could mean them.
 fn names(certificate: &[u8], is_wanted: impl Fn(u8) -> bool) -> Vec<String> {
     let mut rest = general_names(certificate).unwrap_or_default();
@@ -98,6 +103,7 @@ mod tests {
         let (address, odd) = (wrapped(0x87, &[&[127, 0, 0, 1]]), wrapped(DNS, &[b"a\0.example.com"]));
         let certificate = certificate(&[&dns, &address, &mail, &odd, &uri]);
         assert_eq!(alternative_names(&certificate), ["API.example.com", "ci@example.com", "spiffe://example/ci"]);
+        assert_eq!(dns_names(&certificate), ["api.example.com"]);
     }
 
     proptest! {

@@ -15,20 +15,18 @@ use http_body::Body;
 use hyper::body::Incoming;
 use hyper::server::conn::{http1, http2};
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
-use rustls::ServerConfig;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{mpsc, watch};
-use tokio_rustls::TlsAcceptor;
 use tower::Service;
 
 use super::io::{Protocol, begin};
-use super::{ClientCertificate, Peer};
+use super::{Peer, ServerTls};
 
 /// How connections are served.
 #[derive(Clone, Debug)]
 pub struct ServerSettings {
-    pub tls: Option<Arc<ServerConfig>>,
+    pub tls: Option<Arc<ServerTls>>,
     /// From the first byte of a request to the last of its header, and between two requests of a connection.
     pub header_timeout: Duration,
     /// For the TLS handshake and the first bytes after it.
@@ -134,7 +132,7 @@ async fn connection<S, B>(
 {
     _ = stream.set_nodelay(true);
     let mut stopped = pin!(told_to_stop(shutdown.clone()));
-    let Some(config) = &settings.tls else {
+    let Some(tls) = &settings.tls else {
         let peer = Peer::new(address, false);
         let begun = tokio::time::timeout(settings.header_timeout, begin(stream, settings.write_timeout));
         // A caller who has said nothing yet loses nothing when the listener stops.
@@ -150,9 +148,7 @@ async fn connection<S, B>(
     };
     let peer = Peer::new(address, true);
     let handshake = tokio::time::timeout(settings.handshake_timeout, async {
-        let stream = TlsAcceptor::from(Arc::clone(config)).accept(stream).await?;
-        let certificate = stream.get_ref().1.peer_certificates().and_then(|chain| chain.first());
-        let certificate = certificate.map(|certificate| Arc::new(ClientCertificate::new(certificate)));
+        let (stream, certificate) = tls.accept(stream).await?;
         let begun = begin(stream, settings.write_timeout).await;
         Ok::<_, io::Error>(begun.map(|(protocol, io)| (protocol, io, certificate)))
     });

@@ -1,13 +1,12 @@
-//! TLS settings for both sides: 1.2 and newer, rustls' own choices of suites.
+//! TLS towards others, and what both sides read: 1.2 and newer, rustls' own choices of suites.
 
 use std::fmt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::{self, PemObject};
-use rustls::pki_types::{CertificateDer, PrivateKeyDer};
-use rustls::server::WebPkiClientVerifier;
-use rustls::{ClientConfig, RootCertStore, ServerConfig};
+use rustls::{ClientConfig, RootCertStore};
 
 /// Files that give no TLS.
 #[derive(Debug)]
@@ -40,31 +39,6 @@ impl fmt::Display for TlsError {
 
 impl std::error::Error for TlsError {}
 
-/// A server's certificate and key, and the authority of its clients' certificates, if they need any.
-///
-/// # Errors
-/// When a file is missing, is not PEM, or key and certificate do not belong together.
-pub fn server_config(cert: &Path, key: &Path, client_ca: Option<&Path>) -> Result<Arc<ServerConfig>, TlsError> {
-    let chain = certificates(cert)?;
-    let key_der = PrivateKeyDer::from_pem_file(key).map_err(|error| TlsError::File { path: key.into(), error })?;
-    let builder = ServerConfig::builder();
-    let builder = match client_ca {
-        None => builder.with_no_client_auth(),
-        Some(ca) => {
-            let verifier = WebPkiClientVerifier::builder(Arc::new(roots(ca)?)).build();
-            let verifier = verifier.map_err(|e| TlsError::Unusable { path: ca.into(), error: e.to_string() })?;
-            builder.with_client_cert_verifier(verifier)
-        }
-    };
-    let config = builder.with_single_cert(chain, key_der);
-    let mut config = config.map_err(|e| TlsError::Unusable { path: cert.into(), error: e.to_string() })?;
-    config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
-    if let Ok(ticketer) = rustls::crypto::aws_lc_rs::Ticketer::new() {
-        config.ticketer = ticketer;
-    }
-    Ok(Arc::new(config))
-}
-
 /// What a client trusts: the file's certificates, else those of the machine. HTTP/1.1 alone is offered.
 ///
 /// # Errors
@@ -94,7 +68,7 @@ fn roots(path: &Path) -> Result<RootCertStore, TlsError> {
     Ok(roots)
 }
 
-fn certificates(path: &Path) -> Result<Vec<CertificateDer<'static>>, TlsError> {
+pub(super) fn certificates(path: &Path) -> Result<Vec<CertificateDer<'static>>, TlsError> {
     let fail = |error| TlsError::File { path: path.into(), error };
     let certificates: Result<Vec<_>, _> = CertificateDer::pem_file_iter(path).map_err(fail)?.collect();
     match certificates.map_err(fail)? {

@@ -190,6 +190,10 @@ fn walk(story: &mut Explanation, attempt: Attempt<'_>, state: &State, moment: Mo
     story.error_format = place.route.authenticator.error_format;
     let sent = place.sent.as_ref().map(|sent| format!(", sent as {sent}")).unwrap_or_default();
     story.passed("route", format!("{} ({}){sent}", place.route.id, place.pattern.as_str()));
+    if let Some(rule) = &place.route.client_certificate {
+        let detail = format!("{rule} is needed; connections are not judged here");
+        story.checks.push(Check { name: CERTIFICATE, outcome: Outcome::NotJudged, detail, reason: None });
+    }
     story.warnings.extend(hints::of_unfilled(&place));
     let method_first = place.route.authenticator.method_first;
     if method_first {
@@ -320,6 +324,7 @@ const ENCRYPTION: &str = "encryption";
 const STATE: &str = "state";
 const INSTALLATION: &str = "installation";
 const NETWORK: &str = "network";
+const CERTIFICATE: &str = "client certificate";
 
 fn walk_encrypted<'s>(
     story: &mut Explanation,

@@ -3,6 +3,7 @@
 
 mod authority;
 mod authorize;
+mod certificate;
 mod credential;
 mod diagnose;
 mod explain;
@@ -23,6 +24,7 @@ mod table;
 
 pub use authority::Authority;
 pub use authorize::{Authorization, Bearer, authorize, authorize_service};
+pub use certificate::CertificateRule;
 pub use credential::{credential, name_and_password, token_in};
 pub use diagnose::{Case, Near, Unsolved, is_placeholder, nearest};
 pub use explain::{Attempt, Check, Explanation, Moment, Outcome, explain, explain_token};

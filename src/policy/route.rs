@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use http::{HeaderName, Method, header};
 
-use super::{HostPattern, Pattern, Quota, Rewrite};
+use super::{CertificateRule, HostPattern, Pattern, Quota, Rewrite};
 use crate::model::{AuthenticatorName, Endpoint, Level, PermissionName, RoleName, RouteId, ScopeId, UpstreamName};
 use crate::registry::{PermissionLevel, Permissions, ResourceKind};
 use crate::verify::{Origin, TokenRules};
@@ -31,6 +31,8 @@ pub struct Route {
     pub app_param: Option<String>,
     /// How many calls are let through; none bounds them not at all.
     pub quota: Option<Arc<Quota>>,
+    /// The certificate that a client has to have; its upstream gets to see it.
+    pub client_certificate: Option<CertificateRule>,
     /// Whether the upstream gets to see the credential.
     pub keep_credential: bool,
 }

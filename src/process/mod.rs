@@ -5,6 +5,7 @@
 
 mod answers;
 mod error;
+mod files;
 mod follow;
 mod reload;
 mod replay;
@@ -72,6 +73,7 @@ pub struct Running {
 pub struct Prepared {
     pub gate: Gate,
     parts: Parts,
+    watch: files::Watch,
     upstreams: Arc<UpstreamSet>,
     open: Connections,
     listeners: Vec<TcpListener>,
@@ -90,6 +92,7 @@ impl Prepared {
         log: impl FnOnce(&Arc<Live>, &Issued) -> Arc<dyn AccessLog>,
     ) -> Result<Self, StartError> {
         let config = &parts.config;
+        let watch = files::Watch::new(&config.files);
         let listeners = net::bind(config.proxy.listen, config.proxy.workers).map_err(StartError::Proxy)?;
         let telemetry = net::bind_alone(config.telemetry.listen).map_err(StartError::Telemetry)?;
         let (version, registry) = parts.store.load().await.map_err(StartError::Store)?;
@@ -118,7 +121,7 @@ impl Prepared {
         let gate = Gate { replay: memory, verifier: Arc::new(verifier), identity, ..gate };
         let upstreams = Arc::new(UpstreamSet::new(config.upstreams.clone()));
         let tokens = Arc::new(tokens);
-        Ok(Self { gate, parts, upstreams, open: Arc::default(), listeners, telemetry, journal, tokens })
+        Ok(Self { gate, parts, watch, upstreams, open: Arc::default(), listeners, telemetry, journal, tokens })
     }
 
     /// Takes calls.
@@ -126,7 +129,7 @@ impl Prepared {
     /// # Errors
     /// When the system gives no threads.
     pub fn start(self) -> Result<Running, StartError> {
-        let Self { gate, parts, upstreams, open, listeners, telemetry, journal, tokens } = self;
+        let Self { gate, parts, watch, upstreams, open, listeners, telemetry, journal, tokens } = self;
         let Parts { config, source, store, metrics, clock } = parts;
         let (shutdown, stop) = watch::channel(false);
         let (end, ended) = watch::channel(false);
@@ -167,7 +170,7 @@ impl Prepared {
         control.spawn(signing::rotate(Arc::clone(&tokens), Arc::clone(&gate.live), clock));
         let usage = Arc::clone(&gate.usage);
         control.spawn(usage::write(store.clone(), Arc::clone(&usage)));
-        let reload = reload::Reload::new(config, source, store.clone(), gate.clone(), upstreams, tokens);
+        let reload = reload::Reload::new(config, source, watch, store.clone(), gate.clone(), upstreams, tokens);
         control.spawn(reload::run(reload));
         control.spawn(upkeep(metrics.clone(), gate, Arc::clone(&open)));
         let status = Status::new(health.clone(), metrics, key_set);

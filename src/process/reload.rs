@@ -1,11 +1,14 @@
-//! Reads the configuration again: on SIGHUP, and when `scopegate reload` asks through the store.
+//! Reads the configuration again: on SIGHUP, when `scopegate reload` asks through the store, and when followed files change.
 
+use std::io;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::signal::unix::{SignalKind, signal};
+use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio::time::{MissedTickBehavior, interval};
 
+use super::files::{self, Watch};
 use super::signing;
 use crate::config::{self, Config, ConfigError};
 use crate::gateway::Gate;
@@ -29,18 +32,32 @@ pub(super) struct Reload {
     gate: Gate,
     upstreams: Arc<UpstreamSet>,
     tokens: Arc<TokenService<Store>>,
+    watch: Watch,
+    /// Why the files are no good, if they are not.
+    fault: Option<String>,
+    hangup: Option<Signal>,
 }
+
+/// How often the store is asked whether somebody wants a reload.
+const REQUESTS: Duration = Duration::from_millis(300);
+/// What a reload was made for, if it was changed files.
+const FILES: &str = "files";
 
 impl Reload {
     pub fn new(
         running: Config,
         source: ConfigSource,
+        watch: Watch,
         store: Store,
         gate: Gate,
         upstreams: Arc<UpstreamSet>,
         tokens: Arc<TokenService<Store>>,
     ) -> Self {
-        Self { running, source, store, gate, upstreams, tokens }
+        // Before anybody is told that calls are taken: by default the signal ends a process.
+        let hangup = signal(SignalKind::hangup());
+        let tell = |error: &io::Error| tracing::warn!(%error, "SIGHUP can't be received; `scopegate reload` can");
+        let hangup = hangup.inspect_err(tell).ok();
+        Self { running, source, store, gate, upstreams, tokens, watch, fault: None, hangup }
     }
 
     /// Puts a new configuration in force, or keeps the old one and says why.
@@ -54,6 +71,9 @@ impl Reload {
         // New upstreams first, so that no route is ever without its upstream; those that are gone stay reachable for
         // calls that were matched before.
         self.upstreams.extend(&config.upstreams);
+        if let (Some(running), Some(new)) = (&self.running.proxy.server.tls, &config.proxy.server.tls) {
+            running.replace(new);
+        }
         self.gate.limits.store(Arc::new(config.proxy.limits.clone()));
         self.gate.forwarding.store(Arc::new(config.proxy.forwarding.clone()));
         self.gate.live.update(|state| State {
@@ -75,21 +95,51 @@ impl Reload {
         Ok(message)
     }
 
-    async fn reload_and_tell(&mut self) -> (bool, String) {
+    /// Reloads and tells how that went.
+    async fn take(&mut self, why: &'static str) -> (bool, String) {
         let (ok, message) = match self.reload().await {
             Ok(message) => {
-                tracing::info!(outcome = message, "configuration reloaded");
+                tracing::info!(why, outcome = message, "configuration reloaded");
+                self.fault = None;
                 (true, message)
             }
             Err(error) => {
-                for diagnostic in &error.0 {
-                    tracing::error!(%diagnostic, "configuration not reloaded; the old one stays in force");
+                let message = error.to_string();
+                // A fault of files that are followed is told once, and not at every look.
+                if why != FILES || self.fault.as_ref() != Some(&message) {
+                    for diagnostic in &error.0 {
+                        tracing::error!(why, %diagnostic, "configuration not reloaded; the old one stays in force");
+                    }
                 }
-                (false, error.to_string())
+                self.fault = Some(message.clone());
+                (false, message)
             }
         };
         metrics::counter!("scopegate_reloads_total", "ok" => if ok { "true" } else { "false" }).increment(1);
+        self.watch.took(ok);
+        self.watch.follow(&self.running.files);
         (ok, message)
+    }
+
+    async fn follow_files(&mut self) {
+        let is_followed = self.running.watch && matches!(self.source, ConfigSource::File(_));
+        if is_followed && self.watch.is_time(&self.running.files) {
+            self.take(FILES).await;
+        }
+    }
+
+    /// Does what was asked for through the store since a request, and answers; returns the last request.
+    async fn follow_requests(&mut self, seen: i64, node: &str) -> i64 {
+        let Ok(requests) = self.store.reload_requests_since(seen).await else { return seen };
+        let Some(&last) = requests.last() else { return seen };
+        let (ok, message) = self.take("command").await;
+        for request in requests {
+            let now = self.gate.clock.now();
+            if let Err(error) = self.store.report_reload(request, node, ok, &message, now).await {
+                tracing::warn!(%error, "the outcome of a reload can't be reported");
+            }
+        }
+        last
     }
 }
 
@@ -97,13 +147,10 @@ pub(super) async fn run(mut reload: Reload) {
     let node = node();
     // Requests from before the start are answered by having started.
     let mut seen = reload.store.latest_reload_request().await.unwrap_or(0);
-    let mut hangup = match signal(SignalKind::hangup()) {
-        Ok(hangup) => Some(hangup),
-        Err(error) => {
-            tracing::warn!(%error, "SIGHUP can't be received; `scopegate reload` can");
-            None
-        }
-    };
+    let mut hangup = reload.hangup.take();
+    let (mut requests, mut looks) = (interval(REQUESTS), interval(files::INTERVAL));
+    requests.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    looks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
         let hung_up = async {
             match &mut hangup {
@@ -113,20 +160,10 @@ pub(super) async fn run(mut reload: Reload) {
         };
         tokio::select! {
             () = hung_up => {
-                reload.reload_and_tell().await;
+                reload.take("SIGHUP").await;
             }
-            () = tokio::time::sleep(Duration::from_millis(300)) => {
-                let Ok(requests) = reload.store.reload_requests_since(seen).await else { continue };
-                let Some(&last) = requests.last() else { continue };
-                seen = last;
-                let (ok, message) = reload.reload_and_tell().await;
-                for request in requests {
-                    let now = reload.gate.clock.now();
-                    if let Err(error) = reload.store.report_reload(request, &node, ok, &message, now).await {
-                        tracing::warn!(%error, "the outcome of a reload can't be reported");
-                    }
-                }
-            }
+            _ = requests.tick() => seen = reload.follow_requests(seen, &node).await,
+            _ = looks.tick() => reload.follow_files().await,
         }
     }
 }

@@ -66,6 +66,8 @@ pub(super) fn words(reason: Reason) -> (u16, &'static str, u16) {
         | Reason::RequestHeadersTooLarge
         | Reason::RequestBodyTooLarge
         | Reason::RequestTimeout
+        | Reason::CertificateRequired
+        | Reason::CertificateNotAllowed
         | Reason::RoleMissing
         | Reason::CredentialThrottled
         | Reason::TokenExists

@@ -110,6 +110,7 @@ pub fn route(
         app_param: None,
         bot_param: path.contains("{botId}").then(|| "botId".to_owned()),
         quota: None,
+        client_certificate: None,
         keep_credential: false,
     }
 }

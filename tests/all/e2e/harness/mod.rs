@@ -1,19 +1,23 @@
 //! What the tests stand on: the real binary, a recording upstream, clients that can also misbehave, tokens made without
 //! any code of the gateway's.
 
+mod certificates;
 mod client;
 mod gateway;
 mod node;
 mod process;
 mod registry;
+mod tls_client;
 mod token;
 mod upstream;
 
+pub use certificates::Authority;
 pub use client::{Call, Connection, Reply};
 pub use gateway::{Gateway, Setup, texts};
 pub use node::Node;
 pub use process::{Child, binary, scopegate, scopegate_reading};
 pub use registry::{App, Registry};
+pub use tls_client::TlsClient;
 pub use token::{Token, now, part};
 pub use upstream::{Answer, Recorder, Scripted, Seen, read_head};
 

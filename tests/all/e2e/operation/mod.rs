@@ -8,6 +8,7 @@ mod keys;
 mod logs;
 mod reload;
 mod startup;
+mod watch;
 mod why;
 
 use super::harness::{App, Call, Gateway, Recorder, Registry, Setup};

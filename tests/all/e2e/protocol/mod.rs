@@ -2,6 +2,8 @@
 
 mod big;
 mod bodies;
+mod certificates;
+mod client_certificates;
 mod credentials;
 mod ending;
 mod faults;

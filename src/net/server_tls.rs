@@ -1,0 +1,229 @@
+//! TLS for callers: the certificates, whose certificates are asked for, and how both are replaced while connections go on.
+
+use std::collections::HashMap;
+use std::fmt;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use arc_swap::ArcSwap;
+use rustls::pki_types::pem::PemObject as _;
+use rustls::pki_types::{CertificateDer, PrivateKeyDer, UnixTime};
+use rustls::server::danger::ClientCertVerifier;
+use rustls::server::{ClientHello, ResolvesServerCert, WebPkiClientVerifier};
+use rustls::sign::CertifiedKey;
+use rustls::{HandshakeKind, RootCertStore, ServerConfig};
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio_rustls::TlsAcceptor;
+use tokio_rustls::server::TlsStream;
+
+use super::names::dns_names;
+use super::tls::certificates;
+use super::{ClientCertificate, TlsError};
+
+/// Which files a listener's TLS is made of.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TlsFiles {
+    /// Served to clients that name no host, or one that no other certificate names.
+    pub first: CertificateFiles,
+    /// Served to clients that name a host of theirs.
+    pub others: Vec<CertificateFiles>,
+    pub clients: Option<ClientAuthority>,
+}
+
+/// A certificate with what leads to its root, and its key.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CertificateFiles {
+    pub cert: PathBuf,
+    pub key: PathBuf,
+}
+
+/// By whom clients' certificates have to be issued.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ClientAuthority {
+    pub ca: PathBuf,
+    /// Whether a client without one stays outside.
+    pub is_required: bool,
+}
+
+/// A listener's TLS. What it is made of can be replaced: connections from then on have the new certificates, those that
+/// are open go on.
+pub struct ServerTls(ArcSwap<InForce>);
+
+struct InForce {
+    config: Arc<ServerConfig>,
+    clients: Option<Clients>,
+}
+
+/// By what clients' certificates are judged.
+struct Clients {
+    roots: Vec<CertificateDer<'static>>,
+    is_required: bool,
+    verifier: Arc<dyn ClientCertVerifier>,
+}
+
+impl fmt::Debug for ServerTls {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("ServerTls")
+    }
+}
+
+impl ServerTls {
+    /// # Errors
+    /// When a file is missing, is not PEM, key and certificate do not belong together, or one of the others names no host.
+    pub fn read(files: &TlsFiles) -> Result<Self, TlsError> {
+        let clients = files.clients.as_ref().map(Clients::read).transpose()?;
+        let builder = ServerConfig::builder();
+        let certificates = Certificates::read(files, |chain, key| {
+            CertifiedKey::from_der(chain, key, builder.crypto_provider()).map(Arc::new)
+        })?;
+        let builder = match &clients {
+            None => builder.with_no_client_auth(),
+            Some(clients) => builder.with_client_cert_verifier(Arc::clone(&clients.verifier)),
+        };
+        let mut config = builder.with_cert_resolver(Arc::new(certificates));
+        config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
+        if let Ok(ticketer) = rustls::crypto::aws_lc_rs::Ticketer::new() {
+            config.ticketer = ticketer;
+        }
+        Ok(Self(ArcSwap::from_pointee(InForce { config: Arc::new(config), clients })))
+    }
+
+    /// Whether clients are asked for certificates.
+    pub fn asks_clients(&self) -> bool {
+        self.0.load().clients.is_some()
+    }
+
+    /// Puts in force what another was read from. Sessions can still be resumed, unless clients are judged by something
+    /// else now: what was verified before must not count for them.
+    pub fn replace(&self, new: &Self) {
+        let (old, new) = (self.0.load(), new.0.load());
+        let mut config = (*new.config).clone();
+        if Clients::are_alike(old.clients.as_ref(), new.clients.as_ref()) {
+            config.ticketer = Arc::clone(&old.config.ticketer);
+            config.session_storage = Arc::clone(&old.config.session_storage);
+        }
+        let clients = new.clients.as_ref().map(Clients::share);
+        self.0.store(Arc::new(InForce { config: Arc::new(config), clients }));
+    }
+
+    /// The handshake. The client's certificate comes with it, if it was asked for and has one.
+    pub(super) async fn accept<I: AsyncRead + AsyncWrite + Unpin>(
+        &self,
+        stream: I,
+    ) -> io::Result<(TlsStream<I>, Option<Arc<ClientCertificate>>)> {
+        let in_force = self.0.load_full();
+        let stream = TlsAcceptor::from(Arc::clone(&in_force.config)).accept(stream).await?;
+        let connection = stream.get_ref().1;
+        let Some(clients) = &in_force.clients else { return Ok((stream, None)) };
+        let chain = connection.peer_certificates().unwrap_or_default();
+        if connection.handshake_kind() == Some(HandshakeKind::Resumed) {
+            clients.judge_again(chain).map_err(|e| io::Error::new(io::ErrorKind::InvalidData, e))?;
+        }
+        let certificate = chain.first().map(|certificate| Arc::new(ClientCertificate::new(certificate)));
+        Ok((stream, certificate))
+    }
+}
+
+impl Clients {
+    fn read(authority: &ClientAuthority) -> Result<Self, TlsError> {
+        let unusable = |error: String| TlsError::Unusable { path: authority.ca.clone(), error };
+        let certificates = certificates(&authority.ca)?;
+        let mut roots = RootCertStore::empty();
+        for certificate in &certificates {
+            roots.add(certificate.clone()).map_err(|e| unusable(e.to_string()))?;
+        }
+        let builder = WebPkiClientVerifier::builder(Arc::new(roots));
+        let builder = if authority.is_required { builder } else { builder.allow_unauthenticated() };
+        let verifier = builder.build().map_err(|e| unusable(e.to_string()))?;
+        Ok(Self { roots: certificates, is_required: authority.is_required, verifier })
+    }
+
+    fn are_alike(one: Option<&Self>, other: Option<&Self>) -> bool {
+        let rules = |clients: &Self| (clients.roots.clone(), clients.is_required);
+        one.map(rules) == other.map(rules)
+    }
+
+    fn share(&self) -> Self {
+        let (roots, verifier) = (self.roots.clone(), Arc::clone(&self.verifier));
+        Self { roots, is_required: self.is_required, verifier }
+    }
+
+    /// A session that is resumed brings the certificate of long ago, which may have ended. rustls does not look at it again.
+    fn judge_again(&self, chain: &[CertificateDer<'_>]) -> Result<(), rustls::Error> {
+        match chain.split_first() {
+            Some((certificate, between)) => {
+                self.verifier.verify_client_cert(certificate, between, UnixTime::now()).map(drop)
+            }
+            None if self.is_required => Err(rustls::Error::NoCertificatesPresented),
+            None => Ok(()),
+        }
+    }
+}
+
+/// Certificates by the names in them.
+#[derive(Debug)]
+struct Certificates {
+    first: Arc<CertifiedKey>,
+    /// Several for one name, as with keys of different kinds.
+    exact: HashMap<String, Vec<Arc<CertifiedKey>>>,
+    /// By what follows the wildcard and its dot.
+    wildcard: HashMap<String, Vec<Arc<CertifiedKey>>>,
+}
+
+type Key = Result<Arc<CertifiedKey>, rustls::Error>;
+
+impl Certificates {
+    fn read(
+        files: &TlsFiles,
+        certified: impl Fn(Vec<CertificateDer<'static>>, PrivateKeyDer<'static>) -> Key,
+    ) -> Result<Self, TlsError> {
+        let read = |files: &CertificateFiles| {
+            let (chain, key) = (certificates(&files.cert)?, private_key(&files.key)?);
+            let names = chain.first().map(|certificate| dns_names(certificate)).unwrap_or_default();
+            let unusable = |e: rustls::Error| TlsError::Unusable { path: files.cert.clone(), error: e.to_string() };
+            Ok((certified(chain, key).map_err(unusable)?, names))
+        };
+        let (first, names) = read(&files.first)?;
+        let mut all = Self { first: Arc::clone(&first), exact: HashMap::new(), wildcard: HashMap::new() };
+        all.add(&first, names);
+        for files in &files.others {
+            let (other, names) = read(files)?;
+            if names.is_empty() {
+                let error = "it names no host, so no client would ever get it".to_owned();
+                return Err(TlsError::Unusable { path: files.cert.clone(), error });
+            }
+            all.add(&other, names);
+        }
+        Ok(all)
+    }
+
+    fn add(&mut self, certificate: &Arc<CertifiedKey>, names: Vec<String>) {
+        for name in names {
+            let served = match name.strip_prefix("*.") {
+                Some(rest) => self.wildcard.entry(rest.to_owned()),
+                None => self.exact.entry(name),
+            };
+            served.or_default().push(Arc::clone(certificate));
+        }
+    }
+
+    /// Exact names win; a wildcard stands for one label (RFC 9525 section 6.3).
+    fn named(&self, name: &str) -> Option<&[Arc<CertifiedKey>]> {
+        let name = name.to_ascii_lowercase();
+        let by_wildcard = || self.wildcard.get(name.split_once('.')?.1);
+        self.exact.get(&name).or_else(by_wildcard).map(Vec::as_slice)
+    }
+}
+
+impl ResolvesServerCert for Certificates {
+    fn resolve(&self, hello: ClientHello<'_>) -> Option<Arc<CertifiedKey>> {
+        let named = hello.server_name().and_then(|name| self.named(name)).unwrap_or_default();
+        let fits = |key: &&Arc<CertifiedKey>| key.key.choose_scheme(hello.signature_schemes()).is_some();
+        Some(Arc::clone(named.iter().find(fits).or(named.first()).unwrap_or(&self.first)))
+    }
+}
+
+fn private_key(path: &Path) -> Result<PrivateKeyDer<'static>, TlsError> {
+    PrivateKeyDer::from_pem_file(path).map_err(|error| TlsError::File { path: path.into(), error })
+}
