@@ -63,7 +63,7 @@ fn rows(route: &Route) -> impl Iterator<Item = [String; 8]> {
     route.patterns.iter().map(move |pattern| {
         let hosts: Vec<_> = route.hosts.iter().map(HostPattern::as_str).collect();
         [
-            allowed_methods(route.methods.iter()),
+            methods(route),
             format!("{}{}", hosts.join(","), pattern.as_str()),
             bot.clone(),
             account.clone(),
@@ -81,6 +81,12 @@ fn target(route: &Route) -> String {
         Some(rewrite) => format!("{} {rewrite}", route.target),
         None => route.target.to_string(),
     }
+}
+
+/// With the protocols that a call may go on with.
+fn methods(route: &Route) -> String {
+    let methods = allowed_methods(route.methods.iter());
+    if route.upgrades.is_empty() { methods } else { format!("{methods} ({})", route.upgrades.join(", ")) }
 }
 
 /// What an app of each level has to hold.

@@ -30,6 +30,7 @@ pub(super) struct AuthenticatorSection {
     header: Option<String>,
     scheme: Option<SchemeKey>,
     prefix: Option<String>,
+    websocket_protocol: Option<String>,
     issued: Option<IssuedKey>,
     app_claims: Option<Vec<String>>,
     app_numbers: Option<bool>,
@@ -127,6 +128,7 @@ impl AuthenticatorSection {
             header: self.header.or(base.header),
             scheme: self.scheme.or(base.scheme),
             prefix: self.prefix.or(base.prefix),
+            websocket_protocol: self.websocket_protocol.or(base.websocket_protocol),
             issued: self.issued.or(base.issued),
             app_claims: self.app_claims.or(base.app_claims),
             app_numbers: self.app_numbers.or(base.app_numbers),
@@ -284,7 +286,19 @@ impl AuthenticatorSection {
             max_token_bytes,
             encrypted: self.takes_encrypted(),
         };
-        Ok(JwtAuthenticator { header, scheme, other_schemes, prefix, rules: TokenRules::new(settings) })
+        let (websocket_protocol, rules) = (self.websocket_protocol()?, TokenRules::new(settings));
+        Ok(JwtAuthenticator { header, scheme, other_schemes, prefix, websocket_protocol, rules })
+    }
+
+    /// A dot ends it where it stands before a token.
+    fn websocket_protocol(&self) -> Result<Option<Box<str>>, (&'static str, String)> {
+        match self.websocket_protocol.as_deref() {
+            None | Some("") => Ok(None),
+            Some(name) if name.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-' || b == b'_') => {
+                Ok(Some(name.into()))
+            }
+            Some(name) => Err(("websocket_protocol", format!("{name:?}: use letters, digits, - and _"))),
+        }
     }
 
     fn token_types(&self) -> Result<Vec<Box<str>>, (&'static str, String)> {

@@ -42,6 +42,7 @@ struct TimeoutsSection {
     header: Span,
     tls_handshake: Span,
     body_idle: Span,
+    tunnel_idle: Span,
     drain: Span,
 }
 
@@ -77,7 +78,13 @@ impl Default for LimitsSection {
 impl Default for TimeoutsSection {
     fn default() -> Self {
         let seconds = |n| Span(Duration::from_secs(n));
-        Self { header: seconds(30), tls_handshake: seconds(10), body_idle: seconds(60), drain: seconds(30) }
+        Self {
+            header: seconds(30),
+            tls_handshake: seconds(10),
+            body_idle: seconds(60),
+            tunnel_idle: seconds(300),
+            drain: seconds(30),
+        }
     }
 }
 
@@ -149,6 +156,7 @@ impl ProxySection {
             header_bytes: least("limits", self.limits.header_bytes, 1024)?,
             body_bytes: self.limits.body_bytes.unwrap_or(u64::MAX),
             body_idle: self.timeouts.body_idle.0,
+            tunnel_idle: self.timeouts.tunnel_idle.0,
             reason_header: self.reason_header,
         };
         let server = ServerSettings {

@@ -13,7 +13,7 @@ use super::quota::KeyPart;
 use crate::model::{Endpoint, Level, PermissionName, RoleName, RouteId, ScopeId, UpstreamName};
 use crate::policy::{
     Authenticator, AuthenticatorKind, CertificateRule, HostPattern, NeededPermission, Pattern, Quota, QuotaKey,
-    Requirement, Rewrite, Route, Target,
+    Requirement, Rewrite, Route, Target, WEBSOCKET,
 };
 use crate::registry::{Permission, PermissionLevel, ResourceKind, ScopeCatalogue};
 use crate::verify::Origin;
@@ -47,6 +47,9 @@ pub(super) struct RouteSection {
     keep_credential: bool,
     strip_prefix: Option<String>,
     rewrite: Option<String>,
+    #[serde(default)]
+    upgrade: Vec<String>,
+    ends_with_token: Option<bool>,
 }
 
 /// An endpoint's name; the error lists all.
@@ -199,6 +202,8 @@ impl RouteSection {
             quota,
             client_certificate: self.client_certificate()?,
             keep_credential: self.keep_credential,
+            upgrades: self.upgrades()?,
+            ends_with_token: self.ends_with_token,
         })
     }
 
@@ -246,6 +251,31 @@ impl RouteSection {
             )),
         };
         self.methods.iter().map(parse).collect()
+    }
+
+    /// RFC 9110 section 7.8: names of protocols, with a version or without.
+    fn upgrades(&self) -> Result<Vec<Box<str>>, Fault> {
+        if !self.upgrade.is_empty() && (self.endpoint.is_some() || self.advice.is_some()) {
+            return fault("upgrade", "only an upstream can go on with another protocol");
+        }
+        let is_name =
+            |name: &str| !name.is_empty() && name.bytes().all(|b| b.is_ascii_alphanumeric() || b"-._+/".contains(&b));
+        for name in &self.upgrade {
+            let lower = name.to_ascii_lowercase();
+            if !is_name(name) {
+                return fault(
+                    "upgrade",
+                    format!("{name:?} is no protocol; write for example upgrade = [\"websocket\"]"),
+                );
+            }
+            if matches!(lower.split('/').next(), Some("h2c" | "h2" | "http" | "tls")) {
+                return fault("upgrade", format!("{name:?}: calls inside it would be judged by nobody"));
+            }
+            if lower == WEBSOCKET && !self.methods.iter().any(|method| method == "GET") {
+                return fault("methods", "a WebSocket begins with GET");
+            }
+        }
+        Ok(self.upgrade.iter().map(|name| name.to_ascii_lowercase().into()).collect())
     }
 
     fn target(&self, names: &Names<'_>) -> Result<Target, Fault> {

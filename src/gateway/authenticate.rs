@@ -3,12 +3,16 @@
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
+use http::HeaderValue;
+
 use super::ledger::Doubt;
 use super::sign_in::{Denied, SignedIn};
 use super::{Ask, Blocking, Gate, Matched, Refused, SignIns, WaitingStep};
 use crate::clock::Timestamp;
 use crate::model::{Reason, Refusal};
-use crate::policy::{AuthenticatorKind, Case, JwtAuthenticator, State, credential, name_and_password};
+use crate::policy::{
+    AuthenticatorKind, Case, JwtAuthenticator, State, WEBSOCKET, credential, name_and_password, offered_token, upgrade,
+};
 use crate::registry::{ServiceAccount, UsageBook};
 use crate::verify::{Glance, TokenRules, Unverified, Verified, Verifier};
 
@@ -108,7 +112,7 @@ impl<B> WaitingStep<Matched<B>> for Authenticate {
 impl Authenticate {
     fn ask_verifier<B>(&self, matched: &Matched<B>, jwt: &JwtAuthenticator) -> Ask<Verdict> {
         let (place, now) = (matched.place(), matched.call().now);
-        let glance = credential(matched.request().headers(), jwt)
+        let glance = presented(matched, jwt)
             .map_err(unverified)
             .and_then(|token| Ok((token, self.verifier.glance(token, &jwt.rules, &place.state.registry, now)?)));
         match glance {
@@ -149,7 +153,7 @@ impl Authenticate {
                 if Case::is_open(unverified.refusal.reason)
                     && let AuthenticatorKind::Jwt(jwt) = &place.route.authenticator.kind
                 {
-                    let (state, credential) = (Arc::clone(&place.state), headers.get(&jwt.header).cloned());
+                    let (state, credential) = (Arc::clone(&place.state), in_a_header(&matched, jwt));
                     _ = call.ledger.doubt.set(Doubt { state, credential });
                 }
                 call.ledger.keep(headers);
@@ -163,6 +167,33 @@ impl Authenticate {
         let expected =
             format!("at most {limit} encrypted tokens that wait for decryption, a quarter of them of one app");
         Refusal::new(Reason::GatewayOverloaded).expected(expected)
+    }
+}
+
+/// The token in the header that is meant for it, or else where a browser can put one that opens a WebSocket.
+fn presented<'m, B>(matched: &'m Matched<B>, jwt: &JwtAuthenticator) -> Result<&'m [u8], Refusal> {
+    offered(matched, jwt)?.map_or_else(|| credential(matched.request().headers(), jwt), Ok)
+}
+
+/// None where the call is no WebSocket, or has the header.
+fn offered<'m, B>(matched: &'m Matched<B>, jwt: &JwtAuthenticator) -> Result<Option<&'m [u8]>, Refusal> {
+    let (request, route) = (matched.request(), &matched.place().route);
+    let (method, version, headers) = (request.method(), request.version(), request.headers());
+    let may_offer = jwt.websocket_protocol.is_some() && !headers.contains_key(&jwt.header);
+    if may_offer && upgrade(route, method, version, headers) == Some(WEBSOCKET) {
+        return offered_token(headers, jwt);
+    }
+    Ok(None)
+}
+
+/// The token as it stands in its header, or would.
+fn in_a_header<B>(matched: &Matched<B>, jwt: &JwtAuthenticator) -> Option<HeaderValue> {
+    match offered(matched, jwt) {
+        Ok(Some(token)) => {
+            let token = String::from_utf8_lossy(token);
+            HeaderValue::try_from(format!("{} {}{token}", jwt.scheme, jwt.prefix).trim_start()).ok()
+        }
+        _ => matched.request().headers().get(&jwt.header).cloned(),
     }
 }
 

@@ -98,8 +98,10 @@ pub struct Limits {
     /// Names and values of all header fields together.
     pub header_bytes: usize,
     pub body_bytes: u64,
-    /// The longest pause within a body, in either direction.
+    /// The longest pause within a request's body, and of a caller who reads nothing; zero for none.
     pub body_idle: Duration,
+    /// How long nothing may go through an upgraded connection; zero for none.
+    pub tunnel_idle: Duration,
     /// Whether vendor formats carry the public reason in `x-scopegate-reason`.
     pub reason_header: bool,
 }
@@ -111,6 +113,7 @@ impl Default for Limits {
             header_bytes: 32 << 10,
             body_bytes: u64::MAX,
             body_idle: Duration::from_secs(60),
+            tunnel_idle: Duration::from_secs(300),
             reason_header: false,
         }
     }
@@ -135,6 +138,8 @@ pub enum Outcome {
     Abandoned,
     /// The upstream broke off in the middle of its answer.
     Cut,
+    /// We ended it, for the reason that is told: its caller may have no more of it, it stood still, or the gateway stops.
+    Ended,
     /// The gateway itself failed.
     Panicked,
 }
@@ -146,6 +151,7 @@ impl Outcome {
             Self::Complete => "complete",
             Self::Abandoned => "abandoned",
             Self::Cut => "cut",
+            Self::Ended => "ended",
             Self::Panicked => "panicked",
         }
     }

@@ -2,11 +2,13 @@
 
 use std::fmt;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use http::{HeaderMap, HeaderName, HeaderValue, Method};
 
 use super::quota::Standing;
+use super::tunnel::Tunnel;
+use super::watch::Spot;
 use crate::model::{BotId, Reason, Refusal, UpstreamName};
 use crate::policy::{Identity, Route, State};
 use crate::registry::{App, ServiceAccount};
@@ -54,9 +56,17 @@ pub(super) struct Ledger {
     keeps_headers: bool,
     pub is_verified: AtomicBool,
     pub is_single_use: AtomicBool,
+    /// Whether we ended the call in the middle of its answer, for the reason that then stands here as its refusal.
+    pub is_ended: AtomicBool,
     /// Whether the request's body was sent to its end, or given up.
     pub body_is_over: AtomicBool,
     pub bytes_in: AtomicU64,
+    /// Those of a tunnel; a body counts its own.
+    pub bytes_out: AtomicU64,
+    /// What judges the call again while its answer lasts.
+    pub spot: OnceLock<Spot>,
+    /// On its way to the record, which opens it.
+    tunnel: Mutex<Option<Box<Tunnel>>>,
 }
 
 impl Ledger {
@@ -84,6 +94,31 @@ impl Ledger {
     pub fn received(&self, bytes: usize) -> u64 {
         let bytes = u64::try_from(bytes).unwrap_or(u64::MAX);
         self.bytes_in.fetch_add(bytes, Ordering::Relaxed).saturating_add(bytes)
+    }
+
+    /// Ends the call from our side, in the middle of its answer. One that was refused before stays so.
+    pub fn end(&self, refusal: Refusal) {
+        if self.refusal.set(refusal).is_ok() {
+            self.is_ended.store(true, Ordering::Release);
+        }
+    }
+
+    pub fn dig(&self, tunnel: Tunnel) {
+        *self.tunnel.lock().unwrap_or_else(PoisonError::into_inner) = Some(Box::new(tunnel));
+    }
+
+    pub fn with_tunnel(&self, change: impl FnOnce(&mut Tunnel)) {
+        if let Some(tunnel) = &mut *self.tunnel.lock().unwrap_or_else(PoisonError::into_inner) {
+            change(tunnel);
+        }
+    }
+
+    pub fn take_tunnel(&self) -> Option<Box<Tunnel>> {
+        self.tunnel.lock().unwrap_or_else(PoisonError::into_inner).take()
+    }
+
+    pub fn bytes_out(&self) -> u64 {
+        self.bytes_out.load(Ordering::Relaxed)
     }
 
     pub fn bytes_in(&self) -> u64 {

@@ -37,10 +37,10 @@ pub struct Matched<B> {
 pub(super) struct Place {
     pub state: Arc<State>,
     pub route: Arc<Route>,
-    pattern: usize,
+    pub pattern: usize,
     pub params: Params,
     /// The judged path, where it differs from the raw one.
-    decoded: Option<String>,
+    pub decoded: Option<String>,
     /// The account that alone owns the host.
     pub host_account: Option<AccountId>,
     /// The methods that would be right, where this one is not.

@@ -10,6 +10,7 @@
 //! quota         calls left, per app and route class          Authorized    -> Metered
 //! admit         first use of the jti: the last check         Metered       -> Admitted
 //! outbound      hygiene and identity                         Admitted      -> Outbound
+//! watch         an answer that lasts ends with its token     Outbound      -> response
 //! forward       the upstream, or whatever is put there       Outbound      -> response
 //! ```
 //!
@@ -33,6 +34,7 @@
 //!     .layer(StepLayer::new(Meter::new(&gate)))
 //!     .layer(WaitLayer::new(Admit::new(&gate)))
 //!     .layer(StepLayer::new(Clean::new(&gate)))
+//!     .layer(WatchLayer::new(&gate))
 //!     .service(leaf)
 //! # }
 //! ```
@@ -54,6 +56,7 @@
 //!     .layer(StepLayer::new(Meter::new(&gate)))
 //!     .layer(WaitLayer::new(Admit::new(&gate)))
 //!     .layer(StepLayer::new(Clean::new(&gate)))
+//!     .layer(WatchLayer::new(&gate))
 //!     .service(leaf)
 //! # }
 //! ```
@@ -76,6 +79,7 @@
 //!     .layer(StepLayer::new(Authorize::new(&gate)))
 //!     .layer(StepLayer::new(Meter::new(&gate)))
 //!     .layer(StepLayer::new(Clean::new(&gate)))
+//!     .layer(WatchLayer::new(&gate))
 //!     .service(leaf)
 //! # }
 //! ```
@@ -97,6 +101,7 @@
 //!     .layer(StepLayer::new(Authorize::new(&gate)))
 //!     .layer(WaitLayer::new(Admit::new(&gate)))
 //!     .layer(StepLayer::new(Clean::new(&gate)))
+//!     .layer(WatchLayer::new(&gate))
 //!     .service(leaf)
 //! # }
 //! ```
@@ -119,6 +124,7 @@
 //!     .layer(StepLayer::new(Authorize::new(&gate)))
 //!     .layer(WaitLayer::new(Admit::new(&gate)))
 //!     .layer(StepLayer::new(Clean::new(&gate)))
+//!     .layer(WatchLayer::new(&gate))
 //!     .service(leaf)
 //! # }
 //! ```
@@ -148,7 +154,9 @@ mod record;
 mod refuse;
 mod sign_in;
 mod step;
+mod tunnel;
 mod wait;
+mod watch;
 
 pub use admit::{Admit, Admitted};
 pub use answer::told;
@@ -171,6 +179,7 @@ pub use refuse::{Answered, RefuseLayer, Refused};
 pub use sign_in::SignIns;
 pub use step::{Step, StepLayer};
 pub use wait::{Ask, Later, WaitLayer, WaitingStep};
+pub use watch::{Watch, WatchLayer, Watched, WatchedError};
 
 use limits::Limited;
 use record::Record;
@@ -182,7 +191,10 @@ use wait::Waited;
 pub type Stack<L> = Record<
     Refuse<
         Limited<
-            Stepped<Match, Waited<Authenticate, Stepped<Authorize, Stepped<Meter, Waited<Admit, Stepped<Clean, L>>>>>>,
+            Stepped<
+                Match,
+                Waited<Authenticate, Stepped<Authorize, Stepped<Meter, Waited<Admit, Stepped<Clean, Watch<L>>>>>>,
+            >,
         >,
     >,
 >;
@@ -204,5 +216,6 @@ fn recorded_stack<L>(record: RecordLayer, gate: &Gate, leaf: L) -> Stack<L> {
         .layer(StepLayer::new(Meter::new(gate)))
         .layer(WaitLayer::new(Admit::new(gate)))
         .layer(StepLayer::new(Clean::new(gate)))
+        .layer(WatchLayer::new(gate))
         .service(leaf)
 }

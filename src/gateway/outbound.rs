@@ -2,25 +2,31 @@
 
 use std::sync::Arc;
 
+use arc_swap::ArcSwap;
 use http::header::{self, HeaderMap, HeaderName, HeaderValue};
 use http::{Request, Uri, Version};
+use http_body::Body;
+use hyper::upgrade::OnUpgrade;
 
 use super::forwarded;
 use super::hygiene;
 use super::identity::Told;
 use super::matched::Place;
-use super::{Admitted, Call, Caller, Gate, IdentityTokens, Inbound, Refused, Step};
+use super::watch::Spot;
+use super::{Admitted, Call, Caller, Gate, IdentityTokens, Inbound, Limits, Refused, Step, tunnel};
 use crate::model::{AccountId, Reason, Refusal, UpstreamName};
-use crate::policy::{Rewrite, Route, RouteTable, State, Target};
+use crate::net::Stay;
+use crate::policy::{self, AuthenticatorKind, Rewrite, Route, RouteTable, State, Target};
 
 #[derive(Clone)]
 pub struct Clean {
     tokens: Arc<IdentityTokens>,
+    limits: Arc<ArcSwap<Limits>>,
 }
 
 impl Clean {
     pub fn new(gate: &Gate) -> Self {
-        Self { tokens: Arc::clone(&gate.identity) }
+        Self { tokens: Arc::clone(&gate.identity), limits: Arc::clone(&gate.limits) }
     }
 }
 
@@ -30,6 +36,7 @@ pub struct Outbound<B> {
     request: Request<Inbound<B>>,
     call: Call,
     destination: Destination,
+    upgrade: Option<Box<tunnel::Asked>>,
 }
 
 /// Where a request goes that passed every check.
@@ -60,6 +67,11 @@ impl<B> Outbound<B> {
         &self.destination
     }
 
+    /// The upgrade that was asked for, if the route lets it pass. The request itself asks for none.
+    pub(super) fn take_upgrade(&mut self) -> Option<Box<tunnel::Asked>> {
+        self.upgrade.take()
+    }
+
     pub fn into_request(self) -> Request<Inbound<B>> {
         self.request
     }
@@ -69,7 +81,10 @@ impl<B> Outbound<B> {
     }
 }
 
-impl<B> Step<Admitted<B>> for Clean {
+impl<B> Step<Admitted<B>> for Clean
+where
+    Inbound<B>: Body,
+{
     type Out = Outbound<B>;
 
     fn take(&self, admitted: Admitted<B>) -> Result<Outbound<B>, Refused> {
@@ -78,7 +93,9 @@ impl<B> Step<Admitted<B>> for Clean {
         // Before the request is changed: the path is a part of it.
         let params = matches!(matched.place().route.target, Target::Endpoint(_)).then(|| matched.params());
         let (mut request, call, place) = matched.into_parts();
+        keep_in_sight(&call, &place, request.uri(), &caller);
         let route = &place.route;
+        let upgrade = self.upgrade(&mut request, route);
         let host = authority(&request);
         let takes_trailers = hygiene::clean_request(request.headers_mut(), place.state.routes.identity().claimed());
         let headers = request.headers_mut();
@@ -115,7 +132,7 @@ impl<B> Step<Admitted<B>> for Clean {
                 Destination::Own(Box::new(Visit { route, state, caller, host_account, params }))
             }
         };
-        Ok(Outbound { request, call, destination })
+        Ok(Outbound { request, call, destination, upgrade })
     }
 }
 
@@ -131,6 +148,25 @@ impl Clean {
         }
         Ok(())
     }
+
+    /// What is needed to go on with another protocol. A request with a body does not: it has something to say in this one.
+    fn upgrade<B: Body>(&self, request: &mut Request<B>, route: &Route) -> Option<Box<tunnel::Asked>> {
+        let protocol = policy::upgrade(route, request.method(), request.version(), request.headers())?.into();
+        let caller = request.extensions_mut().remove::<OnUpgrade>().filter(|_| request.body().is_end_stream())?;
+        let stay = request.extensions_mut().remove::<Stay>();
+        Some(Box::new(tunnel::Asked { protocol, caller, stay, idle: self.limits.load().tunnel_idle }))
+    }
+}
+
+/// What an answer that lasts is judged by again. An answer of our own does not last.
+fn keep_in_sight(call: &Call, place: &Place, uri: &Uri, caller: &Caller) {
+    let lasts = matches!(place.route.target, Target::Upstream(_)) && place.route.ends_with_token != Some(false);
+    if !lasts || matches!(caller, Caller::Anonymous) {
+        return;
+    }
+    let (pattern, params) = (place.pattern, place.params);
+    let (decoded, host_account) = (place.decoded.clone(), place.host_account.clone());
+    _ = call.ledger.spot.set(Spot { pattern, params, uri: uri.clone(), decoded, host_account, from: call.address() });
 }
 
 /// Another path with the query that came.
@@ -151,6 +187,12 @@ fn authority<B>(request: &Request<B>) -> Option<HeaderValue> {
 fn drop_credentials(headers: &mut HeaderMap, route: &Route, table: &RouteTable) {
     let own = route.authenticator.credential().map(|(header, _)| header);
     let is_kept = |name: &HeaderName| route.keep_credential && own.is_none_or(|own| own == name);
+    let own_protocol = match &route.authenticator.kind {
+        AuthenticatorKind::Jwt(jwt) => jwt.websocket_protocol.as_deref(),
+        AuthenticatorKind::Anonymous | AuthenticatorKind::Basic => None,
+    };
+    let kept = own_protocol.filter(|_| route.keep_credential);
+    policy::strip_tokens(headers, &table.token_protocols().filter(|name| Some(*name) != kept));
     for name in table.credential_headers().iter().filter(|name| !is_kept(name)) {
         headers.remove(name);
     }

@@ -111,7 +111,7 @@ where
 }
 
 /// A call that is not over. Dropping it records it.
-struct Pending {
+pub(super) struct Pending {
     shared: Arc<Shared>,
     call: Call,
     method: Method,
@@ -122,9 +122,22 @@ struct Pending {
     outcome: Outcome,
 }
 
+impl Pending {
+    pub fn ledger(&self) -> &Ledger {
+        &self.call.ledger
+    }
+
+    /// How the call ended, where it became a tunnel.
+    pub fn ends(mut self, outcome: Outcome) {
+        self.outcome = outcome;
+    }
+}
+
 impl Drop for Pending {
     fn drop(&mut self) {
         let ledger = &self.call.ledger;
+        // One that was never opened closes what there is of it.
+        drop(ledger.take_tunnel());
         let (refusal, proof) = (ledger.refusal.get(), ledger.proof.get().map(|p| &**p));
         let is_single_use = ledger.is_single_use.load(Ordering::Relaxed);
         let overriding = ledger.overriding.get();
@@ -149,10 +162,10 @@ impl Drop for Pending {
             reason: refusal.map(|r| r.reason),
             expected: refusal.and_then(|r| r.expected.as_deref()),
             found: refusal.and_then(|r| r.found.as_deref()),
-            outcome: self.outcome,
+            outcome: if ledger.is_ended.load(Ordering::Acquire) { Outcome::Ended } else { self.outcome },
             duration: instant().duration_since(self.started),
             bytes_in: ledger.bytes_in(),
-            bytes_out: self.bytes_out,
+            bytes_out: self.bytes_out + ledger.bytes_out(),
             headers: ledger.headers(),
             doubt: ledger.doubt.get(),
         };
@@ -199,7 +212,14 @@ where
                 if body.is_end_stream() || pending.method == Method::HEAD {
                     pending.outcome = Outcome::Complete;
                 }
-                Response::from_parts(head, Recorded { body: Some(body), pending })
+                match pending.call.ledger.take_tunnel() {
+                    None => Response::from_parts(head, Recorded { body: Some(body), pending: Some(pending) }),
+                    // The body of this answer is nothing, and the call is not over with it.
+                    Some(tunnel) => {
+                        tunnel.begin(pending);
+                        Response::from_parts(head, Recorded { body: None, pending: None })
+                    }
+                }
             }
             None => panicked(pending),
         };
@@ -213,7 +233,7 @@ fn panicked<R>(mut pending: Pending) -> Response<Recorded<R>> {
     _ = pending.call.ledger.refusal.set(Refusal::new(Reason::GatewayInternal));
     pending.status = Some(500);
     pending.outcome = Outcome::Panicked;
-    let mut response = Response::new(Recorded { body: None, pending });
+    let mut response = Response::new(Recorded { body: None, pending: Some(pending) });
     *response.status_mut() = StatusCode::INTERNAL_SERVER_ERROR;
     response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
     response
@@ -224,7 +244,8 @@ pin_project! {
     pub struct Recorded<R> {
         #[pin]
         body: Option<R>,
-        pending: Pending,
+        // None where a tunnel has it.
+        pending: Option<Pending>,
     }
 }
 
@@ -242,14 +263,15 @@ impl<R: Body<Data = Bytes>> Body for Recorded<R> {
         let mut this = self.project();
         let Some(body) = this.body.as_mut().as_pin_mut() else { return Poll::Ready(None) };
         let frame = ready!(body.poll_frame(cx));
+        let Some(pending) = this.pending else { return Poll::Ready(frame) };
         match &frame {
-            None => this.pending.outcome = Outcome::Complete,
-            Some(Err(_)) => this.pending.outcome = Outcome::Cut,
+            None => pending.outcome = Outcome::Complete,
+            Some(Err(_)) => pending.outcome = Outcome::Cut,
             Some(Ok(frame)) => {
                 let length = frame.data_ref().map_or(0, Bytes::len);
-                this.pending.bytes_out += u64::try_from(length).unwrap_or(u64::MAX);
+                pending.bytes_out += u64::try_from(length).unwrap_or(u64::MAX);
                 if this.body.as_ref().as_pin_ref().is_some_and(|b| b.is_end_stream()) {
-                    this.pending.outcome = Outcome::Complete;
+                    pending.outcome = Outcome::Complete;
                 }
             }
         }

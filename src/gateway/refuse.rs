@@ -9,12 +9,13 @@ use std::time::{Duration, UNIX_EPOCH};
 
 use arc_swap::ArcSwap;
 use bytes::Bytes;
-use http::{HeaderName, HeaderValue, Response, StatusCode, header};
+use http::{HeaderMap, HeaderName, HeaderValue, Response, StatusCode, header};
 use http_body::{Body, Frame, SizeHint};
 use http_body_util::Full;
 use pin_project_lite::pin_project;
 use tower::{Layer, Service};
 
+use super::answer::grpc::Dialect;
 use super::answer::{Detail, answer};
 use super::{Call, Gate, Limits, Received};
 use crate::clock::Timestamp;
@@ -117,9 +118,9 @@ where
 
     fn call(&mut self, received: Received<B>) -> Self::Future {
         let (request, call) = received.into_parts();
-        let kept = call.clone();
+        let (kept, dialect) = (call.clone(), Dialect::of(request.headers()));
         let future = self.inner.call(Received::new(request, call));
-        RefuseFuture { future, call: kept, limits: Arc::clone(&self.limits) }
+        RefuseFuture { future, call: kept, dialect, limits: Arc::clone(&self.limits) }
     }
 }
 
@@ -128,6 +129,7 @@ pin_project! {
         #[pin]
         future: F,
         call: Call,
+        dialect: Option<Dialect>,
         limits: Arc<ArcSwap<Limits>>,
     }
 }
@@ -144,7 +146,10 @@ where
             Ok(response) => response.map(|body| Answered::Upstream { body }),
             Err(refused) => {
                 let reason_header = this.limits.load().reason_header;
-                let response = respond(&refused, this.call, reason_header);
+                let response = match this.dialect {
+                    None => respond(&refused, this.call, reason_header),
+                    Some(dialect) => respond_in(*dialect, &refused, this.call),
+                };
                 if refused.route.is_some() {
                     _ = refused.route.map(|route| this.call.ledger.route.set(route));
                 }
@@ -172,9 +177,7 @@ fn respond(refused: &Refused, call: &Call, reason_header: bool) -> Response<Full
     *response.status_mut() = answer.status;
     let headers = response.headers_mut();
     headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(answer.content_type));
-    headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
-    // By the clock that judged: callers measure by it how far theirs is off.
-    headers.insert(header::DATE, http_date(call.now));
+    set_moment(headers, call);
     if let Some(challenge) = answer.challenge.and_then(|c| HeaderValue::try_from(c).ok()) {
         headers.insert(header::WWW_AUTHENTICATE, challenge);
     }
@@ -192,6 +195,23 @@ fn respond(refused: &Refused, call: &Call, reason_header: bool) -> Response<Full
         headers.insert("x-scopegate-hint", HeaderValue::from_static(reason.public().fix()));
     }
     response
+}
+
+/// As callers of gRPC read it, whatever the route's format is.
+fn respond_in(dialect: Dialect, refused: &Refused, call: &Call) -> Response<Full<Bytes>> {
+    let mut response = dialect.answer(refused.refusal.reason);
+    let headers = response.headers_mut();
+    set_moment(headers, call);
+    if let Some(seconds) = refused.advice.as_ref().and_then(|advice| advice.retry_after) {
+        headers.insert(header::RETRY_AFTER, seconds.into());
+    }
+    response
+}
+
+fn set_moment(headers: &mut HeaderMap, call: &Call) {
+    headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    // By the clock that judged: callers measure by it how far theirs is off.
+    headers.insert(header::DATE, http_date(call.now));
 }
 
 /// RFC 9110 section 5.6.7.

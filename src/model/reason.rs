@@ -306,6 +306,12 @@ reasons! {
     GatewayOverloaded "gateway.overloaded" 503 Absent GatewayOverloaded
         "The gateway has as many calls in hand as it takes."
         "Try again shortly. What there is too much of stands in the log: of calls, proxy.limits.concurrent_requests bounds them."
+    TunnelIdle "tunnel.idle" 408 Absent TunnelIdle
+        "Nothing went through the upgraded connection for too long."
+        "Send a ping from time to time, or raise proxy.timeouts.tunnel_idle."
+    GatewayStopping "gateway.stopping" 503 Absent GatewayStopping
+        "The gateway stops, and ends upgraded connections."
+        "Connect again."
     GatewayInternal "gateway.internal" 500 Absent GatewayInternal
         "Something went wrong in the gateway."
         "This is a bug; the log has more under the request id."

@@ -9,6 +9,7 @@ mod peer;
 mod serve;
 mod server_tls;
 mod stall;
+mod stay;
 mod tls;
 
 pub use certificate::ClientCertificate;
@@ -18,4 +19,5 @@ pub use peer::{Address, Peer, TrustedProxies};
 pub use serve::{Connections, ServerSettings, Shutdown, serve, told_to_stop};
 pub use server_tls::{CertificateFiles, ClientAuthority, ServerTls, TlsFiles};
 pub use stall::Stall;
+pub use stay::Stay;
 pub use tls::{TlsError, client_config};

@@ -14,6 +14,7 @@ use http::{Request, Response};
 use http_body::Body;
 use hyper::body::Incoming;
 use hyper::server::conn::{http1, http2};
+use hyper::upgrade::OnUpgrade;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream};
@@ -21,7 +22,7 @@ use tokio::sync::{mpsc, watch};
 use tower::Service;
 
 use super::io::{Protocol, begin};
-use super::{Peer, ServerTls};
+use super::{Peer, ServerTls, Stay};
 
 /// How connections are served.
 #[derive(Clone, Debug)]
@@ -45,6 +46,7 @@ pub type Shutdown = watch::Receiver<bool>;
 
 const BUFFER: u32 = 64 << 10;
 const HEADER_FIELDS: usize = 128;
+
 /// Waits until the listeners are told to stop.
 pub async fn told_to_stop(mut shutdown: Shutdown) {
     _ = shutdown.wait_for(|stop| *stop).await;
@@ -53,8 +55,8 @@ pub async fn told_to_stop(mut shutdown: Shutdown) {
 /// How long, once the listener stops, a caller may take who has begun a connection and no call.
 const FIRST_CALL: Duration = Duration::from_secs(1);
 
-/// Serves a listener until it is told to stop, then lets the calls in hand finish, however long they take: whoever
-/// wants a deadline drops the future.
+/// Serves a listener until it is told to stop, then lets the calls in hand finish, and what connections were upgraded
+/// to, however long they take: whoever wants a deadline drops the future.
 pub async fn serve<S, B>(
     listener: TcpListener,
     settings: ServerSettings,
@@ -80,12 +82,9 @@ pub async fn serve<S, B>(
                     metrics::counter!("scopegate_connections_refused_total").increment(1);
                     continue;
                 };
-                let (settings, service, shutdown) = (Arc::clone(&settings), service.clone(), shutdown.clone());
-                let alive = alive.clone();
-                tokio::spawn(async move {
-                    connection(stream, address, &settings, service, shutdown).await;
-                    drop((place, alive));
-                });
+                let (settings, service) = (Arc::clone(&settings), service.clone());
+                let stay = Stay::new(place, alive.clone(), shutdown.clone());
+                tokio::spawn(async move { connection(stream, address, &settings, service, stay).await });
             }
             // Out of file descriptors, most likely: those who hold some need time to give them back.
             Err(error) if !is_of_one_connection(&error) => {
@@ -105,7 +104,7 @@ fn is_of_one_connection(error: &io::Error) -> bool {
 }
 
 /// A place among the open connections.
-struct Place(Connections);
+pub(super) struct Place(Connections);
 
 impl Place {
     fn take(open: &Connections, limit: usize) -> Option<Self> {
@@ -120,18 +119,13 @@ impl Drop for Place {
     }
 }
 
-async fn connection<S, B>(
-    stream: TcpStream,
-    address: SocketAddr,
-    settings: &ServerSettings,
-    service: S,
-    shutdown: Shutdown,
-) where
+async fn connection<S, B>(stream: TcpStream, address: SocketAddr, settings: &ServerSettings, service: S, stay: Stay)
+where
     S: Service<Request<Incoming>, Response = Response<B>, Error = Infallible, Future: Send> + Clone + Send + 'static,
     B: Body<Data = Bytes, Error: std::error::Error + Send + Sync> + Send + 'static,
 {
     _ = stream.set_nodelay(true);
-    let mut stopped = pin!(told_to_stop(shutdown.clone()));
+    let mut stopped = pin!(told_to_stop(stay.shutdown()));
     let Some(tls) = &settings.tls else {
         let peer = Peer::new(address, false);
         let begun = tokio::time::timeout(settings.header_timeout, begin(stream, settings.write_timeout));
@@ -140,7 +134,7 @@ async fn connection<S, B>(
             () = &mut stopped => {}
             begun = begun => {
                 if let Ok(Some((protocol, io))) = begun {
-                    http(io, protocol, settings, Hosted::new(service, peer), shutdown).await;
+                    http(io, protocol, settings, Hosted::new(service, peer, stay)).await;
                 }
             }
         }
@@ -157,7 +151,7 @@ async fn connection<S, B>(
         begun = handshake => match begun {
             Ok(Ok(Some((protocol, io, certificate)))) => {
                 let peer = Peer { certificate, ..peer };
-                http(io, protocol, settings, Hosted::new(service, peer), shutdown).await;
+                http(io, protocol, settings, Hosted::new(service, peer, stay)).await;
             }
             Ok(Ok(None)) => {}
             Ok(Err(error)) => tracing::debug!(%address, %error, "TLS handshake failed"),
@@ -166,14 +160,14 @@ async fn connection<S, B>(
     }
 }
 
-async fn http<I, S, B>(io: I, protocol: Protocol, settings: &ServerSettings, service: Hosted<S>, shutdown: Shutdown)
+async fn http<I, S, B>(io: I, protocol: Protocol, settings: &ServerSettings, service: Hosted<S>)
 where
     I: AsyncRead + AsyncWrite + Send + Unpin + 'static,
     S: Service<Request<Incoming>, Response = Response<B>, Error = Infallible, Future: Send> + Clone + Send + 'static,
     B: Body<Data = Bytes, Error: std::error::Error + Send + Sync> + Send + 'static,
 {
     let io = TokioIo::new(io);
-    let has_called = Arc::clone(&service.has_called);
+    let (has_called, shutdown) = (Arc::clone(&service.has_called), service.stay.shutdown());
     match protocol {
         Protocol::Http1 => {
             let mut builder = http1::Builder::new();
@@ -181,8 +175,8 @@ where
             // Deliberately without pipeline_flush: hyper then buffers answers without bound, and while a byte of the next
             // request is waiting it sends nothing at all, not even that the request is malformed.
             builder.max_buf_size(BUFFER as usize).max_headers(HEADER_FIELDS);
-            let connection = builder.serve_connection(io, service);
-            drive(connection, shutdown, &has_called, http1::Connection::graceful_shutdown).await;
+            let connection = builder.serve_connection(io, service).with_upgrades();
+            drive(connection, shutdown, &has_called, http1::UpgradeableConnection::graceful_shutdown).await;
         }
         Protocol::Http2 => {
             let mut builder = http2::Builder::new(TokioExecutor::new());
@@ -227,12 +221,13 @@ where
 struct Hosted<S> {
     service: S,
     peer: Peer,
+    stay: Stay,
     has_called: Arc<AtomicBool>,
 }
 
 impl<S> Hosted<S> {
-    fn new(service: S, peer: Peer) -> Self {
-        Self { service, peer, has_called: Arc::default() }
+    fn new(service: S, peer: Peer, stay: Stay) -> Self {
+        Self { service, peer, stay, has_called: Arc::default() }
     }
 }
 
@@ -246,7 +241,11 @@ where
 
     fn call(&self, mut request: Request<Incoming>) -> S::Future {
         self.has_called.store(true, Ordering::Relaxed);
+        let asks_for_upgrade = request.extensions().get::<OnUpgrade>().is_some();
         request.extensions_mut().insert(self.peer.clone());
+        if asks_for_upgrade {
+            request.extensions_mut().insert(self.stay.clone());
+        }
         // The services that are served here are always ready.
         self.service.clone().call(request)
     }

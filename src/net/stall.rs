@@ -5,7 +5,8 @@ use std::time::Duration;
 
 use tokio::time::{Instant, Sleep};
 
-/// Notices that a stream stands still. Costs nothing while it flows: the timer runs only while one waits.
+/// Notices that a stream stands still. Costs nothing while it flows: the timer runs only while one waits. A limit of zero
+/// is none.
 pub struct Stall {
     limit: Duration,
     timer: Option<Pin<Box<Sleep>>>,
@@ -25,6 +26,9 @@ impl Stall {
     /// To be asked whenever nothing came: ready when that has been so for the whole limit.
     pub fn poll(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         let limit = self.limit;
+        if limit.is_zero() {
+            return Poll::Pending;
+        }
         let timer = self.timer.get_or_insert_with(|| Box::pin(tokio::time::sleep(limit)));
         if !self.is_running {
             self.is_running = true;

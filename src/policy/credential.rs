@@ -37,6 +37,11 @@ pub fn token_in<'h>(value: &'h [u8], authenticator: &JwtAuthenticator) -> Result
     if token.contains(&b',') {
         return Err(Refusal::new(Reason::CredentialAmbiguous).expected("one token").found("a list with a comma"));
     }
+    bare_token(token, authenticator)
+}
+
+/// The token without what stands before each of ours.
+pub(super) fn bare_token<'h>(token: &'h [u8], authenticator: &JwtAuthenticator) -> Result<&'h [u8], Refusal> {
     let Some(bare) = token.strip_prefix(authenticator.prefix.as_bytes()) else {
         let what = if token.starts_with(JSON) { "a token of an app's own" } else { "a token" };
         let found =

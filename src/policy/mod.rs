@@ -21,6 +21,7 @@ mod rewrite;
 mod route;
 mod state;
 mod table;
+mod upgrade;
 
 pub use authority::Authority;
 pub use authorize::{Authorization, Bearer, authorize, authorize_service};
@@ -44,3 +45,4 @@ pub use route::{
 };
 pub use state::{Followed, Live, State};
 pub use table::{Conflict, Found, Misled, RouteTable, Sought, allowed_methods, wrong_method};
+pub use upgrade::{WEBSOCKET, offered_token, strip_tokens, upgrade};

@@ -35,6 +35,10 @@ pub struct Route {
     pub client_certificate: Option<CertificateRule>,
     /// Whether the upstream gets to see the credential.
     pub keep_credential: bool,
+    /// The protocols that a call may go on with, in lower case.
+    pub upgrades: Vec<Box<str>>,
+    /// Whether an answer in progress ends with the caller's token; where it is not said, upgrades and streams do.
+    pub ends_with_token: Option<bool>,
 }
 
 impl Route {
@@ -176,6 +180,8 @@ pub struct JwtAuthenticator {
     pub other_schemes: Vec<String>,
     /// What each token begins with, so that a leaked one is recognised; the rest is the token itself.
     pub prefix: String,
+    /// The name under which a WebSocket may offer its token as a subprotocol, since browsers send no header with it.
+    pub websocket_protocol: Option<Box<str>>,
     pub rules: TokenRules,
 }
 

@@ -12,7 +12,7 @@ use http::{HeaderMap, Method};
 
 use super::method::{METHOD_OVERRIDE, meant};
 use super::pattern::Segment;
-use super::{Authority, HostPattern, Identity, Params, Pattern, Route, Target};
+use super::{AuthenticatorKind, Authority, HostPattern, Identity, Params, Pattern, Route, Target};
 use crate::model::{Endpoint, Reason, Refusal};
 
 /// All routes, ready to match.
@@ -21,6 +21,7 @@ pub struct RouteTable {
     root: Node,
     routes: Vec<Arc<Route>>,
     credential_headers: Vec<HeaderName>,
+    token_protocols: Vec<Box<str>>,
     authority: Option<Arc<Authority>>,
     identity: Arc<Identity>,
 }
@@ -104,8 +105,8 @@ impl RouteTable {
         if !conflicts.is_empty() {
             return Err(conflicts);
         }
-        let credential_headers = credential_headers(&routes);
-        let mut table = Self { routes, credential_headers, ..Self::default() };
+        let (credential_headers, token_protocols) = (credential_headers(&routes), token_protocols(&routes));
+        let mut table = Self { routes, credential_headers, token_protocols, ..Self::default() };
         for route in &table.routes {
             for (i, pattern) in route.patterns.iter().enumerate() {
                 table.root.insert(&pattern.segments, Leaf { route: Arc::clone(route), pattern: i });
@@ -149,6 +150,11 @@ impl RouteTable {
     /// The headers that carry credentials on some route, and Authorization in any case.
     pub fn credential_headers(&self) -> &[HeaderName] {
         &self.credential_headers
+    }
+
+    /// The names under which WebSockets of some route offer their token as a subprotocol.
+    pub fn token_protocols(&self) -> impl Iterator<Item = &str> + Clone {
+        self.token_protocols.iter().map(|name| &**name)
     }
 
     /// Finds the route for a request with a judged path. Where a route of the path takes overrides, the header is obeyed
@@ -283,6 +289,15 @@ fn credential_headers(routes: &[Arc<Route>]) -> Vec<HeaderName> {
     names.sort_by(|a, b| a.as_str().cmp(b.as_str()));
     names.dedup();
     names
+}
+
+fn token_protocols(routes: &[Arc<Route>]) -> Vec<Box<str>> {
+    let named = |route: &Arc<Route>| match &route.authenticator.kind {
+        AuthenticatorKind::Jwt(jwt) => jwt.websocket_protocol.clone(),
+        AuthenticatorKind::Anonymous | AuthenticatorKind::Basic => None,
+    };
+    let names: BTreeSet<_> = routes.iter().filter_map(named).collect();
+    names.into_iter().collect()
 }
 
 fn conflicts(routes: &[Arc<Route>]) -> Vec<Conflict> {

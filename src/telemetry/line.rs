@@ -57,7 +57,7 @@ pub(super) struct Line<'a> {
     upstream: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     status: Option<u16>,
-    /// complete, abandoned, cut or panicked.
+    /// complete, abandoned, cut, ended or panicked.
     outcome: &'static str,
     duration_ms: f64,
     bytes_in: u64,

@@ -184,6 +184,27 @@ impl Verifier {
         })
     }
 
+    /// Whether a token that was good for a call is so still, while the call lasts: by what the registry holds and what was
+    /// revoked since. A token of single use stays good for the call that used it. `app` is the one that called: one
+    /// that was made anew under its client id is another.
+    ///
+    /// # Errors
+    /// What ended it.
+    pub fn review(
+        &self,
+        app: AppNumber,
+        proof: &Arc<Proof>,
+        rules: &TokenRules,
+        snapshot: &Snapshot,
+        now: Timestamp,
+    ) -> Result<Verified, Refusal> {
+        let judgement = Judgement { rules, snapshot, issuance: &*self.issuance, now };
+        let app = snapshot.app(&proof.client_id).filter(|found| found.number == app).ok_or(Reason::AppUnknown)?;
+        judgement.stands(app, proof)?;
+        let installation = judgement.check(app, proof)?;
+        Ok(Verified { app: Arc::clone(app), proof: Arc::clone(proof), installation, single_use: None })
+    }
+
     fn begin<'t>(&self, token: &'t [u8], judgement: Judgement<'_>) -> Result<Begun<'t>, Unverified> {
         let rules = judgement.rules;
         checks::check_length(token, rules).map_err(unclaimed)?;
@@ -244,14 +265,24 @@ impl Judgement<'_> {
     /// The app, where nothing has happened since to what the proof stands on.
     fn still_holds(self, proof: &Proof) -> Option<Arc<App>> {
         let app = self.snapshot.app(&proof.client_id)?;
-        let opens = |number| app.encryption_key(number).is_some_and(|k| k.state.usable_at(self.now));
-        let holds = app.credential_version == proof.credential_version
-            && self.is_good(app, proof.signer)
-            && proof.encryption_key.is_none_or(opens)
-            && app.enabled
-            && self.may_sign(app, proof.algorithm)
-            && app.may_use(&self.rules.authenticator);
+        let holds = app.credential_version == proof.credential_version && self.stands(app, proof).is_ok();
         holds.then(|| Arc::clone(app))
+    }
+
+    /// What the proof stands on: the app and its keys.
+    fn stands(self, app: &App, proof: &Proof) -> Result<(), Reason> {
+        let opens = |number| app.encryption_key(number).is_some_and(|k| k.state.usable_at(self.now));
+        if !app.enabled {
+            Err(Reason::AppDisabled)
+        } else if !self.is_good(app, proof.signer) || !proof.encryption_key.is_none_or(opens) {
+            Err(Reason::KeyRetired)
+        } else if !self.may_sign(app, proof.algorithm) {
+            Err(Reason::TokenAlgorithmNotAllowed)
+        } else if !app.may_use(&self.rules.authenticator) {
+            Err(Reason::AppWrongAuthenticator)
+        } else {
+            Ok(())
+        }
     }
 
     fn is_good(self, app: &App, signer: Signer) -> bool {
@@ -266,15 +297,21 @@ impl Judgement<'_> {
         self.rules.origin != Origin::App || app.algorithms.contains(algorithm)
     }
 
-    fn judge(self, app: Arc<App>, proof: Arc<Proof>) -> Result<Verified, Unverified> {
+    /// All that is checked at each call, whether the signature was verified for it or before, but for the use itself.
+    fn check(self, app: &App, proof: &Proof) -> Result<Option<Arc<Installation>>, Refusal> {
         let Self { rules, now, .. } = self;
-        let judged = checks::check_type(proof.token_type.as_deref(), rules)
-            .and_then(|()| checks::check_encryption(proof.encryption_key.is_some(), &app, rules))
-            .and_then(|()| checks::check_times(&proof.claims, &app, rules, now))
-            .and_then(|()| checks::check_parties(&proof.claims, rules))
-            .and_then(|()| self.issuance.check_state(app.number, rules.origin, &proof.claims, now))
-            .and_then(|()| self.find_installation(&app, &proof))
-            .and_then(|found| Ok((found, checks::single_use(&proof.claims, &app, rules, now)?)));
+        checks::check_type(proof.token_type.as_deref(), rules)?;
+        checks::check_encryption(proof.encryption_key.is_some(), app, rules)?;
+        checks::check_times(&proof.claims, app, rules, now)?;
+        checks::check_parties(&proof.claims, rules)?;
+        self.issuance.check_state(app.number, rules.origin, &proof.claims, now)?;
+        self.find_installation(app, proof)
+    }
+
+    fn judge(self, app: Arc<App>, proof: Arc<Proof>) -> Result<Verified, Unverified> {
+        let judged = self.check(&app, &proof).and_then(|installation| {
+            Ok((installation, checks::single_use(&proof.claims, &app, self.rules, self.now)?))
+        });
         match judged {
             Ok((installation, single_use)) => Ok(Verified { app, proof, installation, single_use }),
             Err(refusal) => Err(Unverified { refusal, claimed: Some(app) }),

@@ -95,6 +95,8 @@ pub(super) fn words(reason: Reason) -> (u16, &'static str, u16) {
         | Reason::UpstreamInvalid
         | Reason::GatewayOverloaded
         | Reason::KeysUnavailable
+        | Reason::GatewayStopping
+        | Reason::TunnelIdle
         | Reason::GatewayInternal => (reason.status(), reason.title(), reason.status()),
     }
 }

@@ -1,5 +1,6 @@
 //! A refusal's body and status in each error format.
 
+pub(super) mod grpc;
 mod icr;
 mod khoros;
 mod kore;

@@ -25,9 +25,10 @@ pub struct UpstreamBody<B> {
 }
 
 impl<B> UpstreamBody<B> {
-    pub(super) fn new(body: Incoming, sender: SendRequest<B>, pool: Arc<Pool<B>>, ledger: Arc<Ledger>) -> Self {
+    pub(super) fn new(body: Incoming, sender: Option<SendRequest<B>>, pool: Arc<Pool<B>>, ledger: Arc<Ledger>) -> Self {
         let idle = pool.upstream().timeouts.body_idle;
-        let mut this = Self { body, lease: Some((sender, pool)), ledger, stall: Stall::new(idle) };
+        let lease = sender.map(|sender| (sender, pool));
+        let mut this = Self { body, lease, ledger, stall: Stall::new(idle) };
         this.give_back_at_end();
         this
     }

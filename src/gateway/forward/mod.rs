@@ -19,7 +19,7 @@ use http_body::Body;
 use tower::Service;
 
 use self::pool::{Pool, SendFault};
-use super::{Call, Destination, Inbound, Outbound, Refused, hygiene};
+use super::{Call, Destination, Inbound, Outbound, Refused, hygiene, tunnel};
 use crate::model::{Reason, Refusal, UpstreamName};
 
 /// The last of the stack: sends the request to its upstream. One per worker, with connections of its own.
@@ -73,7 +73,8 @@ where
         Poll::Ready(Ok(()))
     }
 
-    fn call(&mut self, outbound: Outbound<B>) -> Self::Future {
+    fn call(&mut self, mut outbound: Outbound<B>) -> Self::Future {
+        let upgrade = outbound.take_upgrade();
         let (request, call, destination) = outbound.into_parts();
         let pool = match destination {
             Destination::Upstream(name) => self.pool(&name).map(|pool| (name, pool)),
@@ -81,7 +82,7 @@ where
         };
         Box::pin(async move {
             let Some((name, pool)) = pool else { return Err(Refused::new(Reason::UpstreamUnreachable)) };
-            send(&pool, request, call, name).await
+            send(&pool, request, upgrade, call, name).await
         })
     }
 }
@@ -89,6 +90,7 @@ where
 async fn send<B>(
     pool: &Arc<Pool<Inbound<B>>>,
     mut request: Request<Inbound<B>>,
+    upgrade: Option<Box<tunnel::Asked>>,
     call: Call,
     name: UpstreamName,
 ) -> Result<Answer<B>, Refused>
@@ -100,13 +102,24 @@ where
     _ = call.ledger.upstream.set(name.clone());
     request.headers_mut().insert(header::HOST, upstream.host.clone());
     frame(&mut request);
+    if let Some(asked) = &upgrade {
+        tunnel::ask(request.headers_mut(), asked);
+    }
     let is_head = request.method() == Method::HEAD;
     let sent = pool.send(request, &call.ledger);
     let fault = match in_time(sent, &call, upstream.timeouts.response).await {
-        Some(Ok(mut response)) => match clean(&mut response, is_head, call.ledger.claimed()) {
-            Ok(()) => return Ok(response),
-            Err(why) => Refusal::new(Reason::UpstreamInvalid).found(why),
-        },
+        Some(Ok(mut response)) => {
+            let checked = match upgrade {
+                Some(asked) if response.status() == StatusCode::SWITCHING_PROTOCOLS => {
+                    tunnel::agree(&mut response, *asked, &call.ledger)
+                }
+                _ => clean(&mut response, is_head, call.ledger.claimed()),
+            };
+            match checked {
+                Ok(()) => return Ok(response),
+                Err(why) => Refusal::new(Reason::UpstreamInvalid).found(why),
+            }
+        }
         Some(Err(fault)) => refusal_of(&fault, &call),
         None => Refusal::new(Reason::UpstreamTimeout)
             .expected(format!("an answer of upstream {name} within {:?}", upstream.timeouts.response)),

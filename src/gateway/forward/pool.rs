@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Instant;
 
 use bytes::Bytes;
-use http::{Request, Response};
+use http::{Request, Response, StatusCode};
 use http_body::Body;
 use hyper::client::conn::http1::{self, SendRequest};
 use hyper_util::rt::TokioIo;
@@ -110,6 +110,8 @@ where
             match sender.try_send_request(request).await {
                 Ok(response) => {
                     let (pool, ledger) = (Arc::clone(self), Arc::clone(ledger));
+                    // A connection that goes on with another protocol is nobody else's any more.
+                    let sender = (response.status() != StatusCode::SWITCHING_PROTOCOLS).then_some(sender);
                     return Ok(response.map(|body| UpstreamBody::new(body, sender, pool, ledger)));
                 }
                 Err(mut error) => match error.take_message() {
@@ -138,7 +140,7 @@ where
     builder.max_buf_size(64 << 10);
     let (sender, connection) = builder.handshake(TokioIo::new(io)).await.map_err(SendFault::Broken)?;
     tokio::spawn(async move {
-        if let Err(error) = connection.await {
+        if let Err(error) = connection.with_upgrades().await {
             tracing::debug!(%error, "upstream connection ended");
         }
     });

@@ -16,3 +16,4 @@ mod protocol;
 mod registry;
 mod routing;
 mod scopes;
+mod streams;

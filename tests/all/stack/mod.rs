@@ -6,6 +6,7 @@ mod certificates;
 mod encrypted;
 mod forward;
 mod forwarded;
+mod grpc;
 mod hygiene;
 mod identity;
 mod limits;

@@ -134,6 +134,8 @@ const ELSEWHERE_TESTED: &[(Reason, &str)] = &[
     (Reason::UpstreamInvalid, "forward"),
     (Reason::GatewayOverloaded, "limits"),
     (Reason::GatewayInternal, "record"),
+    (Reason::GatewayStopping, "streams"),
+    (Reason::TunnelIdle, "streams"),
     (Reason::TokenInvalid, "an answer alone, never a reason"),
 ];
 

@@ -112,6 +112,8 @@ pub fn route(
         quota: None,
         client_certificate: None,
         keep_credential: false,
+        upgrades: vec![],
+        ends_with_token: None,
     }
 }
 
@@ -148,6 +150,7 @@ pub fn authenticator(format: Format, name: &str, adjust: impl FnOnce(&mut TokenS
         scheme: scheme.to_owned(),
         other_schemes: Vec::new(),
         prefix: String::new(),
+        websocket_protocol: None,
         rules,
     };
     Arc::new(Authenticator {

@@ -1,7 +1,7 @@
 //! A client over a plain socket: it sends exactly the bytes it is told, and reads answers by their framing.
 
 use std::io::{self, BufRead as _, BufReader, Read, Write as _};
-use std::net::{SocketAddr, TcpStream};
+use std::net::{Shutdown, SocketAddr, TcpStream};
 use std::time::Duration;
 
 use serde_json::Value;
@@ -160,6 +160,18 @@ impl Connection {
     /// Reads raw bytes: what is there, or what comes.
     pub fn read_some(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         self.0.read(buffer)
+    }
+
+    /// Sends nothing more.
+    pub fn shut_down(&mut self) {
+        self.0.get_mut().shutdown(Shutdown::Write).unwrap();
+    }
+
+    /// Whatever comes until the other side closes.
+    pub fn read_to_end(&mut self) -> Vec<u8> {
+        let mut all = Vec::new();
+        self.0.read_to_end(&mut all).unwrap();
+        all
     }
 
     /// Whether the other side closed it and sent nothing more.

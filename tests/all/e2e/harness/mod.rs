@@ -10,6 +10,7 @@ mod registry;
 mod tls_client;
 mod token;
 mod upstream;
+mod websocket;
 
 pub use certificates::Authority;
 pub use client::{Call, Connection, Reply};
@@ -20,6 +21,7 @@ pub use registry::{App, Registry};
 pub use tls_client::TlsClient;
 pub use token::{Token, now, part};
 pub use upstream::{Answer, Recorder, Scripted, Seen, read_head};
+pub use websocket::{Heard, Socket, Sockets};
 
 use std::time::Duration;
 

@@ -1,0 +1,47 @@
+//! Refusals of gRPC calls.
+
+use scopegate::model::Reason;
+
+use super::cases::cases;
+use crate::support::{Format, Gateway, Script};
+
+#[tokio::test]
+async fn every_refusal_of_a_grpc_call_is_an_answer_of_trailers_only() {
+    for (dialect, answered) in [
+        ("application/grpc", "application/grpc"),
+        ("application/grpc+proto", "application/grpc"),
+        ("application/grpc-web+proto", "application/grpc-web"),
+        ("application/grpc-web-text", "application/grpc-web-text"),
+    ] {
+        for case in cases().into_iter().filter(|case| case.only.is_none_or(|only| only == Format::Problem)) {
+            let gateway = Gateway::new();
+            let mut reply = None;
+            for n in 0..=case.earlier {
+                let call = (case.call)(Format::Problem, n).header("content-type", dialect);
+                reply = Some(gateway.call(call.body(Script::empty()).unwrap()).await);
+            }
+            let (reply, public) = (reply.unwrap(), case.reason.public());
+            let at = format!("{} ({dialect}): {reply:?}", case.name);
+            assert_eq!((reply.status, reply.body.len()), (200, 0), "{at}");
+            assert_eq!(reply.header("content-type"), Some(answered), "{at}");
+            assert_eq!(reply.header("x-scopegate-reason"), Some(public.code()), "{at}");
+            assert_eq!(reply.header("grpc-message"), Some(public.title()), "{at}");
+            let wanted = match public {
+                Reason::RouteUnknown | Reason::MethodNotAllowed => "12",
+                Reason::RequestInvalid => "3",
+                Reason::CredentialAmbiguous => "16",
+                public => match public.status() {
+                    401 => "16",
+                    403 => "7",
+                    404 => "5",
+                    413 | 429 | 431 => "8",
+                    503 => "14",
+                    status => panic!("{status} is not thought of: {at}"),
+                },
+            };
+            assert_eq!(reply.header("grpc-status"), Some(wanted), "{at}");
+            assert_eq!(reply.header("www-authenticate"), None, "{at}");
+            assert_eq!(reply.log.reason, Some(case.reason), "the log has the true reason: {at}");
+        }
+    }
+}
