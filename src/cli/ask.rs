@@ -24,6 +24,11 @@ pub(super) fn ask(question: &str, is_quiet: bool) -> Result<Option<String>, Fail
     Ok(answer)
 }
 
+/// The same, where a person is there to ask; a pipe is not read.
+pub(super) fn ask_person(question: &str) -> Result<Option<String>, Failure> {
+    if io::stdin().is_terminal() { ask(question, false) } else { Ok(None) }
+}
+
 fn line(from: &mut impl BufRead) -> Result<Option<String>, Failure> {
     let mut line = Vec::new();
     let mut limited = io::Read::take(from, MAX_ANSWER as u64 + 1);

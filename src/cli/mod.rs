@@ -17,6 +17,7 @@ mod encryption;
 mod export;
 mod exposure;
 mod failure;
+mod init;
 mod installation;
 mod jwt;
 mod key;
@@ -55,6 +56,7 @@ struct Arguments {
 #[derive(Debug, Subcommand)]
 enum Command {
     Demo(demo::Demo),
+    Init(init::Init),
     Serve(serve::Serve),
     Check(check::Check),
     Reload(reload::Reload),
@@ -106,6 +108,7 @@ pub fn run() -> ExitCode {
     _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
     let done = match arguments.command {
         Command::Demo(command) => block_on(command.run()),
+        Command::Init(command) => command.run(),
         Command::Serve(command) => block_on(command.run()),
         Command::Check(command) => block_on(command.run()),
         Command::Reload(command) => block_on(command.run()),

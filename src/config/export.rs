@@ -1,7 +1,5 @@
 //! The registry as a file, such that `apply` of it changes nothing.
 
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD;
 use toml_edit::{Array, ArrayOfTables, DocumentMut, InlineTable, Item, Table, Value, value};
 
 use crate::jose::KeyMaterial;
@@ -100,12 +98,8 @@ fn key(app: &AppRecord, key: &KeyRecord, secrets: Secrets) -> Table {
                 entry.insert("secret", value(text));
             }
         }
-        KeyMaterial::Public { spki, only, certificate, .. } => {
-            let text = match certificate {
-                Some(certificate) => pem("CERTIFICATE", certificate.der()),
-                None => pem("PUBLIC KEY", spki),
-            };
-            entry.insert("public_key", value(text));
+        KeyMaterial::Public { only, .. } => {
+            entry.insert("public_key", value(key.material.to_pem().unwrap_or_default()));
             if let Some(algorithm) = only {
                 entry.insert("algorithm", value(algorithm.as_str()));
             }
@@ -134,12 +128,6 @@ fn put_state(entry: &mut Table, state: KeyState) {
     if let KeyState::Retiring(until) = state {
         entry.insert("retire_at", value(until.to_string()));
     }
-}
-
-fn pem(label: &str, der: &[u8]) -> String {
-    let text = STANDARD.encode(der);
-    let lines: Vec<&str> = text.as_bytes().chunks(64).filter_map(|line| std::str::from_utf8(line).ok()).collect();
-    format!("-----BEGIN {label}-----\n{}\n-----END {label}-----\n", lines.join("\n"))
 }
 
 fn grants(app: &AppRecord) -> impl Iterator<Item = Table> {

@@ -11,7 +11,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde_json::{Value, json};
 
-use super::{KeyError, KeyMaterial};
+use super::{KeyError, KeyMaterial, pem};
 use crate::model::Algorithm;
 use crate::secret::Secret;
 
@@ -54,6 +54,11 @@ impl IssuingMaterial {
     /// To be sealed.
     pub fn pkcs8(&self) -> &Secret {
         &self.pkcs8
+    }
+
+    /// As a PEM block.
+    pub fn to_pem(&self) -> Secret {
+        pem::private_key(&self.pkcs8)
     }
 
     /// Makes the key ready to sign; the work of a load, not of a request.

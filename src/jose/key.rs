@@ -14,7 +14,7 @@ use jsonwebtoken::jwk::{AlgorithmParameters, EllipticCurve, Jwk, KeyAlgorithm, K
 use jsonwebtoken::{DecodingKey, DecodingKeyKind};
 use rustls::pki_types::pem::{PemObject as _, SectionKind};
 
-use super::{Certificate, KeyError, Validity};
+use super::{Certificate, KeyError, Validity, pem};
 use crate::clock::Timestamp;
 use crate::model::{Algorithm, Family};
 use crate::secret::Secret;
@@ -189,6 +189,15 @@ impl KeyMaterial {
     /// What its certificate says of the key, if it has one.
     pub fn validity(&self, now: Timestamp) -> Validity {
         self.certificate().map_or(Validity::Good, |certificate| certificate.validity(now))
+    }
+
+    /// A public key, or its certificate, as [`KeyMaterial::from_pem`] reads it; none for a secret.
+    pub fn to_pem(&self) -> Option<String> {
+        match self {
+            Self::Secret(_) => None,
+            Self::Public { certificate: Some(certificate), .. } => Some(pem::block("CERTIFICATE", certificate.der())),
+            Self::Public { spki, .. } => Some(pem::block("PUBLIC KEY", spki)),
+        }
     }
 
     /// Makes the key ready to verify; the work of a load, not of a request.

@@ -12,6 +12,7 @@ mod issuing;
 mod jwe;
 mod key;
 mod object;
+mod pem;
 mod private_pem;
 mod registered;
 mod sign;

@@ -9,15 +9,13 @@ use aws_lc_rs::key_wrap::{AES_256, AesKek, KeyWrap as _};
 use aws_lc_rs::rsa::{
     KeySize, OAEP_SHA1_MGF1SHA1, OAEP_SHA256_MGF1SHA256, OaepPrivateDecryptingKey, PrivateDecryptingKey,
 };
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD;
 use rustls::pki_types::pem::{PemObject as _, SectionKind};
 use zeroize::Zeroizing;
 
 use super::agreement::{Purpose, derive};
 use super::content::ContentKey;
 use super::{Encrypted, EncryptionKey, EncryptionKind, KeyManagement};
-use crate::jose::KeyError;
+use crate::jose::{KeyError, pem};
 use crate::secret::Secret;
 
 /// A longer key costs more for each token than it gains.
@@ -105,15 +103,7 @@ impl DecryptionMaterial {
 
     /// As a PEM block.
     pub fn to_pem(&self) -> Secret {
-        let text = Zeroizing::new(STANDARD.encode(self.pkcs8.expose()));
-        let mut pem = String::with_capacity(text.len() + text.len() / 64 + 64);
-        pem.push_str("-----BEGIN PRIVATE KEY-----\n");
-        for line in text.as_bytes().chunks(64).filter_map(|line| std::str::from_utf8(line).ok()) {
-            pem.push_str(line);
-            pem.push('\n');
-        }
-        pem.push_str("-----END PRIVATE KEY-----\n");
-        Secret::new(pem)
+        pem::private_key(&self.pkcs8)
     }
 
     /// The half that everybody may have.
