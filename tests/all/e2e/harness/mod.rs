@@ -1,6 +1,7 @@
 //! What the tests stand on: the real binary, a recording upstream, clients that can also misbehave, tokens made without
 //! any code of the gateway's.
 
+mod browser;
 mod certificates;
 mod client;
 mod gateway;
@@ -12,6 +13,7 @@ mod token;
 mod upstream;
 mod websocket;
 
+pub use browser::{Browser, page};
 pub use certificates::Authority;
 pub use client::{Call, Connection, Reply};
 pub use gateway::{Gateway, Setup, texts};

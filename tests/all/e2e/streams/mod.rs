@@ -1,5 +1,6 @@
 //! Calls that last: upgrades, and answers that come bit by bit.
 
+mod browser;
 mod ending;
 mod upgrades;
 
