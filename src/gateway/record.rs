@@ -12,7 +12,7 @@ use std::time::Instant;
 
 use arc_swap::ArcSwap;
 use bytes::Bytes;
-use http::{HeaderValue, Method, Request, Response, StatusCode, Uri, header};
+use http::{HeaderValue, Method, Request, Response, StatusCode, Uri, Version, header};
 use http_body::{Body, Frame, SizeHint};
 use pin_project_lite::pin_project;
 use tower::{Layer, Service};
@@ -97,6 +97,7 @@ where
             call: call.clone(),
             method: request.method().clone(),
             uri: request.uri().clone(),
+            version: request.version(),
             started: instant(),
             status: None,
             bytes_out: 0,
@@ -116,6 +117,7 @@ pub(super) struct Pending {
     call: Call,
     method: Method,
     uri: Uri,
+    version: Version,
     started: Instant,
     status: Option<u16>,
     bytes_out: u64,
@@ -206,7 +208,11 @@ where
         let id = pending.call.id.header_value();
         let mut response = match answer {
             Some(response) => {
-                let (head, body) = response.into_parts();
+                let (mut head, body) = response.into_parts();
+                if pending.version == Version::HTTP_10 && body.size_hint().exact().is_none() {
+                    // The end of the connection is the end of the body; hyper would promise to keep it.
+                    head.version = Version::HTTP_10;
+                }
                 pending.status = Some(head.status.as_u16());
                 // Nobody reads the body of an answer to HEAD.
                 if body.is_end_stream() || pending.method == Method::HEAD {

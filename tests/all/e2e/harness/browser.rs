@@ -26,7 +26,7 @@ pub struct Browser {
     driver: Child,
     address: SocketAddr,
     session: String,
-    _profile: TempDir,
+    profile: TempDir,
 }
 
 impl Browser {
@@ -39,12 +39,11 @@ impl Browser {
             .stderr(Stdio::null())
             .spawn()
             .unwrap_or_else(|error| panic!("chromedriver: {error}; tests/run installs it"));
-        let said = BufReader::new(driver.stdout.take().unwrap()).lines().map_while(Result::ok);
+        let mut said = BufReader::new(driver.stdout.take().unwrap()).lines().map_while(Result::ok);
         let port = |line: String| line.rsplit_once("successfully on port ")?.1.trim_end_matches('.').parse().ok();
-        let port: u16 = said.filter_map(port).next().unwrap();
-        let mut browser =
-            Self { driver, address: ([127, 0, 0, 1], port).into(), session: String::new(), _profile: profile };
-        let folder = format!("--user-data-dir={}", browser._profile.path().join("profile").display());
+        let port: u16 = said.find_map(port).unwrap();
+        let mut browser = Self { driver, address: ([127, 0, 0, 1], port).into(), session: String::new(), profile };
+        let folder = format!("--user-data-dir={}", browser.profile.path().join("profile").display());
         let switches = SWITCHES.iter().map(|s| (*s).to_owned()).chain([folder]).collect::<Vec<_>>();
         let wanted = json!({
             "browserName": "chrome",

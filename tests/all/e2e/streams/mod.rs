@@ -2,6 +2,8 @@
 
 mod browser;
 mod ending;
+mod events;
+mod http10;
 mod upgrades;
 
 use super::harness::{App, Call, Gateway, Heard, Registry, Setup, Socket, Token, now};
