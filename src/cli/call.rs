@@ -17,7 +17,7 @@ use rustls::ClientConfig;
 use rustls::pki_types::ServerName;
 
 use super::Failure;
-use crate::net::{Connected, Endpoint, client_config};
+use crate::net::{ClientTls, Connected, Endpoint};
 
 /// No answer that a command waits for is longer.
 const MAX_ANSWER: usize = 1 << 20;
@@ -128,7 +128,7 @@ impl Caller {
         if let Some(config) = self.tls.get() {
             return Ok(Arc::clone(config));
         }
-        let config = client_config(self.arguments.ca.as_deref()).map_err(|error| error.to_string())?;
+        let config = ClientTls::trusting(self.arguments.ca.as_deref()).config().map_err(|error| error.to_string())?;
         Ok(Arc::clone(self.tls.get_or_init(|| config)))
     }
 }
@@ -141,10 +141,7 @@ fn is_this_machine(host: &str) -> bool {
 type AnyError = Box<dyn std::error::Error + Send + Sync>;
 
 async fn exchange(connected: Connected, request: Request<Bytes>) -> Result<Response<Bytes>, AnyError> {
-    match connected {
-        Connected::Plain(stream) => over(TokioIo::new(stream), request).await,
-        Connected::Tls(stream) => over(TokioIo::new(stream), request).await,
-    }
+    over(TokioIo::new(connected), request).await
 }
 
 async fn over<I>(io: I, mut request: Request<Bytes>) -> Result<Response<Bytes>, AnyError>

@@ -9,7 +9,7 @@ use http_body_util::Empty;
 use hyper_util::rt::TokioIo;
 
 use super::Failure;
-use crate::net::{Connected, Endpoint};
+use crate::net::Endpoint;
 
 const LIMIT: Duration = Duration::from_secs(3);
 
@@ -27,10 +27,8 @@ async fn ask(listen: SocketAddr) -> Result<StatusCode, Failure> {
         ip => ip.to_string(),
     };
     let endpoint = Endpoint { host, port: listen.port(), tls: None, timeout: LIMIT };
-    let Connected::Plain(stream) = endpoint.connect().await? else {
-        return Err(Failure::new("the telemetry listener has no TLS"));
-    };
-    let (mut sender, connection) = hyper::client::conn::http1::handshake(TokioIo::new(stream)).await?;
+    let connected = endpoint.connect().await?;
+    let (mut sender, connection) = hyper::client::conn::http1::handshake(TokioIo::new(connected)).await?;
     tokio::spawn(connection);
     let request = Request::get("/readyz").header(header::HOST, "localhost").body(Empty::<Bytes>::new())?;
     Ok(sender.send_request(request).await?.status())

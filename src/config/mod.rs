@@ -10,6 +10,7 @@ mod export;
 mod file;
 mod forwarding;
 mod identity;
+mod injected;
 mod profile;
 mod proxy;
 mod quota;

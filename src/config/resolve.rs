@@ -315,10 +315,17 @@ impl Parts {
     fn upstreams(&mut self) -> HashMap<UpstreamName, Arc<Upstream>> {
         let mut resolved = HashMap::new();
         for (name, (source, section)) in std::mem::take(&mut self.upstreams) {
-            match (UpstreamName::new(&name), section.resolve()) {
-                (Ok(id), Ok(upstream)) => _ = resolved.insert(id, Arc::new(upstream)),
-                (Err(error), _) => self.report(&source, &["upstream", &name], error.to_string(), None),
-                (_, Err((key, why))) => {
+            let id = match UpstreamName::new(&name) {
+                Ok(id) => id,
+                Err(error) => {
+                    self.report(&source, &["upstream", &name], error.to_string(), None);
+                    continue;
+                }
+            };
+            self.files.extend(section.files());
+            match section.resolve(id.clone()) {
+                Ok(upstream) => _ = resolved.insert(id, Arc::new(upstream)),
+                Err((key, why)) => {
                     self.report(&source, &["upstream", &name, key], format!("upstream.{name}.{key}: {why}"), None);
                 }
             }

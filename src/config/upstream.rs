@@ -1,29 +1,68 @@
 //! `[upstream.NAME]`: where calls go.
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use http::{HeaderValue, Uri};
+use http::Uri;
+use http::uri::Authority;
 use rustls::pki_types::ServerName;
 use serde::Deserialize;
 
+use super::injected::InjectedHeader;
 use super::time::Span;
-use crate::gateway::forward::{Upstream, UpstreamTimeouts};
-use crate::net::{Endpoint, client_config};
+use crate::gateway::forward::{
+    Ejection, HealthCheck, Origin, OriginHost, Protocol, Retries, Thresholds, Upstream, UpstreamSettings,
+    UpstreamTimeouts,
+};
+use crate::model::UpstreamName;
+use crate::net::ClientTls;
+
+/// A key, and what is wrong with it.
+type Fault = (&'static str, String);
 
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct UpstreamSection {
     urls: Vec<String>,
-    ca: Option<PathBuf>,
+    #[serde(default)]
+    http: HttpKey,
+    #[serde(default)]
+    tls: TlsSection,
+    #[serde(default)]
+    headers: BTreeMap<String, InjectedHeader>,
     #[serde(default)]
     timeouts: TimeoutsSection,
-    #[serde(default = "max_idle")]
-    max_idle: usize,
+    max_idle: Option<usize>,
+    max_calls: Option<usize>,
+    max_queue: Option<usize>,
+    max_streams: Option<usize>,
+    resolve_every: Option<Span>,
+    health: Option<HealthSection>,
+    #[serde(default)]
+    ejection: EjectionSection,
+    #[serde(default)]
+    retries: RetriesSection,
 }
 
-fn max_idle() -> usize {
-    256
+#[derive(Clone, Copy, Debug, Default, Deserialize)]
+enum HttpKey {
+    #[default]
+    #[serde(rename = "1.1")]
+    One,
+    #[serde(rename = "2")]
+    Two,
+    #[serde(rename = "auto")]
+    Auto,
+}
+
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct TlsSection {
+    ca: Option<PathBuf>,
+    cert: Option<PathBuf>,
+    key: Option<PathBuf>,
+    name: Option<String>,
 }
 
 #[derive(Clone, Debug, Deserialize)]
@@ -33,53 +72,237 @@ struct TimeoutsSection {
     response: Span,
     body_idle: Span,
     idle: Span,
+    lifetime: Span,
+    queue: Span,
 }
 
 impl Default for TimeoutsSection {
     fn default() -> Self {
-        let seconds = |n| Span(Duration::from_secs(n));
-        Self { connect: seconds(5), response: seconds(60), body_idle: seconds(60), idle: seconds(30) }
+        let UpstreamTimeouts { connect, response, body_idle, idle, lifetime, queue } = UpstreamTimeouts::default();
+        Self {
+            connect: Span(connect),
+            response: Span(response),
+            body_idle: Span(body_idle),
+            idle: Span(idle),
+            lifetime: Span(lifetime.unwrap_or_default()),
+            queue: Span(queue),
+        }
+    }
+}
+
+impl TimeoutsSection {
+    /// A bound of nothing is none, where none may be.
+    fn resolve(&self) -> Result<UpstreamTimeouts, Fault> {
+        let bound = |span: Span| (!span.0.is_zero()).then_some(span.0);
+        let needed = |name: &str, span: Span| bound(span).ok_or_else(|| ("timeouts", format!("{name} is 0")));
+        Ok(UpstreamTimeouts {
+            connect: needed("connect", self.connect)?,
+            response: needed("response", self.response)?,
+            body_idle: self.body_idle.0,
+            idle: self.idle.0,
+            lifetime: bound(self.lifetime),
+            queue: self.queue.0,
+        })
+    }
+}
+
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct HealthSection {
+    path: Option<String>,
+    #[serde(default = "five_seconds")]
+    every: Span,
+    #[serde(default = "two_seconds")]
+    timeout: Span,
+    #[serde(default = "good_statuses")]
+    status: String,
+    #[serde(default = "two")]
+    healthy: u32,
+    #[serde(default = "three")]
+    unhealthy: u32,
+}
+
+fn five_seconds() -> Span {
+    Span(Duration::from_secs(5))
+}
+
+fn two_seconds() -> Span {
+    Span(Duration::from_secs(2))
+}
+
+fn good_statuses() -> String {
+    "200-399".to_owned()
+}
+
+fn two() -> u32 {
+    2
+}
+
+fn three() -> u32 {
+    3
+}
+
+impl HealthSection {
+    fn resolve(&self) -> Result<HealthCheck, String> {
+        let (first, last) = self.status.split_once('-').unwrap_or((&self.status, &self.status));
+        let status = |text: &str| text.parse().ok().filter(|status| (100..600).contains(status));
+        let wrong = || format!("status {:?} is no status; write for example \"200\" or \"200-399\"", self.status);
+        let statuses = status(first).zip(status(last)).filter(|(a, b)| a <= b).ok_or_else(wrong)?;
+        if let Some(path) = self.path.as_ref().filter(|p| !p.starts_with('/') || p.parse::<Uri>().is_err()) {
+            return Err(format!("path {path:?} is no path; write for example \"/healthz\""));
+        }
+        if self.every.0.is_zero() || self.timeout.0.is_zero() || self.healthy == 0 || self.unhealthy == 0 {
+            return Err("every, timeout, healthy and unhealthy are at least 1".to_owned());
+        }
+        Ok(HealthCheck {
+            path: self.path.clone(),
+            every: self.every.0,
+            timeout: self.timeout.0,
+            statuses,
+            thresholds: Thresholds { healthy: self.healthy, unhealthy: self.unhealthy },
+        })
+    }
+}
+
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+struct EjectionSection {
+    failures: u32,
+    least: Span,
+    most: Span,
+}
+
+impl Default for EjectionSection {
+    fn default() -> Self {
+        let Ejection { failures, least, most } = UpstreamSettings::default().ejection;
+        Self { failures, least: Span(least), most: Span(most) }
+    }
+}
+
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+struct RetriesSection {
+    attempts: u32,
+    percent: u32,
+}
+
+impl Default for RetriesSection {
+    fn default() -> Self {
+        let Retries { attempts, percent } = UpstreamSettings::default().retries;
+        Self { attempts, percent }
     }
 }
 
 impl UpstreamSection {
+    /// The files that it is made of.
+    pub fn files(&self) -> Vec<PathBuf> {
+        let tls = self.tls.ca.iter().chain(&self.tls.cert).chain(&self.tls.key);
+        tls.chain(self.headers.values().filter_map(InjectedHeader::file)).cloned().collect()
+    }
+
     /// # Errors
     /// What is wrong, and with which key.
-    pub fn resolve(&self) -> Result<Upstream, (&'static str, String)> {
-        let [url] = &self.urls[..] else {
-            return Err(("urls", format!("{} addresses; this version takes exactly one", self.urls.len())));
+    pub fn resolve(&self, name: UpstreamName) -> Result<Upstream, Fault> {
+        if self.urls.is_empty() {
+            return Err(("urls", "no address; write for example [\"http://127.0.0.1:9000\"]".to_owned()));
+        }
+        let tls = self.tls.files(self.http)?;
+        let origins = self.urls.iter().map(|url| self.origin(url, &tls)).collect::<Result<_, _>>()?;
+        Ok(Upstream::new(name, self.settings()?, origins))
+    }
+
+    fn settings(&self) -> Result<UpstreamSettings, Fault> {
+        let default = UpstreamSettings::default();
+        let at_least_one = |key: &'static str, value: Option<usize>| match value {
+            Some(0) => Err((key, "0 would let no call through".to_owned())),
+            value => Ok(value),
         };
-        let wrong = |why: &str| ("urls", format!("{url:?} {why}; write for example \"http://127.0.0.1:9000\""));
+        let health = self.health.as_ref().map(HealthSection::resolve).transpose();
+        let EjectionSection { failures, least, most } = self.ejection.clone();
+        if failures > 0 && (least.0.is_zero() || most.0 < least.0) {
+            return Err(("ejection", "least is more than 0, and most at least as much".to_owned()));
+        }
+        let RetriesSection { attempts, percent } = self.retries.clone();
+        Ok(UpstreamSettings {
+            protocol: match self.http {
+                HttpKey::One => Protocol::Http1,
+                HttpKey::Two => Protocol::Http2,
+                HttpKey::Auto => Protocol::ByAlpn,
+            },
+            timeouts: self.timeouts.resolve()?,
+            max_idle: self.max_idle.unwrap_or(default.max_idle),
+            max_calls: at_least_one("max_calls", self.max_calls)?,
+            max_queue: self.max_queue.unwrap_or(default.max_queue),
+            max_streams: at_least_one("max_streams", self.max_streams)?.unwrap_or(default.max_streams),
+            headers: self.injected()?,
+            resolve_every: self.resolve_every.map_or(default.resolve_every, |span| span.0.max(Duration::from_secs(1))),
+            health: health.map_err(|why| ("health", why))?,
+            ejection: Ejection { failures, least: least.0, most: most.0 },
+            retries: Retries { attempts, percent },
+        })
+    }
+
+    fn injected(&self) -> Result<Vec<(http::HeaderName, http::HeaderValue)>, Fault> {
+        let headers = self.headers.iter().map(|(name, header)| header.resolve(name));
+        headers.collect::<Result<_, _>>().map_err(|why| ("headers", why))
+    }
+
+    fn origin(&self, url: &str, tls: &ClientTls) -> Result<Origin, Fault> {
+        let wrong = |why: &str| {
+            let help = "write for example \"http://127.0.0.1:9000\", or \"unix:/run/bots.sock\"";
+            // Whatever stands before an @ may be a password.
+            let shown = if url.contains('@') { "the URL" } else { url };
+            ("urls", format!("{shown:?} {why}; {help}"))
+        };
+        if let Some(path) = url.strip_prefix("unix:") {
+            if !path.starts_with('/') {
+                return Err(wrong("names no absolute path"));
+            }
+            let (host, authority) = (OriginHost::Socket(path.into()), Authority::from_static("localhost"));
+            return Ok(Origin { host, authority, tls: None, tls_digest: None });
+        }
         let uri: Uri = url.parse().map_err(|_| wrong("is no URL"))?;
         let is_tls = match uri.scheme_str() {
             Some("http") => false,
             Some("https") => true,
             _ => return Err(wrong("is neither http nor https")),
         };
-        let authority = uri.authority().ok_or_else(|| wrong("names no host"))?;
+        let authority = uri.authority().ok_or_else(|| wrong("names no host"))?.clone();
         if authority.as_str().contains('@') {
             return Err(wrong("holds a user name"));
         }
         if !matches!(uri.path(), "" | "/") || uri.query().is_some() {
-            return Err(wrong("has a path; the path of the call is what is sent"));
+            return Err(wrong("has a path; a route's rewrite or strip_prefix changes what is sent"));
         }
         let host = authority.host().trim_start_matches('[').trim_end_matches(']').to_owned();
-        let tls = if is_tls {
-            let name =
-                ServerName::try_from(host.clone()).map_err(|_| wrong("has no name that a certificate could have"))?;
-            let config = client_config(self.ca.as_deref()).map_err(|error| ("ca", error.to_string()))?;
-            Some((config, name))
-        } else {
-            None
-        };
         let port = authority.port_u16().unwrap_or(if is_tls { 443 } else { 80 });
-        let host_value = HeaderValue::from_str(authority.as_str()).map_err(|_| wrong("has no valid host"))?;
-        let times = &self.timeouts;
-        Ok(Upstream {
-            endpoint: Endpoint { host, port, tls, timeout: times.connect.0 },
-            host: host_value,
-            timeouts: UpstreamTimeouts { response: times.response.0, body_idle: times.body_idle.0, idle: times.idle.0 },
-            max_idle: self.max_idle,
-        })
+        let (mut server, mut digest) = (None, None);
+        if is_tls {
+            let name = self.tls.name.clone().unwrap_or_else(|| host.clone());
+            let name = ServerName::try_from(name).map_err(|_| wrong("has no name that a certificate could have"))?;
+            server = Some((tls.config().map_err(|error| ("tls", error.to_string()))?, name));
+            digest = Some(tls.digest().map_err(|error| ("tls", error.to_string()))?);
+        }
+        let host = match host.parse() {
+            Ok(ip) => OriginHost::Address(std::net::SocketAddr::new(ip, port)),
+            Err(_) => OriginHost::Name(host, port),
+        };
+        Ok(Origin { host, authority, tls: server, tls_digest: digest })
+    }
+}
+
+impl TlsSection {
+    fn files(&self, http: HttpKey) -> Result<ClientTls, Fault> {
+        let identity = match (&self.cert, &self.key) {
+            (Some(cert), Some(key)) => Some((cert.clone(), key.clone())),
+            (None, None) => None,
+            _ => return Err(("tls", "cert and key belong together".to_owned())),
+        };
+        let protocols: Vec<&'static [u8]> = match http {
+            HttpKey::One => vec![b"http/1.1"],
+            HttpKey::Two => vec![b"h2"],
+            HttpKey::Auto => vec![b"h2", b"http/1.1"],
+        };
+        Ok(ClientTls { ca: self.ca.clone(), identity, protocols })
     }
 }

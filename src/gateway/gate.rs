@@ -13,7 +13,7 @@ use super::ledger::Doubt;
 use super::{Blocking, Forwarding, IdentityTokens, Quotas, SignIns};
 use crate::clock::{Clock, Timestamp};
 use crate::model::{BotId, Reason, Refusal, UpstreamName};
-use crate::net::Peer;
+use crate::net::{Peer, Remote};
 use crate::policy::{AuthenticatorKind, Case, Live, Route, Unsolved, token_in};
 use crate::registry::{App, ServiceAccount, UsageBook};
 use crate::replay::{InProcess, ReplayMemory};
@@ -186,6 +186,10 @@ pub struct Entry<'a> {
     pub bot: Option<&'a BotId>,
     /// Where the call was sent, if it was.
     pub upstream: Option<&'a UpstreamName>,
+    /// The address of it that was tried last.
+    pub address: Option<&'a Remote>,
+    /// Attempts at it beyond the first.
+    pub retries: u32,
     /// None where the caller left before there was one.
     pub status: Option<u16>,
     /// The true reason of a refusal.

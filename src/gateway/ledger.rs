@@ -1,11 +1,12 @@
 //! What the steps find out about a call, written once each, read by the record at its end.
 
 use std::fmt;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use http::{HeaderMap, HeaderName, HeaderValue, Method};
 
+use super::forward::Address;
 use super::quota::Standing;
 use super::tunnel::Tunnel;
 use super::watch::Spot;
@@ -48,6 +49,10 @@ pub(super) struct Ledger {
     pub bot: OnceLock<BotId>,
     /// Where the call was sent.
     pub upstream: OnceLock<UpstreamName>,
+    /// The address of it that was tried last.
+    pub address: OnceLock<Arc<Address>>,
+    /// Attempts at it beyond the first.
+    pub retries: AtomicU32,
     pub refusal: OnceLock<Refusal>,
     pub doubt: OnceLock<Doubt>,
     /// Why the request's body broke off, if the body itself was at fault.

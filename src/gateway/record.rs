@@ -160,6 +160,8 @@ impl Drop for Pending {
             single_use: proof.filter(|_| is_single_use).and_then(|p| p.claims.token_id.as_deref()),
             bot: ledger.bot.get(),
             upstream: ledger.upstream.get(),
+            address: ledger.address.get().map(|address| &address.remote),
+            retries: ledger.retries.load(Ordering::Relaxed),
             status: self.status,
             reason: refusal.map(|r| r.reason),
             expected: refusal.and_then(|r| r.expected.as_deref()),

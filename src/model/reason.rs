@@ -297,12 +297,30 @@ reasons! {
     UpstreamUnreachable "upstream.unreachable" 502 Absent UpstreamUnreachable
         "The upstream can't be reached."
         "Check that the upstream runs at the configured address."
+    UpstreamUnresolved "upstream.unresolved" 502 Absent UpstreamUnresolved
+        "The upstream's name has no address."
+        "Check the name in the upstream's urls, and the resolver of the gateway's machine."
+    UpstreamConnectTimeout "upstream.connect_timeout" 504 Absent UpstreamConnectTimeout
+        "No connection to the upstream was made in time."
+        "Check that the upstream's machine is up and that nothing on the way drops packets, or raise its connect timeout."
+    UpstreamTlsFailed "upstream.tls_failed" 502 Absent UpstreamTlsFailed
+        "The upstream and the gateway could not agree on TLS."
+        "Check the upstream's certificate, its name and its authority (ca), and the client certificate if it asks for one."
+    UpstreamReset "upstream.reset" 502 Absent UpstreamReset
+        "The upstream closed the connection before it answered."
+        "Check the upstream: it was restarted, it failed on this call, or it closes idle connections sooner than the gateway."
+    UpstreamUnhealthy "upstream.unhealthy" 503 Absent UpstreamUnhealthy
+        "Every address of the upstream is out of service."
+        "Calls or health checks failed there one after the other; the log says why. Mend the upstream: it is tried again by itself."
+    UpstreamOverloaded "upstream.overloaded" 503 Absent UpstreamOverloaded
+        "The upstream has as many calls in hand as it is given at once."
+        "Try again shortly. max_calls, max_queue and timeouts.queue of the upstream bound them."
     UpstreamTimeout "upstream.timeout" 504 Absent UpstreamTimeout
         "The upstream did not answer in time."
         "Check the upstream, or raise its response timeout."
     UpstreamInvalid "upstream.invalid" 502 Absent UpstreamInvalid
         "The upstream's answer is not valid HTTP."
-        "Check the upstream; it broke off or sent a contradictory header."
+        "Check the upstream; what it sent is no answer, or has a contradictory header."
     GatewayOverloaded "gateway.overloaded" 503 Absent GatewayOverloaded
         "The gateway has as many calls in hand as it takes."
         "Try again shortly. What there is too much of stands in the log: of calls, proxy.limits.concurrent_requests bounds them."

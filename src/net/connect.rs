@@ -2,35 +2,76 @@
 
 use std::fmt;
 use std::io;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::pin::Pin;
 use std::sync::Arc;
+use std::task::{Context, Poll};
 use std::time::Duration;
 
 use rustls::ClientConfig;
 use rustls::pki_types::ServerName;
-use tokio::net::TcpStream;
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::net::{TcpStream, UnixStream};
 use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
 
-/// Where to connect, and how.
+/// One place to connect to.
+#[derive(Clone, PartialEq, Eq, Hash, Debug)]
+pub enum Remote {
+    Tcp(SocketAddr),
+    Unix(PathBuf),
+}
+
+impl fmt::Display for Remote {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Tcp(address) => address.fmt(f),
+            Self::Unix(path) => write!(f, "unix:{}", path.display()),
+        }
+    }
+}
+
+/// TLS for one server: the settings, and the name that its certificate has to have.
+pub type TlsTarget = (Arc<ClientConfig>, ServerName<'static>);
+
+/// A server by its name.
 #[derive(Clone, Debug)]
 pub struct Endpoint {
     pub host: String,
     pub port: u16,
-    /// With the name that the certificate has to have.
-    pub tls: Option<(Arc<ClientConfig>, ServerName<'static>)>,
+    pub tls: Option<TlsTarget>,
     pub timeout: Duration,
 }
 
-/// A connection that is ready for HTTP/1.1.
+/// A connection that is ready for HTTP.
 pub enum Connected {
-    Plain(TcpStream),
+    Tcp(TcpStream),
+    Unix(UnixStream),
     Tls(Box<TlsStream<TcpStream>>),
+}
+
+impl Connected {
+    /// Whether the server chose HTTP/2 for it (RFC 7301).
+    pub fn chose_http2(&self) -> bool {
+        matches!(self, Self::Tls(stream) if stream.get_ref().1.alpn_protocol() == Some(b"h2"))
+    }
+
+    /// The leaf certificate that the server showed, in DER.
+    pub fn certificate(&self) -> Option<&[u8]> {
+        match self {
+            Self::Tls(stream) => Some(stream.get_ref().1.peer_certificates()?.first()?.as_ref()),
+            Self::Tcp(_) | Self::Unix(_) => None,
+        }
+    }
 }
 
 /// Why there is no connection.
 #[derive(Debug)]
 pub enum ConnectError {
     Timeout(Duration),
+    /// The name has no address.
+    Unresolved(String),
     Io(io::Error),
     Tls(io::Error),
 }
@@ -39,6 +80,7 @@ impl fmt::Display for ConnectError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Timeout(limit) => write!(f, "no connection within {limit:?}"),
+            Self::Unresolved(why) => write!(f, "no address: {why}"),
             Self::Io(error) => write!(f, "no connection: {error}"),
             Self::Tls(error) => write!(f, "no TLS: {error}"),
         }
@@ -51,20 +93,118 @@ impl Endpoint {
     /// # Errors
     /// When there is no connection, with TLS where it is wanted, within the timeout.
     pub async fn connect(&self) -> Result<Connected, ConnectError> {
-        let limit = self.timeout;
-        tokio::time::timeout(limit, self.open()).await.unwrap_or(Err(ConnectError::Timeout(limit)))
+        in_time(self.timeout, async {
+            let stream = TcpStream::connect((self.host.as_str(), self.port)).await.map_err(ConnectError::Io)?;
+            over_tcp(stream, self.tls.as_ref()).await
+        })
+        .await
+    }
+}
+
+/// Connects to one place, with TLS where it is wanted; a Unix socket has none.
+///
+/// # Errors
+/// When there is no connection within the timeout.
+pub async fn connect(to: &Remote, tls: Option<&TlsTarget>, timeout: Duration) -> Result<Connected, ConnectError> {
+    in_time(timeout, async {
+        match to {
+            Remote::Tcp(address) => {
+                let stream = TcpStream::connect(address).await.map_err(ConnectError::Io)?;
+                over_tcp(stream, tls).await
+            }
+            Remote::Unix(path) => UnixStream::connect(path).await.map(Connected::Unix).map_err(ConnectError::Io),
+        }
+    })
+    .await
+}
+
+/// All addresses of a name, in the system's order.
+///
+/// # Errors
+/// When it has none, or the answer takes longer than the timeout.
+pub async fn resolve(host: &str, port: u16, timeout: Duration) -> Result<Vec<SocketAddr>, ConnectError> {
+    in_time(timeout, async {
+        let found = tokio::net::lookup_host((host, port)).await;
+        let found: Vec<_> = found.map_err(|error| ConnectError::Unresolved(format!("{host}: {error}")))?.collect();
+        if found.is_empty() {
+            return Err(ConnectError::Unresolved(format!("{host} has none")));
+        }
+        Ok(found)
+    })
+    .await
+}
+
+async fn in_time<T>(
+    limit: Duration,
+    attempt: impl Future<Output = Result<T, ConnectError>>,
+) -> Result<T, ConnectError> {
+    tokio::time::timeout(limit, attempt).await.unwrap_or(Err(ConnectError::Timeout(limit)))
+}
+
+async fn over_tcp(stream: TcpStream, tls: Option<&TlsTarget>) -> Result<Connected, ConnectError> {
+    stream.set_nodelay(true).map_err(ConnectError::Io)?;
+    match tls {
+        None => Ok(Connected::Tcp(stream)),
+        Some((config, name)) => {
+            let connector = TlsConnector::from(Arc::clone(config));
+            let stream = connector.connect(name.clone(), stream).await.map_err(ConnectError::Tls)?;
+            Ok(Connected::Tls(Box::new(stream)))
+        }
+    }
+}
+
+impl AsyncRead for Connected {
+    fn poll_read(self: Pin<&mut Self>, cx: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        match self.get_mut() {
+            Self::Tcp(stream) => Pin::new(stream).poll_read(cx, buffer),
+            Self::Unix(stream) => Pin::new(stream).poll_read(cx, buffer),
+            Self::Tls(stream) => Pin::new(stream).poll_read(cx, buffer),
+        }
+    }
+}
+
+impl AsyncWrite for Connected {
+    fn poll_write(self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        match self.get_mut() {
+            Self::Tcp(stream) => Pin::new(stream).poll_write(cx, bytes),
+            Self::Unix(stream) => Pin::new(stream).poll_write(cx, bytes),
+            Self::Tls(stream) => Pin::new(stream).poll_write(cx, bytes),
+        }
     }
 
-    async fn open(&self) -> Result<Connected, ConnectError> {
-        let stream = TcpStream::connect((self.host.as_str(), self.port)).await.map_err(ConnectError::Io)?;
-        stream.set_nodelay(true).map_err(ConnectError::Io)?;
-        match &self.tls {
-            None => Ok(Connected::Plain(stream)),
-            Some((config, name)) => {
-                let connector = TlsConnector::from(Arc::clone(config));
-                let stream = connector.connect(name.clone(), stream).await.map_err(ConnectError::Tls)?;
-                Ok(Connected::Tls(Box::new(stream)))
-            }
+    fn poll_write_vectored(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        slices: &[io::IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        match self.get_mut() {
+            Self::Tcp(stream) => Pin::new(stream).poll_write_vectored(cx, slices),
+            Self::Unix(stream) => Pin::new(stream).poll_write_vectored(cx, slices),
+            Self::Tls(stream) => Pin::new(stream).poll_write_vectored(cx, slices),
+        }
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        match self {
+            Self::Tcp(stream) => stream.is_write_vectored(),
+            Self::Unix(stream) => stream.is_write_vectored(),
+            Self::Tls(stream) => stream.is_write_vectored(),
+        }
+    }
+
+    fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        match self.get_mut() {
+            Self::Tcp(stream) => Pin::new(stream).poll_flush(cx),
+            Self::Unix(stream) => Pin::new(stream).poll_flush(cx),
+            Self::Tls(stream) => Pin::new(stream).poll_flush(cx),
+        }
+    }
+
+    fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        match self.get_mut() {
+            Self::Tcp(stream) => Pin::new(stream).poll_shutdown(cx),
+            Self::Unix(stream) => Pin::new(stream).poll_shutdown(cx),
+            Self::Tls(stream) => Pin::new(stream).poll_shutdown(cx),
         }
     }
 }

@@ -11,13 +11,15 @@ mod server_tls;
 mod stall;
 mod stay;
 mod tls;
+mod trust;
 
 pub use certificate::ClientCertificate;
-pub use connect::{ConnectError, Connected, Endpoint};
+pub use connect::{ConnectError, Connected, Endpoint, Remote, TlsTarget, connect, resolve};
 pub use listen::{BindError, bind, bind_alone};
 pub use peer::{Address, Peer, TrustedProxies};
 pub use serve::{Connections, ServerSettings, Shutdown, serve, told_to_stop};
 pub use server_tls::{CertificateFiles, ClientAuthority, ServerTls, TlsFiles};
 pub use stall::Stall;
 pub use stay::Stay;
-pub use tls::{TlsError, client_config};
+pub use tls::TlsError;
+pub use trust::ClientTls;

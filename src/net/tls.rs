@@ -1,12 +1,11 @@
-//! TLS towards others, and what both sides read: 1.2 and newer, rustls' own choices of suites.
+//! What both sides of TLS read, and what can be wrong with it: 1.2 and newer, rustls' own choices of suites.
 
 use std::fmt;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 
+use rustls::RootCertStore;
 use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::{self, PemObject};
-use rustls::{ClientConfig, RootCertStore};
 
 /// Files that give no TLS.
 #[derive(Debug)]
@@ -39,28 +38,7 @@ impl fmt::Display for TlsError {
 
 impl std::error::Error for TlsError {}
 
-/// What a client trusts: the file's certificates, else those of the machine. HTTP/1.1 alone is offered.
-///
-/// # Errors
-/// When the file holds no certificates, or the machine trusts none.
-pub fn client_config(ca: Option<&Path>) -> Result<Arc<ClientConfig>, TlsError> {
-    let roots = match ca {
-        Some(ca) => roots(ca)?,
-        None => {
-            let mut roots = RootCertStore::empty();
-            roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
-            if roots.is_empty() {
-                return Err(TlsError::NoRoots);
-            }
-            roots
-        }
-    };
-    let mut config = ClientConfig::builder().with_root_certificates(roots).with_no_client_auth();
-    config.alpn_protocols = vec![b"http/1.1".to_vec()];
-    Ok(Arc::new(config))
-}
-
-fn roots(path: &Path) -> Result<RootCertStore, TlsError> {
+pub(super) fn roots(path: &Path) -> Result<RootCertStore, TlsError> {
     let mut roots = RootCertStore::empty();
     for certificate in certificates(path)? {
         roots.add(certificate).map_err(|e| TlsError::Unusable { path: path.into(), error: e.to_string() })?;

@@ -30,7 +30,7 @@ use tokio::task::JoinSet;
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::endpoints::{Endpoints, Verifying};
-use crate::gateway::forward::UpstreamSet;
+use crate::gateway::forward::{Forward, UpstreamSet, tend};
 use crate::gateway::{AccessLog, Gate, GateSettings, IdentityTokens, OwnAnswers};
 use crate::jose;
 use crate::net::{self, Connections, ServerSettings};
@@ -147,11 +147,12 @@ impl Prepared {
             settings: config.endpoints.clone(),
         };
         let answers: Arc<dyn OwnAnswers> = Arc::new(answers::Answers::start(endpoints).map_err(StartError::Socket)?);
+        let forward = Forward::new(Arc::clone(&upstreams));
         let mut workers = Vec::with_capacity(listeners.len());
         for (number, listener) in listeners.into_iter().enumerate() {
             let worker = worker::Worker {
                 gate: gate.clone(),
-                upstreams: Arc::clone(&upstreams),
+                forward: forward.for_worker(),
                 answers: Arc::clone(&answers),
                 settings: config.proxy.server.clone(),
                 drain: config.proxy.drain,
@@ -169,6 +170,7 @@ impl Prepared {
         let key_set = key_set(Arc::clone(&tokens.issued().ring), clock.clone());
         control.spawn(signing::rotate(Arc::clone(&tokens), Arc::clone(&gate.live), clock));
         let usage = Arc::clone(&gate.usage);
+        control.spawn(tend(Arc::clone(&upstreams)));
         control.spawn(usage::write(store.clone(), Arc::clone(&usage)));
         let reload = reload::Reload::new(config, source, watch, store.clone(), gate.clone(), upstreams, tokens);
         control.spawn(reload::run(reload));

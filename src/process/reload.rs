@@ -70,7 +70,7 @@ impl Reload {
         signing::prepare(&config.routes, &self.tokens, &self.gate.clock).await;
         // New upstreams first, so that no route is ever without its upstream; those that are gone stay reachable for
         // calls that were matched before.
-        self.upstreams.extend(&config.upstreams);
+        self.upstreams.replace(&config.upstreams);
         if let (Some(running), Some(new)) = (&self.running.proxy.server.tls, &config.proxy.server.tls) {
             running.replace(new);
         }

@@ -5,16 +5,17 @@ use std::sync::Arc;
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
+use hyper::body::Incoming;
 use tokio::net::TcpListener;
 use tokio::runtime::Builder;
 
-use crate::gateway::forward::{Forward, UpstreamSet};
+use crate::gateway::forward::Forward;
 use crate::gateway::{Gate, Own, OwnAnswers, stack};
 use crate::net::{Connections, ServerSettings, Shutdown, serve, told_to_stop};
 
 pub(super) struct Worker {
     pub gate: Gate,
-    pub upstreams: Arc<UpstreamSet>,
+    pub forward: Forward<Incoming>,
     pub answers: Arc<dyn OwnAnswers>,
     pub settings: ServerSettings,
     pub drain: Duration,
@@ -38,7 +39,7 @@ impl Worker {
     }
 
     async fn run(self, listener: TcpListener) {
-        let service = stack(&self.gate, Own::new(self.answers, Forward::new(self.upstreams)));
+        let service = stack(&self.gate, Own::new(self.answers, self.forward));
         let stop = self.shutdown.clone();
         let drain = self.drain;
         let deadline = async move {

@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize, Serializer};
 use crate::clock::Timestamp;
 use crate::gateway::Entry;
 use crate::model::Reason;
-use crate::net::Address;
+use crate::net::{Address, Remote};
 
 /// A line but for its end; what is not known is left out. Neither query nor headers are in it: they may hold secrets.
 #[derive(Serialize)]
@@ -55,6 +55,12 @@ pub(super) struct Line<'a> {
     scope: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     upstream: Option<&'a str>,
+    /// The address of it that was tried last.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    upstream_address: Option<Shown<&'a Remote>>,
+    /// Attempts at it beyond the first.
+    #[serde(skip_serializing_if = "is_zero")]
+    retries: u32,
     #[serde(skip_serializing_if = "Option::is_none")]
     status: Option<u16>,
     /// complete, abandoned, cut, ended or panicked.
@@ -90,6 +96,8 @@ impl<'a> Line<'a> {
             bot: entry.bot.map(|b| b.as_str()),
             scope: scope.map(|s| s.as_str()),
             upstream: entry.upstream.map(|u| u.as_str()),
+            upstream_address: entry.address.map(Shown),
+            retries: entry.retries,
             status: entry.status,
             outcome: entry.outcome.as_str(),
             duration_ms: (entry.duration.as_secs_f64() * 1e6).round() / 1e3,
@@ -98,6 +106,11 @@ impl<'a> Line<'a> {
             reason: entry.reason.map(Reason::code),
         }
     }
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde asks by reference")]
+fn is_zero(count: &u32) -> bool {
+    *count == 0
 }
 
 fn key_of<'a>(entry: &Entry<'a>) -> Option<Cow<'a, str>> {
@@ -163,6 +176,10 @@ pub struct LoggedCall {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub upstream: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
+    pub upstream_address: Option<String>,
+    #[serde(skip_serializing_if = "is_zero")]
+    pub retries: u32,
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub status: Option<u16>,
     pub outcome: String,
     pub duration_ms: f64,
@@ -181,5 +198,17 @@ impl LoggedCall {
     /// When the text is not one line of an access log.
     pub fn read(line: &str) -> Result<Self, serde_json::Error> {
         serde_json::from_str(line)
+    }
+
+    /// The upstream, the address of it and the further attempts, for a person.
+    pub fn of_upstream(&self) -> Option<String> {
+        let (name, address) = (self.upstream.as_deref()?, self.upstream_address.as_deref());
+        let at = address.map(|address| format!(" at {address}")).unwrap_or_default();
+        let after = match self.retries {
+            0 => String::new(),
+            1 => ", at the second attempt".to_owned(),
+            more => format!(", after {more} more attempts"),
+        };
+        Some(format!("{name}{at}{after}"))
     }
 }

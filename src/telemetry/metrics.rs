@@ -45,6 +45,11 @@ pub fn install_metrics() -> Result<PrometheusHandle, MetricsError> {
             "Requests that were no HTTP; answered below the gateway, so they are in no access log.",
         ),
         ("scopegate_upstream_connections_total", "Connections opened to upstreams."),
+        ("scopegate_upstream_retries_total", "Attempts beyond a call's first."),
+        (
+            "scopegate_upstream_ejections_total",
+            "Times that calls' failures took an address of an upstream out of service.",
+        ),
         ("scopegate_access_log_dropped_total", "Lines of the access log that were lost, since its reader is too slow."),
         ("scopegate_reloads_total", "Reloads of the configuration, by whether they succeeded."),
         ("scopegate_replay_errors_total", "Times that the replay journal could not be written."),

@@ -99,7 +99,7 @@ impl Story {
         line("key", call.key.as_ref().map(|key| format!("{key}, {}", call.alg.as_deref().unwrap_or_default())));
         line("jti", call.jti.clone());
         line("scope", call.scope.clone());
-        line("upstream", call.upstream.clone());
+        line("upstream", call.of_upstream());
         let bodies = format!("{} bytes in, {} bytes out", call.bytes_in, call.bytes_out);
         line("answered", call.status.map(|status| format!("{status}, {bodies}")));
         line("told", self.told.as_ref().map(|told| told.text.to_owned()));

@@ -95,7 +95,9 @@ pub(super) fn status(reason: Reason) -> Status {
         | Reason::OauthScopeInvalid
         | Reason::OauthTokenUnsupported
         | Reason::OauthTokenForeign => Status::InvalidArgument,
-        Reason::RequestTimeout | Reason::TunnelIdle | Reason::UpstreamTimeout => Status::DeadlineExceeded,
+        Reason::RequestTimeout | Reason::TunnelIdle | Reason::UpstreamConnectTimeout | Reason::UpstreamTimeout => {
+            Status::DeadlineExceeded
+        }
         Reason::BotUnknown | Reason::OwnerUnknown | Reason::InstallationUnknown | Reason::TokenAbsent => {
             Status::NotFound
         }
@@ -122,6 +124,11 @@ pub(super) fn status(reason: Reason) -> Status {
         | Reason::StoreUnavailable
         | Reason::KeysUnavailable
         | Reason::UpstreamUnreachable
+        | Reason::UpstreamUnresolved
+        | Reason::UpstreamTlsFailed
+        | Reason::UpstreamReset
+        | Reason::UpstreamUnhealthy
+        | Reason::UpstreamOverloaded
         | Reason::UpstreamInvalid
         | Reason::GatewayOverloaded
         | Reason::GatewayStopping => Status::Unavailable,

@@ -91,6 +91,12 @@ pub(super) fn words(reason: Reason) -> (u16, &'static str, u16) {
         | Reason::ReplayFull
         | Reason::ReplayUnavailable
         | Reason::UpstreamUnreachable
+        | Reason::UpstreamUnresolved
+        | Reason::UpstreamConnectTimeout
+        | Reason::UpstreamTlsFailed
+        | Reason::UpstreamReset
+        | Reason::UpstreamUnhealthy
+        | Reason::UpstreamOverloaded
         | Reason::UpstreamTimeout
         | Reason::UpstreamInvalid
         | Reason::GatewayOverloaded

@@ -5,32 +5,53 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::task::{Context, Poll, ready};
+use std::time::Duration;
 
 use bytes::Bytes;
 use http_body::{Body, Frame, SizeHint};
 use hyper::body::Incoming;
-use hyper::client::conn::http1::SendRequest;
 
 use super::super::hygiene;
 use super::super::ledger::Ledger;
+use super::address::Ticket;
+use super::connection::Connection;
 use super::pool::Pool;
+use crate::model::{Reason, Refusal};
 use crate::net::Stall;
 
-/// Dropped before its end, it closes the connection: what is left of the answer reaches nobody else.
+/// Dropped before its end, it ends the call on the upstream's side too: what is left of the answer reaches nobody else.
 pub struct UpstreamBody<B> {
     body: Incoming,
-    lease: Option<(SendRequest<B>, Arc<Pool<B>>)>,
+    /// None once the answer is complete.
+    lease: Option<Lease<B>>,
     ledger: Arc<Ledger>,
     stall: Stall,
 }
 
+/// What an answer holds until its end.
+struct Lease<B> {
+    connection: Connection<B>,
+    ticket: Ticket,
+    pool: Arc<Pool<B>>,
+}
+
 impl<B> UpstreamBody<B> {
-    pub(super) fn new(body: Incoming, sender: Option<SendRequest<B>>, pool: Arc<Pool<B>>, ledger: Arc<Ledger>) -> Self {
-        let idle = pool.upstream().timeouts.body_idle;
-        let lease = sender.map(|sender| (sender, pool));
-        let mut this = Self { body, lease, ledger, stall: Stall::new(idle) };
+    pub(super) fn new(
+        body: Incoming,
+        connection: Connection<B>,
+        ticket: Ticket,
+        pool: Arc<Pool<B>>,
+        ledger: Arc<Ledger>,
+    ) -> Self {
+        let stall = Stall::new(pool.upstream().settings.timeouts.body_idle);
+        let mut this = Self { body, lease: Some(Lease { connection, ticket, pool }), ledger, stall };
         this.give_back_at_end();
         this
+    }
+
+    /// Of a connection that goes on with another protocol, and is nobody else's any more.
+    pub(super) fn of_upgrade(body: Incoming, ledger: Arc<Ledger>) -> Self {
+        Self { body, lease: None, ledger, stall: Stall::new(Duration::ZERO) }
     }
 
     fn give_back_at_end(&mut self) {
@@ -40,12 +61,20 @@ impl<B> UpstreamBody<B> {
     }
 
     fn give_back(&mut self) {
+        let Some(Lease { connection, ticket, pool }) = self.lease.take() else { return };
         // An upstream may answer before it has read the whole request. Its connection is then still busy with this
         // caller's body, and nobody else may have to wait for that.
-        if let Some((sender, pool)) = self.lease.take()
+        if let Connection::Exclusive(connection) = connection
             && self.ledger.body_is_over.load(Ordering::Acquire)
         {
-            pool.give_back(sender);
+            pool.give_back(ticket.address(), connection);
+        }
+    }
+
+    fn broke_off(&mut self, reason: Reason, error: &UpstreamBodyError) {
+        _ = self.ledger.refusal.set(Refusal::new(reason).found(error.to_string()));
+        if let Some(Lease { ticket, pool, .. }) = &self.lease {
+            ticket.broke_off(&pool.upstream().settings.ejection);
         }
     }
 }
@@ -82,20 +111,26 @@ impl<B> Body for UpstreamBody<B> {
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, UpstreamBodyError>>> {
-        let Poll::Ready(frame) = Pin::new(&mut self.body).poll_frame(cx) else {
-            ready!(self.stall.poll(cx));
+        let this = &mut *self;
+        let Poll::Ready(frame) = Pin::new(&mut this.body).poll_frame(cx) else {
+            ready!(this.stall.poll(cx));
+            this.broke_off(Reason::UpstreamTimeout, &UpstreamBodyError::Stalled);
             return Poll::Ready(Some(Err(UpstreamBodyError::Stalled)));
         };
-        self.stall.progress();
+        this.stall.progress();
         Poll::Ready(match frame {
             None => {
-                self.give_back();
+                this.give_back();
                 None
             }
-            Some(Err(error)) => Some(Err(UpstreamBodyError::Broken(error))),
+            Some(Err(error)) => {
+                let error = UpstreamBodyError::Broken(error);
+                this.broke_off(Reason::UpstreamReset, &error);
+                Some(Err(error))
+            }
             Some(Ok(frame)) => {
-                self.give_back_at_end();
-                Some(Ok(hygiene::clean_frame(frame, self.ledger.claimed())))
+                this.give_back_at_end();
+                Some(Ok(hygiene::clean_frame(frame, this.ledger.claimed())))
             }
         })
     }

@@ -1,148 +1,201 @@
-//! Connections to one upstream, kept by one worker: the last one used is the first one used again.
+//! Connections to one upstream: the last one used is the first one used again.
 
 use std::collections::VecDeque;
-use std::fmt;
-use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Instant;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use http::{Request, Response, StatusCode};
 use http_body::Body;
-use hyper::client::conn::http1::{self, SendRequest};
-use hyper_util::rt::TokioIo;
-use tokio::io::{AsyncRead, AsyncWrite};
 
-use super::super::ledger::Ledger;
-use super::{Upstream, UpstreamBody};
+use super::address::Address;
+use super::connection::{Connection, Exclusive, Multiplexed};
+use super::fault::Fault;
+use super::{Protocol, Upstream};
 use crate::clock::instant;
-use crate::net::{ConnectError, Connected};
+use crate::net::{ConnectError, connect};
 
-/// The idle connections. A connection in use belongs to its answer, which gives it back at its end.
+/// The connections that take another call. Those of HTTP/1.1 that carry one belong to its answer, which gives them back.
 pub(super) struct Pool<B> {
     upstream: Arc<Upstream>,
-    idle: Mutex<VecDeque<Idle<B>>>,
+    slots: Mutex<Vec<Slot<B>>>,
+}
+
+/// Those to one address.
+struct Slot<B> {
+    address: Arc<Address>,
+    idle: VecDeque<Idle<B>>,
+    multiplexed: Vec<Shared<B>>,
+    /// Whether the server chose HTTP/2 before: then the next calls wait for one connection, instead of making many.
+    is_multiplexed: bool,
+    connecting: Arc<tokio::sync::Mutex<()>>,
 }
 
 struct Idle<B> {
-    sender: SendRequest<B>,
+    connection: Exclusive<B>,
     since: Instant,
 }
 
-/// Why a request got no answer.
-#[derive(Debug)]
-pub(super) enum SendFault {
-    Connect(ConnectError),
-    /// The connection broke off, or what came was no HTTP.
-    Broken(hyper::Error),
+struct Shared<B> {
+    connection: Multiplexed<B>,
+    used: Instant,
 }
 
-impl fmt::Display for SendFault {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Connect(error) => write!(f, "{error}"),
-            Self::Broken(error) => match std::error::Error::source(error) {
-                Some(source) => write!(f, "{error}: {source}"),
-                None => write!(f, "{error}"),
-            },
-        }
+/// A connection for a call.
+pub(super) struct Obtained<B> {
+    pub connection: Connection<B>,
+    /// Used before: the upstream may have closed it by now.
+    pub is_kept: bool,
+}
+
+impl<B> Slot<B> {
+    fn new(address: &Arc<Address>, is_multiplexed: bool) -> Self {
+        let (idle, multiplexed, connecting) = (VecDeque::new(), Vec::new(), Arc::default());
+        Self { address: Arc::clone(address), idle, multiplexed, is_multiplexed, connecting }
     }
+
+    fn sweep(&mut self, upstream: &Upstream, now: Instant) {
+        let idle = upstream.settings.timeouts.idle;
+        while self.idle.front().is_some_and(|i| now.duration_since(i.since) > idle) {
+            self.idle.pop_front();
+        }
+        self.multiplexed.retain(|shared| {
+            let is_unused = shared.connection.streams() == 0 && now.duration_since(shared.used) > idle;
+            !shared.connection.is_closed() && !is_unused
+        });
+    }
+}
+
+fn is_too_old(upstream: &Upstream, born: Instant, now: Instant) -> bool {
+    upstream.settings.timeouts.lifetime.is_some_and(|lifetime| now.duration_since(born) > lifetime)
 }
 
 impl<B> Pool<B> {
-    pub fn new(upstream: Arc<Upstream>) -> Self {
-        Self { upstream, idle: Mutex::default() }
-    }
-
     pub fn upstream(&self) -> &Arc<Upstream> {
         &self.upstream
     }
 
+    fn slots(&self) -> MutexGuard<'_, Vec<Slot<B>>> {
+        self.slots.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     /// Takes back a connection whose answer is complete.
-    pub fn give_back(&self, sender: SendRequest<B>) {
-        let now = instant();
-        let mut idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner);
-        while idle.front().is_some_and(|i| now.duration_since(i.since) > self.upstream.timeouts.idle) {
-            idle.pop_front();
+    pub fn give_back(&self, address: &Arc<Address>, connection: Exclusive<B>) {
+        let (now, upstream) = (instant(), &self.upstream);
+        if is_too_old(upstream, connection.born, now) {
+            return;
         }
-        if idle.len() < self.upstream.max_idle {
-            idle.push_back(Idle { sender, since: now });
+        let mut slots = self.slots();
+        let Some(slot) = slots.iter_mut().find(|slot| Arc::ptr_eq(&slot.address, address)) else { return };
+        if slot.idle.len() < upstream.settings.max_idle {
+            slot.idle.push_back(Idle { connection, since: now });
         }
     }
 
-    fn take(&self) -> Option<SendRequest<B>> {
-        let mut idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner);
-        let last = idle.pop_back()?;
-        if instant().duration_since(last.since) > self.upstream.timeouts.idle {
-            // Those below were used even longer ago.
-            idle.clear();
-            return None;
+    /// A connection that is there already; else whether to wait for one that somebody makes.
+    fn take(&self, address: &Arc<Address>) -> Result<Connection<B>, Option<Arc<tokio::sync::Mutex<()>>>> {
+        let (now, upstream) = (instant(), &*self.upstream);
+        let mut slots = self.slots();
+        let Some(slot) = slots.iter_mut().find(|slot| Arc::ptr_eq(&slot.address, address)) else {
+            let slot = Slot::new(address, upstream.settings.protocol == Protocol::Http2);
+            let connecting = slot.is_multiplexed.then(|| Arc::clone(&slot.connecting));
+            slots.push(slot);
+            return Err(connecting);
+        };
+        if let Some(Idle { connection, since }) = slot.idle.pop_back()
+            && now.duration_since(since) <= upstream.settings.timeouts.idle
+            && !is_too_old(upstream, connection.born, now)
+        {
+            return Ok(Connection::Exclusive(connection));
         }
-        Some(last.sender)
+        if !slot.multiplexed.is_empty() {
+            slot.sweep(upstream, now);
+        }
+        let most = upstream.settings.max_streams;
+        let fits = |shared: &&mut Shared<B>| {
+            shared.connection.streams() < most && !is_too_old(upstream, shared.connection.born(), now)
+        };
+        if let Some(shared) = slot.multiplexed.iter_mut().find(fits) {
+            shared.used = now;
+            return Ok(shared.connection.take());
+        }
+        Err(slot.is_multiplexed.then(|| Arc::clone(&slot.connecting)))
+    }
+
+    /// Lets other calls have their part in a connection of HTTP/2.
+    fn share(&self, address: &Arc<Address>, connection: &Multiplexed<B>) {
+        let mut slots = self.slots();
+        if let Some(slot) = slots.iter_mut().find(|slot| Arc::ptr_eq(&slot.address, address)) {
+            slot.is_multiplexed = true;
+            slot.multiplexed.push(Shared { connection: connection.clone(), used: instant() });
+        }
+    }
+
+    /// Closes what nobody used for long, and whatever leads to addresses that are gone.
+    fn sweep(&self) {
+        let (now, addresses) = (instant(), self.upstream.addresses());
+        let mut slots = self.slots();
+        slots.retain(|slot| addresses.iter().any(|address| Arc::ptr_eq(address, &slot.address)));
+        for slot in slots.iter_mut() {
+            slot.sweep(&self.upstream, now);
+        }
+    }
+}
+
+impl<B: Send + 'static> Pool<B> {
+    /// A pool that sweeps itself as long as it is in use.
+    pub fn start(upstream: Arc<Upstream>) -> Arc<Self> {
+        let every = (upstream.settings.timeouts.idle / 2).clamp(Duration::from_millis(100), Duration::from_secs(10));
+        let pool = Arc::new(Self { upstream, slots: Mutex::default() });
+        let weak = Arc::downgrade(&pool);
+        tokio::spawn(async move {
+            loop {
+                tokio::time::sleep(every).await;
+                let Some(pool) = weak.upgrade() else { break };
+                pool.sweep();
+            }
+        });
+        pool
     }
 }
 
 impl<B> Pool<B>
 where
-    B: Body<Data = Bytes, Error: std::error::Error + Send + Sync> + Send + 'static,
+    B: Body<Data = Bytes, Error: std::error::Error + Send + Sync> + Send + Unpin + 'static,
 {
-    /// Sends a request on a kept connection or a new one. A request that a kept connection gave back unsent, since
-    /// the upstream had closed it, goes out on another; nothing is ever sent twice.
-    pub async fn send(
-        self: &Arc<Self>,
-        mut request: Request<B>,
-        ledger: &Arc<Ledger>,
-    ) -> Result<Response<UpstreamBody<B>>, SendFault> {
-        loop {
-            let kept = self.take();
-            let is_kept = kept.is_some();
-            let mut sender = match kept {
-                Some(sender) => sender,
-                None => self.connect().await?,
-            };
-            if !sender.is_ready()
-                && let Err(error) = sender.ready().await
-            {
-                if is_kept {
-                    continue;
+    /// A kept connection, or a new one.
+    pub async fn obtain(&self, address: &Arc<Address>) -> Result<Obtained<B>, Fault> {
+        let connecting = match self.take(address) {
+            Ok(connection) => return Ok(Obtained { connection, is_kept: true }),
+            Err(connecting) => connecting,
+        };
+        // With HTTP/2, one call makes the connection and the others get their part in it.
+        let _turn = match &connecting {
+            None => None,
+            Some(connecting) => {
+                let turn = connecting.lock().await;
+                if let Ok(connection) = self.take(address) {
+                    return Ok(Obtained { connection, is_kept: true });
                 }
-                return Err(SendFault::Broken(error));
+                Some(turn)
             }
-            match sender.try_send_request(request).await {
-                Ok(response) => {
-                    let (pool, ledger) = (Arc::clone(self), Arc::clone(ledger));
-                    // A connection that goes on with another protocol is nobody else's any more.
-                    let sender = (response.status() != StatusCode::SWITCHING_PROTOCOLS).then_some(sender);
-                    return Ok(response.map(|body| UpstreamBody::new(body, sender, pool, ledger)));
-                }
-                Err(mut error) => match error.take_message() {
-                    Some(unsent) if is_kept => request = unsent,
-                    _ => return Err(SendFault::Broken(error.into_error())),
-                },
-            }
+        };
+        let connection = self.connect(address).await?;
+        if let Connection::Multiplexed { share, .. } = &connection {
+            self.share(address, share);
         }
+        Ok(Obtained { connection, is_kept: false })
     }
 
-    async fn connect(&self) -> Result<SendRequest<B>, SendFault> {
+    async fn connect(&self, address: &Address) -> Result<Connection<B>, Fault> {
         metrics::counter!("scopegate_upstream_connections_total").increment(1);
-        match self.upstream.endpoint.connect().await.map_err(SendFault::Connect)? {
-            Connected::Plain(stream) => handshake(stream).await,
-            Connected::Tls(stream) => handshake(stream).await,
+        let (protocol, limit) = (self.upstream.settings.protocol, self.upstream.settings.timeouts.connect);
+        let connected = connect(&address.remote, address.tls.as_ref(), limit).await.map_err(Fault::Connect)?;
+        let chose_http2 = connected.chose_http2();
+        if protocol == Protocol::Http2 && address.tls.is_some() && !chose_http2 {
+            let error = std::io::Error::other("the server does not offer HTTP/2");
+            return Err(Fault::Connect(ConnectError::Tls(error)));
         }
+        let begun = Connection::begin(connected, protocol == Protocol::Http2 || chose_http2);
+        tokio::time::timeout(limit, begun).await.unwrap_or(Err(Fault::Connect(ConnectError::Timeout(limit))))
     }
-}
-
-async fn handshake<I, B>(io: I) -> Result<SendRequest<B>, SendFault>
-where
-    I: AsyncRead + AsyncWrite + Send + Unpin + 'static,
-    B: Body<Data = Bytes, Error: std::error::Error + Send + Sync> + Send + 'static,
-{
-    let mut builder = http1::Builder::new();
-    builder.max_buf_size(64 << 10);
-    let (sender, connection) = builder.handshake(TokioIo::new(io)).await.map_err(SendFault::Broken)?;
-    tokio::spawn(async move {
-        if let Err(error) = connection.with_upgrades().await {
-            tracing::debug!(%error, "upstream connection ended");
-        }
-    });
-    Ok(sender)
 }

@@ -1,58 +1,306 @@
-//! Upstreams as they are configured.
+//! Upstreams as they are configured, with what is known of their addresses.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
+use std::net::SocketAddr;
+use std::path::PathBuf;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use arc_swap::ArcSwap;
-use http::HeaderValue;
+use http::uri::Authority;
+use http::{HeaderName, HeaderValue};
+use tokio::sync::{Mutex, Notify};
 
+use super::address::{Address, Dice, Ticket, choose};
+use super::circuit::{Ejection, Thresholds};
+use super::fault::Fault;
+use super::retry::{Budget, Retries};
+use crate::clock::instant;
 use crate::model::UpstreamName;
-use crate::net::Endpoint;
+use crate::net::{ConnectError, Remote, TlsTarget, resolve};
 
-/// One upstream, resolved.
+/// One upstream. Shared by all workers.
 #[derive(Debug)]
 pub struct Upstream {
-    pub endpoint: Endpoint,
-    /// The Host that it is asked for.
-    pub host: HeaderValue,
+    pub name: UpstreamName,
+    pub settings: UpstreamSettings,
+    origins: Vec<Origin>,
+    addresses: ArcSwap<Vec<Arc<Address>>>,
+    resolving: Mutex<Option<Unresolved>>,
+    pub(super) budget: Budget,
+    dice: Dice,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct UpstreamSettings {
+    pub protocol: Protocol,
     pub timeouts: UpstreamTimeouts,
-    /// Idle connections that a worker keeps.
+    /// Idle connections to one address that a worker keeps.
     pub max_idle: usize,
+    /// Calls in hand at one address at once, and with HTTP/1.1 connections to it; none bounds them not at all.
+    pub max_calls: Option<usize>,
+    /// Calls that wait for one of those places.
+    pub max_queue: usize,
+    /// Calls at once on one connection of HTTP/2.
+    pub max_streams: usize,
+    /// Set on each call, in place of the caller's.
+    pub headers: Vec<(HeaderName, HeaderValue)>,
+    /// How often names are looked up again.
+    pub resolve_every: Duration,
+    pub health: Option<HealthCheck>,
+    pub ejection: Ejection,
+    pub retries: Retries,
+}
+
+impl Default for UpstreamSettings {
+    fn default() -> Self {
+        Self {
+            protocol: Protocol::Http1,
+            timeouts: UpstreamTimeouts::default(),
+            max_idle: 256,
+            max_calls: None,
+            max_queue: 100,
+            max_streams: 100,
+            headers: Vec::new(),
+            resolve_every: Duration::from_secs(10),
+            health: None,
+            ejection: Ejection { failures: 5, least: Duration::from_secs(1), most: Duration::from_secs(30) },
+            retries: Retries { attempts: 2, percent: 20 },
+        }
+    }
+}
+
+/// What is spoken with an upstream.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Protocol {
+    Http1,
+    /// Without TLS by prior knowledge (RFC 9113 section 3.3).
+    Http2,
+    /// HTTP/2 where the server chooses it during the TLS handshake, else HTTP/1.1.
+    ByAlpn,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct UpstreamTimeouts {
+    pub connect: Duration,
     /// From the last of the request to the head of the answer.
     pub response: Duration,
-    /// The longest pause within an answer's body.
+    /// The longest pause within an answer's body; zero allows any.
     pub body_idle: Duration,
     /// How long an unused connection is kept; less than the upstream keeps it.
     pub idle: Duration,
+    /// How old a connection may be when it takes a call; none lets it live on.
+    pub lifetime: Option<Duration>,
+    /// How long a call waits for a place.
+    pub queue: Duration,
 }
 
-impl Upstream {
-    /// Whether connections to one serve the other; never with TLS, whose trust may have changed.
+impl Default for UpstreamTimeouts {
+    fn default() -> Self {
+        let seconds = Duration::from_secs;
+        Self {
+            connect: seconds(5),
+            response: seconds(60),
+            body_idle: seconds(60),
+            idle: seconds(30),
+            lifetime: None,
+            queue: seconds(1),
+        }
+    }
+}
+
+/// How an address is asked whether it works.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct HealthCheck {
+    /// Of a GET; without one a connection is enough.
+    pub path: Option<String>,
+    pub every: Duration,
+    pub timeout: Duration,
+    /// The statuses that are good, from the first to the last.
+    pub statuses: (u16, u16),
+    pub thresholds: Thresholds,
+}
+
+/// One URL of an upstream.
+#[derive(Clone, Debug)]
+pub struct Origin {
+    pub host: OriginHost,
+    /// The host that it is asked for.
+    pub authority: Authority,
+    pub tls: Option<TlsTarget>,
+    /// Tells one TLS setting from another: what they were made of.
+    pub tls_digest: Option<[u8; 32]>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum OriginHost {
+    Name(String, u16),
+    Address(SocketAddr),
+    Socket(PathBuf),
+}
+
+impl Origin {
     fn is_same(&self, other: &Self) -> bool {
-        let (a, b) = (&self.endpoint, &other.endpoint);
-        let is_plain = a.tls.is_none() && b.tls.is_none();
-        let where_to = (&a.host, a.port, a.timeout, &self.host, self.timeouts, self.max_idle);
-        is_plain && where_to == (&b.host, b.port, b.timeout, &other.host, other.timeouts, other.max_idle)
+        let key = |o: &Self| (o.host.clone(), o.authority.clone(), o.tls_digest);
+        key(self) == key(other)
+    }
+
+    /// Where it is, if that needs no look-up.
+    fn fixed(&self) -> Option<Remote> {
+        match &self.host {
+            OriginHost::Name(..) => None,
+            OriginHost::Address(address) => Some(Remote::Tcp(*address)),
+            OriginHost::Socket(path) => Some(Remote::Unix(path.clone())),
+        }
+    }
+}
+
+/// A look-up that gave no address.
+#[derive(Debug)]
+struct Unresolved {
+    at: Instant,
+    why: String,
+}
+
+/// How long a failed look-up answers for the next one.
+const REMEMBERED: Duration = Duration::from_secs(1);
+
+impl Upstream {
+    pub fn new(name: UpstreamName, settings: UpstreamSettings, origins: Vec<Origin>) -> Self {
+        let budget = Budget::new(settings.retries);
+        let upstream = Self {
+            name,
+            settings,
+            origins,
+            addresses: ArcSwap::default(),
+            resolving: Mutex::default(),
+            budget,
+            dice: Dice::default(),
+        };
+        let fixed = upstream.origins.iter().map(|origin| Ok(origin.fixed().into_iter().collect())).collect();
+        upstream.put(fixed);
+        upstream
+    }
+
+    /// The addresses that are known now.
+    pub fn addresses(&self) -> Arc<Vec<Arc<Address>>> {
+        self.addresses.load_full()
+    }
+
+    pub(super) fn has_names(&self) -> bool {
+        self.origins.iter().any(|origin| origin.fixed().is_none())
+    }
+
+    /// Whether connections to one serve the other, and what is known of it.
+    fn is_same(&self, other: &Self) -> bool {
+        self.settings == other.settings
+            && self.origins.len() == other.origins.len()
+            && self.origins.iter().zip(&other.origins).all(|(a, b)| a.is_same(b))
+    }
+
+    /// A ticket to an address, of those not tried before if there is one.
+    pub(super) async fn ticket(&self, tried: &[Arc<Address>]) -> Result<Ticket, Fault> {
+        let count = {
+            let addresses = self.addresses.load();
+            if let Some(ticket) = choose(&addresses, tried, self.dice.roll()) {
+                return Ok(ticket);
+            }
+            addresses.len()
+        };
+        if count == 0 {
+            self.resolve_first().await?;
+        }
+        let addresses = self.addresses();
+        choose(&addresses, tried, self.dice.roll()).ok_or(Fault::OutOfService(addresses.len()))
+    }
+
+    /// Whether there are addresses beside these.
+    pub(super) fn has_others(&self, tried: &[Arc<Address>]) -> bool {
+        self.addresses.load().iter().any(|address| !tried.iter().any(|tried| Arc::ptr_eq(tried, address)))
+    }
+
+    /// For calls that come before the names were looked up: one of them does it, the others wait for that.
+    async fn resolve_first(&self) -> Result<(), Fault> {
+        let mut failed = self.resolving.lock().await;
+        if !self.addresses.load().is_empty() {
+            return Ok(());
+        }
+        if let Some(Unresolved { at, why }) = &*failed
+            && instant().duration_since(*at) < REMEMBERED
+        {
+            return Err(Fault::Connect(ConnectError::Unresolved(why.clone())));
+        }
+        let result = self.resolve().await;
+        *failed = result.as_ref().err().map(|error| Unresolved { at: instant(), why: error.to_string() });
+        result.map_err(Fault::Connect)
+    }
+
+    /// Looks all names up. One that can't be looked up now keeps the addresses that it had.
+    ///
+    /// # Errors
+    /// When one of them has no address now.
+    pub async fn resolve(&self) -> Result<(), ConnectError> {
+        let (mut found, mut fault) = (Vec::with_capacity(self.origins.len()), None);
+        for origin in &self.origins {
+            found.push(match (&origin.host, origin.fixed()) {
+                (OriginHost::Name(host, port), None) => resolve(host, *port, self.settings.timeouts.connect)
+                    .await
+                    .map(|addresses| addresses.into_iter().map(Remote::Tcp).collect())
+                    .map_err(|error| fault = Some(error)),
+                (_, fixed) => Ok(fixed.into_iter().collect()),
+            });
+        }
+        self.put(found);
+        fault.map_or(Ok(()), Err)
+    }
+
+    /// Puts new addresses in force; those that were there already keep what is known of them.
+    fn put(&self, found: Vec<Result<Vec<Remote>, ()>>) {
+        let known = self.addresses();
+        let mut next: Vec<Arc<Address>> = Vec::new();
+        for (i, (origin, found)) in self.origins.iter().zip(found).enumerate() {
+            let Ok(found) = found else {
+                next.extend(known.iter().filter(|address| address.origin == i).cloned());
+                continue;
+            };
+            for remote in found {
+                let is_it = |address: &&Arc<Address>| address.origin == i && address.remote == remote;
+                if next.iter().any(|address| is_it(&address)) {
+                    continue;
+                }
+                let fresh = || {
+                    let (authority, tls) = (origin.authority.clone(), origin.tls.clone());
+                    Arc::new(Address::new(remote.clone(), authority, tls, i, self.settings.max_calls))
+                };
+                next.push(known.iter().find(is_it).cloned().unwrap_or_else(fresh));
+            }
+        }
+        let is_same = next.len() == known.len() && next.iter().zip(&*known).all(|(a, b)| Arc::ptr_eq(a, b));
+        if !is_same {
+            self.addresses.store(Arc::new(next));
+        }
     }
 }
 
 /// All upstreams; replaced as a whole when the configuration changes.
 #[derive(Debug, Default)]
-pub struct UpstreamSet(ArcSwap<HashMap<UpstreamName, Arc<Upstream>>>);
+pub struct UpstreamSet {
+    known: ArcSwap<HashMap<UpstreamName, Arc<Upstream>>>,
+    /// Those that the configuration still names.
+    current: ArcSwap<HashSet<UpstreamName>>,
+    pub(super) changed: Notify,
+}
 
 impl UpstreamSet {
     pub fn new(upstreams: HashMap<UpstreamName, Arc<Upstream>>) -> Self {
-        Self(ArcSwap::from_pointee(upstreams))
+        let current = ArcSwap::from_pointee(upstreams.keys().cloned().collect());
+        Self { known: ArcSwap::from_pointee(upstreams), current, changed: Notify::new() }
     }
 
-    /// Adds upstreams and replaces those that changed. One that is the same keeps its connections.
-    pub fn extend(&self, upstreams: &HashMap<UpstreamName, Arc<Upstream>>) {
-        self.0.rcu(|known| {
+    /// Puts a configuration's upstreams in force. One that is the same keeps its connections and what is known of its
+    /// addresses; one that is gone stays reachable for calls that were matched before.
+    pub fn replace(&self, upstreams: &HashMap<UpstreamName, Arc<Upstream>>) {
+        self.known.rcu(|known| {
             let mut next = HashMap::clone(known);
             for (name, upstream) in upstreams {
                 if known.get(name).is_none_or(|known| !known.is_same(upstream)) {
@@ -61,9 +309,72 @@ impl UpstreamSet {
             }
             next
         });
+        self.current.store(Arc::new(upstreams.keys().cloned().collect()));
+        self.changed.notify_one();
     }
 
     pub fn get(&self, name: &UpstreamName) -> Option<Arc<Upstream>> {
-        self.0.load().get(name).cloned()
+        self.known.load().get(name).cloned()
+    }
+
+    /// Those that the configuration names.
+    pub fn current(&self) -> Vec<Arc<Upstream>> {
+        let (known, current) = (self.known.load(), self.current.load());
+        known.iter().filter(|(name, _)| current.contains(*name)).map(|(_, upstream)| Arc::clone(upstream)).collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn origin(host: OriginHost) -> Origin {
+        Origin { host, authority: Authority::from_static("bots.internal"), tls: None, tls_digest: None }
+    }
+
+    fn upstream(settings: UpstreamSettings, ports: &[u16]) -> Arc<Upstream> {
+        let at = |port: &u16| origin(OriginHost::Address(([127, 0, 0, 1], *port).into()));
+        Arc::new(Upstream::new(UpstreamName::new("bots").unwrap(), settings, ports.iter().map(at).collect()))
+    }
+
+    #[test]
+    fn addresses_that_stay_keep_what_is_known_of_them() {
+        let names = vec![origin(OriginHost::Name("bots.internal".into(), 80)), origin(OriginHost::Socket("/s".into()))];
+        let upstream = Upstream::new(UpstreamName::new("bots").unwrap(), UpstreamSettings::default(), names);
+        let tcp = |n: u8| Remote::Tcp(([10, 0, 0, n], 80).into());
+        let socket = || Ok(vec![Remote::Unix("/s".into())]);
+        upstream.put(vec![Ok(vec![tcp(1), tcp(2), tcp(1)]), socket()]);
+        let first = upstream.addresses();
+        assert_eq!(format!("{first:?}"), "[10.0.0.1:80, 10.0.0.2:80, unix:/s]");
+        upstream.put(vec![Ok(vec![tcp(2), tcp(3)]), socket()]);
+        let second = upstream.addresses();
+        assert_eq!(format!("{second:?}"), "[10.0.0.2:80, 10.0.0.3:80, unix:/s]");
+        assert!(Arc::ptr_eq(&first[1], &second[0]) && Arc::ptr_eq(&first[2], &second[2]));
+        upstream.put(vec![Err(()), socket()]);
+        assert!(Arc::ptr_eq(&second, &upstream.addresses()), "a name that can't be looked up keeps its addresses");
+    }
+
+    #[test]
+    fn an_upstream_that_did_not_change_stays_the_same_one() {
+        let name = UpstreamName::new("bots").unwrap();
+        let of = |upstream: &Arc<Upstream>| HashMap::from([(name.clone(), Arc::clone(upstream))]);
+        let first = upstream(UpstreamSettings::default(), &[1]);
+        let set = UpstreamSet::new(of(&first));
+        set.replace(&of(&upstream(UpstreamSettings::default(), &[1])));
+        assert!(Arc::ptr_eq(&set.get(&name).unwrap(), &first));
+        let other = upstream(UpstreamSettings { max_idle: 1, ..UpstreamSettings::default() }, &[1]);
+        set.replace(&of(&other));
+        assert!(Arc::ptr_eq(&set.get(&name).unwrap(), &other));
+        set.replace(&HashMap::new());
+        assert!(set.get(&name).is_some() && set.current().is_empty(), "gone, but not for calls in hand");
+    }
+
+    #[tokio::test]
+    async fn a_name_is_looked_up_for_the_first_call_that_needs_it() {
+        let host = OriginHost::Name("localhost".into(), 9000);
+        let name = UpstreamName::new("bots").unwrap();
+        let upstream = Upstream::new(name, UpstreamSettings::default(), vec![origin(host)]);
+        let ticket = upstream.ticket(&[]).await.unwrap();
+        assert!(matches!(ticket.address().remote, Remote::Tcp(address) if address.ip().is_loopback()));
     }
 }

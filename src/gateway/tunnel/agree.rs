@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use http::{HeaderMap, HeaderValue, Response, Version, header};
 
+use super::super::forward::Ticket;
 use super::super::hygiene;
 use super::super::ledger::Ledger;
 use super::{Asked, Tunnel};
@@ -23,6 +24,7 @@ pub(in super::super) fn ask(headers: &mut HeaderMap, asked: &Asked) {
 pub(in super::super) fn agree<B>(
     response: &mut Response<B>,
     asked: Asked,
+    mut ticket: Ticket,
     ledger: &Arc<Ledger>,
 ) -> Result<(), &'static str> {
     let mut named = response.headers().get_all(header::UPGRADE).iter();
@@ -34,6 +36,7 @@ pub(in super::super) fn agree<B>(
     *response.version_mut() = Version::HTTP_11;
     hygiene::clean_response(response.headers_mut(), ledger.claimed());
     ask(response.headers_mut(), &asked);
-    ledger.dig(Tunnel::new(asked, upstream));
+    ticket.succeeded();
+    ledger.dig(Tunnel::new(asked, upstream, ticket));
     Ok(())
 }

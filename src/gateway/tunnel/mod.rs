@@ -25,6 +25,7 @@ use self::farewell::Farewell;
 use self::frames::Frames;
 use self::pump::{Finish, Pump, Quiet};
 use super::Outcome;
+use super::forward::Ticket;
 use super::ledger::Ledger;
 use super::record::Pending;
 use super::watch::Review;
@@ -49,6 +50,8 @@ pub(super) struct Asked {
 /// A tunnel that is not open yet. Dropped before, it closes what there is of it.
 pub(super) struct Tunnel {
     asked: Asked,
+    /// Counts it among the upstream's calls.
+    _ticket: Ticket,
     upstream: OnUpgrade,
     /// Ends it with the caller's token.
     pub review: Option<Review>,
@@ -78,8 +81,8 @@ impl fmt::Debug for Tunnel {
 type Io = TokioIo<Upgraded>;
 
 impl Tunnel {
-    pub fn new(asked: Asked, upstream: OnUpgrade) -> Self {
-        Self { asked, upstream, review: None }
+    pub fn new(asked: Asked, upstream: OnUpgrade, ticket: Ticket) -> Self {
+        Self { asked, _ticket: ticket, upstream, review: None }
     }
 
     /// Opens it as soon as the answer is with the caller. It takes the call's record over, to be written at its end.

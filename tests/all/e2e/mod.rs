@@ -17,3 +17,4 @@ mod registry;
 mod routing;
 mod scopes;
 mod streams;
+mod upstreams;

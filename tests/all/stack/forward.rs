@@ -5,12 +5,14 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use http::{HeaderValue, Request, Response};
+use http::uri::Authority;
+use http::{Request, Response};
 use http_body_util::BodyExt as _;
-use scopegate::gateway::forward::{Forward, Upstream, UpstreamSet, UpstreamTimeouts};
+use scopegate::gateway::forward::{
+    Forward, Origin, OriginHost, Upstream, UpstreamSet, UpstreamSettings, UpstreamTimeouts,
+};
 use scopegate::gateway::{Outcome, stack};
 use scopegate::model::{Reason, UpstreamName};
-use scopegate::net::Endpoint;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpListener;
 use tower::ServiceExt as _;
@@ -39,16 +41,17 @@ async fn upstream(until: &'static str, answer: Option<&'static str>) -> (SocketA
 }
 
 fn forward(address: SocketAddr) -> Forward<Script> {
-    let endpoint =
-        Endpoint { host: address.ip().to_string(), port: address.port(), tls: None, timeout: Duration::from_secs(5) };
     let timeouts = UpstreamTimeouts {
         response: Duration::from_millis(100),
         body_idle: Duration::from_millis(100),
-        idle: Duration::from_secs(5),
+        ..UpstreamTimeouts::default()
     };
-    let host = HeaderValue::from_static("upstream.example");
-    let upstream = Arc::new(Upstream { endpoint, host, timeouts, max_idle: 4 });
-    Forward::new(Arc::new(UpstreamSet::new(HashMap::from([(UpstreamName::new("bots").unwrap(), upstream)]))))
+    let (host, authority) = (OriginHost::Address(address), Authority::from_static("upstream.example"));
+    let origin = Origin { host, authority, tls: None, tls_digest: None };
+    let settings = UpstreamSettings { timeouts, ..UpstreamSettings::default() };
+    let name = UpstreamName::new("bots").unwrap();
+    let upstream = Arc::new(Upstream::new(name.clone(), settings, vec![origin]));
+    Forward::new(Arc::new(UpstreamSet::new(HashMap::from([(name, upstream)]))))
 }
 
 /// Sends a call; its status, its body if that arrives whole, and the log.
@@ -84,7 +87,7 @@ async fn what_goes_wrong_with_an_upstream_is_told_in_the_words_of_the_route() {
     let cases = [
         ("no HTTP", Some("hello\r\n\r\n"), 502, Reason::UpstreamInvalid),
         ("framed twice", Some(framed_twice), 502, Reason::UpstreamInvalid),
-        ("closed without an answer", Some(""), 502, Reason::UpstreamInvalid),
+        ("closed without an answer", Some(""), 502, Reason::UpstreamReset),
         ("no answer", None, 504, Reason::UpstreamTimeout),
     ];
     for (name, answer, status, reason) in cases {

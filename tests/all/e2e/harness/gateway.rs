@@ -48,10 +48,15 @@ impl Setup {
         Self::new("profiles = [\"kore\"]", &sections)
     }
 
-    /// Routes of the test's own behind a bearer token in front of an upstream.
+    /// A route behind a bearer token in front of an upstream.
     pub fn bearer(upstream: &str, sections: &str) -> Self {
+        Self::bearer_to(&[upstream.to_owned()], sections)
+    }
+
+    /// The same in front of an upstream with several addresses.
+    pub fn bearer_to(urls: &[String], sections: &str) -> Self {
         let sections = format!(
-            "[upstream.bots]\nurls = [{upstream:?}]\n{sections}\n\
+            "[upstream.bots]\nurls = {urls:?}\n{sections}\n\
              [authenticator.bearer]\nkind = \"jwt\"\nalgorithms = [\"HS256\", \"RS256\", \"ES256\", \"EdDSA\"]\n\
              [[route]]\nid = \"any\"\nmethods = [\"GET\", \"HEAD\", \"POST\", \"PUT\"]\npath = \"/any/{{*rest}}\"\n\
              authenticator = \"bearer\"\nscope = \"any\"\n"
@@ -163,6 +168,13 @@ impl Gateway {
     /// Starts the gateway on whatever the folder holds.
     pub fn serve(setup: Setup, environment: &[(&str, &str)]) -> Self {
         let child = Child::spawn(setup.path(), &SERVE, environment);
+        Self::await_calls(setup, child)
+    }
+
+    /// Applies the registry and starts the gateway with a file of hosts of its own.
+    pub fn with_hosts(setup: Setup, registry: &Registry, hosts: &Path) -> Self {
+        setup.apply(registry);
+        let child = Child::with_hosts(setup.path(), &SERVE, hosts);
         Self::await_calls(setup, child)
     }
 

@@ -52,9 +52,23 @@ impl Child {
         child
     }
 
+    /// With another file of hosts in place of the system's, in a mount namespace of its own.
+    pub fn with_hosts(folder: &Path, arguments: &[&str], hosts: &Path) -> Self {
+        let (out, write) = pipe().unwrap();
+        let script = format!("mount --bind {} /etc/hosts && exec \"$0\" \"$@\"", hosts.display());
+        let mut command = Command::new("unshare");
+        command.args(["-m", "sh", "-c", &script, &binary()]).args(arguments).current_dir(folder).stdin(Stdio::null());
+        let mut child = Self::run(command, folder, write);
+        child.out = Lines::read(out);
+        child
+    }
+
     /// Its standard output goes into a pipe that is the caller's to read, or not.
     pub fn unread(folder: &Path, arguments: &[&str], environment: &[(&str, &str)], out: PipeWriter) -> Self {
-        let mut command = command(folder, arguments, environment);
+        Self::run(command(folder, arguments, environment), folder, out)
+    }
+
+    fn run(mut command: Command, folder: &Path, out: PipeWriter) -> Self {
         let mut process = command.stdout(out).stderr(Stdio::piped()).spawn().unwrap();
         let err = process.stderr.take().unwrap();
         let watch = watch(process.id(), folder);

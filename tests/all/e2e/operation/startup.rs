@@ -48,9 +48,9 @@ const FAULTS: [Fault; 27] = [
         said: &["upstream.bots.urls", "neither http nor https"],
     },
     Fault {
-        text: "[proxy]\nlisten = \"TAKEN\"\n[upstream.bots]\nurls = [\"https://a\"]\nca = \"none.pem\"",
+        text: "[proxy]\nlisten = \"TAKEN\"\n[upstream.bots]\nurls = [\"https://a\"]\ntls = { ca = \"none.pem\" }",
         line: 5,
-        said: &["upstream.bots.ca", "none.pem"],
+        said: &["upstream.bots.tls", "none.pem"],
     },
     Fault {
         text: "[proxy]\nlisten = \"TAKEN\"\n[replay]\nurl = \"redis://a:hunter2@b\"",

@@ -61,7 +61,6 @@ fn an_upstream_that_refuses_the_connection_is_a_502() {
 fn an_answer_that_is_no_http_is_a_502() {
     for garbage in [
         &b"SSH-2.0-OpenSSH_9.2\r\n"[..],
-        b"",
         b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\nContent-Length: 3\r\n\r\nabc",
         b"HTTP/1.1 200 OK\r\nContent-Length: two\r\n\r\nab",
         b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
@@ -78,6 +77,15 @@ fn an_answer_that_is_no_http_is_a_502() {
         // The caller's connection is none the worse for it.
         assert_eq!(connection.call(&good("GET")).status, 502);
     }
+}
+
+#[test]
+fn a_connection_that_ends_before_the_answer_is_a_502_of_its_own() {
+    let upstream = Scripted::saying(b"");
+    let gateway = gateway(&upstream.url(), "retries = { attempts = 0 }");
+    let reply = gateway.call(&good("GET"));
+    assert_failed(&reply, 502, "upstream.reset");
+    assert_eq!(gateway.reason(&reply), "upstream.reset");
 }
 
 #[test]

@@ -64,7 +64,7 @@ fn an_upstream_is_trusted_by_the_ca_that_is_named() {
     let certs = folder.path().join("certs");
     let upstream = Recorder::with_tls(&certs);
     let url = format!("https://localhost:{}", upstream.address.port());
-    let trusting = gateway(&url, &format!("ca = {:?}", certs.join("ca.pem")));
+    let trusting = gateway(&url, &format!("tls = {{ ca = {:?} }}", certs.join("ca.pem")));
     let reply = trusting.call(&good("GET"));
     assert_eq!((reply.status, reply.body.as_slice()), (200, &b"from the upstream behind TLS"[..]));
     assert_eq!(upstream.all()[0].header("host"), Some(format!("localhost:{}", upstream.address.port()).as_str()));
@@ -72,12 +72,11 @@ fn an_upstream_is_trusted_by_the_ca_that_is_named() {
     // Another CA, and a name that is not in the certificate.
     let other = tempfile::tempdir().unwrap();
     make_certificates(other.path());
-    let distrusting = gateway(&url, &format!("ca = {:?}", other.path().join("certs/ca.pem")));
-    let named = format!("https://127.0.0.2:{}", upstream.address.port());
-    let misnamed = gateway(&named, &format!("ca = {:?}", certs.join("ca.pem")));
+    let distrusting = gateway(&url, &format!("tls = {{ ca = {:?} }}", other.path().join("certs/ca.pem")));
+    let misnamed = gateway(&url, &format!("tls = {{ ca = {:?}, name = \"other.example\" }}", certs.join("ca.pem")));
     for gateway in [distrusting, misnamed] {
         let reply = gateway.call(&good("GET"));
-        assert_eq!((reply.status, reply.code().as_str()), (502, "upstream.unreachable"));
+        assert_eq!((reply.status, reply.code().as_str()), (502, "upstream.tls_failed"));
     }
     assert_eq!(upstream.all().len(), 1);
 }

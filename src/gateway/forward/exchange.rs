@@ -1,0 +1,291 @@
+//! One call and its answer: attempts until one succeeds, or until another would not be safe.
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::{HeaderName, HeaderValue, Method, Request, Response, StatusCode, Uri, Version, header};
+use http_body::Body;
+
+use super::super::{Call, Inbound, Refused, hygiene, tunnel};
+use super::address::{Address, Ticket};
+use super::connection::{Connection, NotSent};
+use super::fault::Fault;
+use super::payload::Payload;
+use super::pool::{Obtained, Pool};
+use super::retry::{head, is_idempotent};
+use super::{Answer, Upstream, UpstreamBody};
+use crate::model::{Reason, Refusal};
+
+type Sendable<B> = Request<Payload<Inbound<B>>>;
+
+/// Sends a request to an address of the upstream, and to another one where that is safe and the first fails.
+///
+/// # Errors
+/// The refusal, which names the upstream for the log.
+pub(super) async fn send<B>(
+    pool: &Arc<Pool<Payload<Inbound<B>>>>,
+    request: Request<Inbound<B>>,
+    upgrade: Option<Box<tunnel::Asked>>,
+    call: Call,
+) -> Result<Answer<B>, Refused>
+where
+    B: Body<Data = Bytes> + Send + Unpin + 'static,
+    B::Error: std::fmt::Display,
+{
+    let upstream = pool.upstream();
+    _ = call.ledger.upstream.set(upstream.name.clone());
+    let mut request = request.map(Payload::of);
+    for (name, value) in &upstream.settings.headers {
+        request.headers_mut().insert(name, value.clone());
+    }
+    frame(&mut request);
+    if let Some(asked) = &upgrade {
+        tunnel::ask(request.headers_mut(), asked);
+    }
+    attempts(pool, request, upgrade, &call).await.map_err(|fault| refused(&call, upstream, &fault))
+}
+
+/// An attempt that failed, and the request if it is still whole.
+struct Failed<B> {
+    fault: Fault,
+    unsent: Option<Sendable<B>>,
+}
+
+impl<B> From<Fault> for Failed<B> {
+    fn from(fault: Fault) -> Self {
+        Self { fault, unsent: None }
+    }
+}
+
+async fn attempts<B>(
+    pool: &Arc<Pool<Payload<Inbound<B>>>>,
+    mut request: Sendable<B>,
+    mut upgrade: Option<Box<tunnel::Asked>>,
+    call: &Call,
+) -> Result<Answer<B>, Fault>
+where
+    B: Body<Data = Bytes> + Send + Unpin + 'static,
+    B::Error: std::fmt::Display,
+{
+    let upstream = pool.upstream();
+    let retries = upstream.settings.retries;
+    let (mut tried, mut worst) = (Vec::new(), Worst::default());
+    upstream.budget.earn();
+    loop {
+        let spare = (retries.attempts > 0 && matches!(request.body(), Payload::Empty))
+            .then(|| is_idempotent(request.method()).then(|| head(&request)))
+            .flatten();
+        let mut ticket = match upstream.ticket(&tried).await {
+            Ok(ticket) => ticket,
+            Err(fault) => return Err(worst.or(fault, call)),
+        };
+        let address = Arc::clone(ticket.address());
+        if let Err(fault) = ticket.enter(&upstream.settings).await {
+            return Err(worst.or(fault, call));
+        }
+        let Failed { fault, unsent } = match attempt(pool, ticket, request, &mut upgrade, call).await {
+            Ok(answer) => {
+                _ = call.ledger.address.set(address);
+                return Ok(answer);
+            }
+            Err(failed) => failed,
+        };
+        let is_break = fault.is_break();
+        let spare = spare.filter(|_| is_break).map(|spare| spare.map(|()| Payload::Empty));
+        tried.push(Arc::clone(&address));
+        worst.take(fault, address);
+        let may_again = tried.len() <= usize::try_from(retries.attempts).unwrap_or(usize::MAX)
+            && call.ledger.body_fault.get().is_none()
+            // An address that can't be reached is not asked again at once.
+            && (is_break || upstream.has_others(&tried));
+        match unsent.or(spare) {
+            Some(again) if may_again && upstream.budget.spend() => {
+                metrics::counter!("scopegate_upstream_retries_total").increment(1);
+                call.ledger.retries.fetch_add(1, Ordering::Relaxed);
+                request = again;
+            }
+            _ => return Err(worst.or(Fault::OutOfService(tried.len()), call)),
+        }
+    }
+}
+
+/// Of the attempts that failed, the one that came farthest.
+#[derive(Default)]
+struct Worst(Option<(Fault, Arc<Address>)>);
+
+impl Worst {
+    fn take(&mut self, fault: Fault, address: Arc<Address>) {
+        if self.0.as_ref().is_none_or(|(known, _)| fault.progress() >= known.progress()) {
+            self.0 = Some((fault, address));
+        }
+    }
+
+    /// What the call failed by: this, where nothing was attempted.
+    fn or(self, fault: Fault, call: &Call) -> Fault {
+        let Some((fault, address)) = self.0 else { return fault };
+        _ = call.ledger.address.set(address);
+        fault
+    }
+}
+
+/// One attempt at one address. A request that a kept connection gave back unsent, since the upstream had closed it, goes out
+/// on another: that is no fault of anybody's.
+async fn attempt<B>(
+    pool: &Arc<Pool<Payload<Inbound<B>>>>,
+    mut ticket: Ticket,
+    mut request: Sendable<B>,
+    upgrade: &mut Option<Box<tunnel::Asked>>,
+    call: &Call,
+) -> Result<Answer<B>, Failed<B>>
+where
+    B: Body<Data = Bytes> + Send + Unpin + 'static,
+    B::Error: std::fmt::Display,
+{
+    let settings = &pool.upstream().settings;
+    let is_head = request.method() == Method::HEAD;
+    loop {
+        let Obtained { mut connection, is_kept } = match pool.obtain(ticket.address()).await {
+            Ok(obtained) => obtained,
+            Err(fault) => {
+                ticket.failed(&settings.ejection);
+                return Err(Failed { fault, unsent: Some(request) });
+            }
+        };
+        match connection {
+            Connection::Exclusive(_) => for_http1(&mut request, ticket.address()),
+            // RFC 8441 would take a CONNECT of its own kind.
+            Connection::Multiplexed { .. } if upgrade.is_some() => {
+                return Err(Fault::Invalid("HTTP/2, which upgrades nothing").into());
+            }
+            Connection::Multiplexed { .. } => for_http2(&mut request, ticket.address()),
+        }
+        let fault = match in_time(connection.send(request), call, settings.timeouts.response).await {
+            Some(Ok(mut response)) => {
+                let is_switch = response.status() == StatusCode::SWITCHING_PROTOCOLS;
+                if let Some(asked) = upgrade.take_if(|_| is_switch) {
+                    return match tunnel::agree(&mut response, *asked, ticket, &call.ledger) {
+                        Ok(()) => Ok(response.map(|body| UpstreamBody::of_upgrade(body, Arc::clone(&call.ledger)))),
+                        Err(why) => Err(Fault::Invalid(why).into()),
+                    };
+                }
+                match clean(&mut response, is_head, call.ledger.claimed()) {
+                    Ok(()) => {
+                        ticket.succeeded();
+                        let (pool, ledger) = (Arc::clone(pool), Arc::clone(&call.ledger));
+                        return Ok(response.map(|body| UpstreamBody::new(body, connection, ticket, pool, ledger)));
+                    }
+                    Err(why) => Fault::Invalid(why),
+                }
+            }
+            Some(Err(NotSent { unsent: Some(unsent), .. })) if is_kept => {
+                request = unsent;
+                continue;
+            }
+            Some(Err(NotSent { error, unsent })) => {
+                settle(&mut ticket, call, settings);
+                return Err(Failed { fault: Fault::Broken(error), unsent });
+            }
+            None => Fault::NoAnswer(settings.timeouts.response),
+        };
+        settle(&mut ticket, call, settings);
+        return Err(fault.into());
+    }
+}
+
+/// A body that broke off by itself breaks the sending too, and says nothing about the address.
+fn settle(ticket: &mut Ticket, call: &Call, settings: &super::UpstreamSettings) {
+    if call.ledger.body_fault.get().is_none() {
+        ticket.failed(&settings.ejection);
+    }
+}
+
+/// In the format of the call's route, and naming the upstream for the log.
+fn refused(call: &Call, upstream: &Upstream, fault: &Fault) -> Refused {
+    let name = &upstream.name;
+    // Where the caller's body was at fault, the caller is told that.
+    let of_body = call.ledger.body_fault.get().filter(|_| fault.is_of_address());
+    let reason = of_body.copied().unwrap_or_else(|| fault.reason());
+    let expected = match fault {
+        Fault::NoAnswer(limit) if reason == Reason::UpstreamTimeout => {
+            format!("an answer of upstream {name} within {limit:?}")
+        }
+        _ => format!("upstream {name}"),
+    };
+    call.refused(Refusal::new(reason).expected(expected).found(fault.to_string()))
+}
+
+/// Says how the body is framed where hyper would not: it takes a body without a length for none in some methods.
+fn frame<B: Body>(request: &mut Request<B>) {
+    let is_empty = request.body().is_end_stream();
+    let is_sized = request.body().size_hint().exact().is_some();
+    let may_have_body = matches!(*request.method(), Method::POST | Method::PUT | Method::PATCH);
+    if is_empty && may_have_body {
+        request.headers_mut().insert(header::CONTENT_LENGTH, HeaderValue::from_static("0"));
+    } else if !is_empty && (!is_sized || request.headers().contains_key(header::TRAILER)) {
+        // Trailers need chunks, also where HTTP/2 told a length beside them.
+        request.headers_mut().insert(header::TRANSFER_ENCODING, HeaderValue::from_static("chunked"));
+    }
+}
+
+fn for_http1<B>(request: &mut Request<B>, address: &Address) {
+    request.headers_mut().insert(header::HOST, address.host.clone());
+    if request.uri().authority().is_some() {
+        let path = request.uri().path_and_query().cloned();
+        *request.uri_mut() = path.map(Uri::from).unwrap_or_default();
+        *request.version_mut() = Version::HTTP_11;
+    }
+}
+
+/// RFC 9113 section 8.3.1: scheme and authority in fields of their own, and no framing.
+fn for_http2<B>(request: &mut Request<B>, address: &Address) {
+    request.headers_mut().remove(header::HOST);
+    request.headers_mut().remove(header::TRANSFER_ENCODING);
+    let mut parts = std::mem::take(request.uri_mut()).into_parts();
+    parts.scheme = Some(address.scheme());
+    parts.authority = Some(address.authority.clone());
+    *request.uri_mut() = Uri::from_parts(parts).unwrap_or_default();
+    *request.version_mut() = Version::HTTP_2;
+}
+
+/// Waits for an answer, as long as the request's body moves and for the limit after that.
+async fn in_time<F: Future>(sent: F, call: &Call, limit: Duration) -> Option<F::Output> {
+    let mut sent = std::pin::pin!(sent);
+    let mut seen = call.ledger.bytes_in();
+    loop {
+        match tokio::time::timeout(limit, sent.as_mut()).await {
+            Ok(answer) => return Some(answer),
+            Err(_) if call.ledger.bytes_in() != seen => seen = call.ledger.bytes_in(),
+            Err(_) => return None,
+        }
+    }
+}
+
+/// Checks an answer's framing and cleans its header. The length that a HEAD or a 304 tells is kept: it frames nothing.
+fn clean<B>(response: &mut Response<B>, is_head: bool, claimed: &[HeaderName]) -> Result<(), &'static str> {
+    let status = response.status();
+    if status.is_informational() {
+        return Err("an answer that is none yet");
+    }
+    // The upstream's version is its own affair: an answer of HTTP/1.0 would end the caller's connection.
+    *response.version_mut() = Version::HTTP_11;
+    let keep_length = is_head || matches!(status, StatusCode::NOT_MODIFIED | StatusCode::NO_CONTENT);
+    let headers = response.headers_mut();
+    if !hygiene::is_plainly_framed(headers) {
+        return Err("an answer with a transfer coding other than chunked");
+    }
+    let mut lengths = headers.get_all(header::CONTENT_LENGTH).iter();
+    let length = lengths.next().cloned();
+    if lengths.next().is_some() || length.as_ref().is_some_and(|l| !l.as_bytes().iter().all(u8::is_ascii_digit)) {
+        return Err("an answer with a Content-Length that is no number");
+    }
+    if length.is_some() && headers.contains_key(header::TRANSFER_ENCODING) {
+        return Err("an answer with Content-Length and Transfer-Encoding");
+    }
+    hygiene::clean_response(headers, claimed);
+    if let Some(length) = length.filter(|_| keep_length) {
+        headers.insert(header::CONTENT_LENGTH, length);
+    }
+    Ok(())
+}
