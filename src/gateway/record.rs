@@ -278,7 +278,8 @@ impl<R: Body<Data = Bytes>> Body for Recorded<R> {
             Some(Ok(frame)) => {
                 let length = frame.data_ref().map_or(0, Bytes::len);
                 pending.bytes_out += u64::try_from(length).unwrap_or(u64::MAX);
-                if this.body.as_ref().as_pin_ref().is_some_and(|b| b.is_end_stream()) {
+                // Nothing comes after trailers, and not every server asks for it.
+                if frame.is_trailers() || this.body.as_ref().as_pin_ref().is_some_and(|b| b.is_end_stream()) {
                     pending.outcome = Outcome::Complete;
                 }
             }
