@@ -1,10 +1,16 @@
+mod connect;
+mod files;
+mod listeners;
+mod stores;
+mod upstreams;
+
 use std::process::ExitCode;
 
 use clap::Args;
 
 use super::Failure;
 use super::live::is_ready;
-use super::open::ConfigArgument;
+use super::open::{ConfigArgument, now};
 use super::service::warn;
 use super::table::table;
 use crate::config::Config;
@@ -20,6 +26,13 @@ pub(super) struct Check {
     /// Only ask the running gateway whether it takes calls: exit status 0 if so, else 1
     #[arg(long)]
     live: bool,
+    /// Try everything that the configuration needs, too: store, files, listeners, upstreams. It changes nothing; exit status 1
+    /// if something fails
+    #[arg(long, conflicts_with = "live")]
+    connect: bool,
+    /// Print what was tried as JSON, and no routes
+    #[arg(long, requires = "connect")]
+    json: bool,
 }
 
 impl Check {
@@ -30,6 +43,13 @@ impl Check {
             println!("{}", if is_ready { "ready" } else { "not ready" });
             return Ok(if is_ready { ExitCode::SUCCESS } else { ExitCode::FAILURE });
         }
+        if !self.json {
+            self.print_routes(&config).await;
+        }
+        if self.connect { self.try_all(&config).await } else { Ok(ExitCode::SUCCESS) }
+    }
+
+    async fn print_routes(&self, config: &Config) {
         let routes = config.routes.routes();
         let rows: Vec<_> = routes.iter().flat_map(|route| rows(route)).collect();
         print!(
@@ -39,14 +59,27 @@ impl Check {
                 &rows
             )
         );
-        look_at_the_registry(&config).await;
+        look_at_the_registry(config).await;
         println!(
             "\n{} is good: {} routes, {} scopes",
             self.config.path.display(),
             routes.len(),
             config.scopes.iter().count()
         );
-        Ok(ExitCode::SUCCESS)
+    }
+
+    async fn try_all(&self, config: &Config) -> Result<ExitCode, Failure> {
+        let trials = connect::try_all(config, now()).await;
+        if self.json {
+            println!("{}", serde_json::to_string_pretty(&trials)?);
+        } else {
+            println!();
+            for trial in &trials {
+                println!("{trial}");
+            }
+        }
+        let has_failed = trials.iter().any(connect::Trial::has_failed);
+        Ok(if has_failed { ExitCode::FAILURE } else { ExitCode::SUCCESS })
     }
 }
 

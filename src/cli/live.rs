@@ -5,21 +5,32 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use http::{Request, StatusCode, header};
-use http_body_util::Empty;
+use http_body_util::{BodyExt as _, Empty, Limited};
 use hyper_util::rt::TokioIo;
 
 use super::Failure;
 use crate::net::Endpoint;
 
+/// What is answered is a word.
+const MAX_ANSWER: usize = 1024;
 const LIMIT: Duration = Duration::from_secs(3);
 
 /// Whether `/readyz` says so within three seconds.
 pub(super) async fn is_ready(listen: SocketAddr) -> Result<bool, Failure> {
-    let asked = tokio::time::timeout(LIMIT, ask(listen)).await;
-    Ok(asked.map_err(|_| Failure::new(format!("no answer from {listen} within {LIMIT:?}")))?? == StatusCode::OK)
+    Ok(asked(listen).await?.0 == StatusCode::OK)
 }
 
-async fn ask(listen: SocketAddr) -> Result<StatusCode, Failure> {
+/// Whether a gateway answers there, be it ready or not.
+pub(super) async fn is_gateway(listen: SocketAddr) -> bool {
+    matches!(asked(listen).await, Ok((_, body)) if matches!(&body[..], b"ready\n" | b"not ready\n"))
+}
+
+async fn asked(listen: SocketAddr) -> Result<(StatusCode, Bytes), Failure> {
+    let asked = tokio::time::timeout(LIMIT, ask(listen)).await;
+    asked.map_err(|_| Failure::new(format!("no answer from {listen} within {LIMIT:?}")))?
+}
+
+async fn ask(listen: SocketAddr) -> Result<(StatusCode, Bytes), Failure> {
     // A listener on every address is asked on loopback.
     let host = match listen.ip() {
         ip if ip.is_unspecified() && ip.is_ipv4() => "127.0.0.1".to_owned(),
@@ -31,5 +42,8 @@ async fn ask(listen: SocketAddr) -> Result<StatusCode, Failure> {
     let (mut sender, connection) = hyper::client::conn::http1::handshake(TokioIo::new(connected)).await?;
     tokio::spawn(connection);
     let request = Request::get("/readyz").header(header::HOST, "localhost").body(Empty::<Bytes>::new())?;
-    Ok(sender.send_request(request).await?.status())
+    let (head, body) = sender.send_request(request).await?.into_parts();
+    let body = Limited::new(body, MAX_ANSWER).collect().await;
+    let body = body.map_err(|error| Failure::new(format!("{listen} breaks off: {error}")))?;
+    Ok((head.status, body.to_bytes()))
 }

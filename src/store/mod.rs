@@ -29,13 +29,13 @@ use sqlx::AssertSqlSafe;
 
 pub use self::audit::{AuditFilter, AuditRow, Note};
 pub use self::error::{KeyFileError, OpenError};
-pub use self::glance::service_accounts_at;
+pub use self::glance::{Content, Sight, look_at, service_accounts_at};
 pub use self::journal::{JournalFault, ReplayJournal};
 pub use self::reload::ReloadOutcome;
 pub use self::watch::Watcher;
 
 use self::seal::{Place, Sealer};
-use self::sqlite::{Database, Transaction};
+use self::sqlite::{Connection, Database, Transaction};
 use crate::registry::{Actor, Change, Delta, Registry, Repository, StoreError, Version};
 
 /// Where the store is.
@@ -65,7 +65,9 @@ impl Store {
     pub async fn open(settings: &StoreSettings) -> Result<Self, OpenError> {
         let database = Database::open(&settings.url, settings.create).await?;
         let key_file = settings.key_file.clone().unwrap_or_else(|| database.path().with_file_name("master.key"));
-        let sealed = first_sealed(&database).await.map_err(OpenError::Store)?;
+        let mut connection = database.readers().acquire().await.map_err(error::failed).map_err(OpenError::Store)?;
+        let sealed = first_sealed(&mut connection).await.map_err(OpenError::Store)?;
+        drop(connection);
         let key = match (master_key::read(&key_file).map_err(OpenError::Key)?, &sealed) {
             (Some(key), _) => key,
             (None, None) => master_key::make(&key_file).map_err(OpenError::Key)?,
@@ -73,8 +75,7 @@ impl Store {
         };
         let sealer = Sealer::new(&key).map_err(OpenError::Key)?;
         if let Some(sealed) = sealed {
-            let Sealed { table, owner, number, blob } = &sealed;
-            sealer.check_key(blob, Place { table, owner, number: *number }).map_err(OpenError::Store)?;
+            sealed.check(&sealer).map_err(OpenError::Store)?;
         }
         Ok(Self { database, sealer: Arc::new(sealer) })
     }
@@ -164,7 +165,15 @@ struct Sealed {
     blob: Vec<u8>,
 }
 
-async fn first_sealed(database: &Database) -> Result<Option<Sealed>, StoreError> {
+impl Sealed {
+    /// Whether it was sealed under this key.
+    fn check(&self, sealer: &Sealer) -> Result<(), StoreError> {
+        let Self { table, owner, number, blob } = self;
+        sealer.check_key(blob, Place { table, owner, number: *number })
+    }
+}
+
+async fn first_sealed(connection: &mut Connection) -> Result<Option<Sealed>, StoreError> {
     let of_apps = |table: &'static str| {
         let query = format!(
             "SELECT app.client_id, {table}.number, {table}.sealed \
@@ -175,7 +184,7 @@ async fn first_sealed(database: &Database) -> Result<Option<Sealed>, StoreError>
     let ours = ("signing_key", "SELECT kid, number, sealed FROM signing_key LIMIT 1".to_owned());
     let services = "SELECT name, number, sealed FROM service_account WHERE sealed IS NOT NULL LIMIT 1".to_owned();
     for (table, query) in [of_apps("app_key"), of_apps("encryption_key"), ours, ("service_account", services)] {
-        let row = sqlx::query_as(AssertSqlSafe(query)).fetch_optional(database.readers()).await;
+        let row = sqlx::query_as(AssertSqlSafe(query)).fetch_optional(&mut *connection).await;
         if let Some((owner, number, blob)) = row.map_err(error::failed)? {
             return Ok(Some(Sealed { table, owner, number, blob }));
         }

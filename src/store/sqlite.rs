@@ -80,6 +80,25 @@ impl Database {
 
 /// A connection that only reads; none where there is no database, or its schema is not that of this release.
 pub async fn glance(url: &str) -> Result<Option<Connection>, OpenError> {
+    let peeked = peek(url).await?.filter(|peeked| peeked.schema == newest_schema());
+    Ok(peeked.map(|peeked| peeked.connection))
+}
+
+/// The migration that this release ends with.
+pub fn newest_schema() -> i64 {
+    migrations::sqlite().iter().map(|migration| migration.version).max().unwrap_or_default()
+}
+
+/// A database that is only read, and how far its schema is.
+pub struct Peeked {
+    pub connection: Connection,
+    pub path: PathBuf,
+    /// The last of its migrations; 0 where it is no store yet.
+    pub schema: i64,
+}
+
+/// None where there is no file.
+pub async fn peek(url: &str) -> Result<Option<Peeked>, OpenError> {
     let path = path_of(url)?;
     if !path.exists() {
         return Ok(None);
@@ -89,11 +108,11 @@ pub async fn glance(url: &str) -> Result<Option<Connection>, OpenError> {
     let query = sqlx::query_scalar("SELECT COUNT(*) FROM sqlite_schema WHERE name = '_sqlx_migrations'");
     let tables: i64 = query.fetch_one(&mut connection).await.map_err(broken)?;
     if tables == 0 {
-        return Ok(None);
+        return Ok(Some(Peeked { connection, path, schema: 0 }));
     }
     let query = sqlx::query_scalar("SELECT COALESCE(MAX(version), 0) FROM _sqlx_migrations");
-    let version: i64 = query.fetch_one(&mut connection).await.map_err(broken)?;
-    Ok((Some(version) == migrations::sqlite().iter().map(|migration| migration.version).max()).then_some(connection))
+    let schema: i64 = query.fetch_one(&mut connection).await.map_err(broken)?;
+    Ok(Some(Peeked { connection, path, schema }))
 }
 
 /// An empty database for its owner alone; the files that SQLite puts beside it get the same mode.

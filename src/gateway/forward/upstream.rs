@@ -187,7 +187,8 @@ impl Upstream {
         self.addresses.load_full()
     }
 
-    pub(super) fn has_names(&self) -> bool {
+    /// Whether any of its addresses has to be looked up.
+    pub fn has_names(&self) -> bool {
         self.origins.iter().any(|origin| origin.fixed().is_none())
     }
 

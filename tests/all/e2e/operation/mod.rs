@@ -1,6 +1,7 @@
 //! Running it: the registry file, reload, drain, kills, errors at the start, what it writes, and the demo.
 
 mod apply;
+mod connect;
 mod crash;
 mod demo;
 mod drain;
