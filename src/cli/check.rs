@@ -59,6 +59,11 @@ impl Check {
                 &rows
             )
         );
+        for route in routes {
+            if let Some(cors) = &route.cors {
+                println!("\nroute {} may be called by pages of {}", route.id, cors.origins());
+            }
+        }
         look_at_the_registry(config).await;
         println!(
             "\n{} is good: {} routes, {} scopes",

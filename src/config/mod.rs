@@ -5,6 +5,7 @@
 
 mod authenticator;
 mod certificate;
+mod cors;
 mod diagnostic;
 mod export;
 mod file;

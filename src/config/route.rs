@@ -8,11 +8,12 @@ use serde::Deserialize;
 use serde::de::{Deserializer, Error as _};
 
 use super::certificate::ClientCertificateKey;
+use super::cors::CorsSection;
 use super::diagnostic::nearest;
 use super::quota::KeyPart;
 use crate::model::{Endpoint, Level, PermissionName, RoleName, RouteId, ScopeId, UpstreamName};
 use crate::policy::{
-    Authenticator, AuthenticatorKind, CertificateRule, HostPattern, NeededPermission, Pattern, Quota, QuotaKey,
+    Authenticator, AuthenticatorKind, CertificateRule, Cors, HostPattern, NeededPermission, Pattern, Quota, QuotaKey,
     Requirement, Rewrite, Route, Target, WEBSOCKET,
 };
 use crate::registry::{Permission, PermissionLevel, ResourceKind, ScopeCatalogue};
@@ -50,6 +51,7 @@ pub(super) struct RouteSection {
     #[serde(default)]
     upgrade: Vec<String>,
     ends_with_token: Option<bool>,
+    cors: Option<CorsSection>,
 }
 
 /// An endpoint's name; the error lists all.
@@ -192,6 +194,7 @@ impl RouteSection {
                 .map(|h| h.parse::<HostPattern>().map_err(|why| ("hosts", why, None)))
                 .collect::<Result<_, _>>()?,
             methods: self.methods()?,
+            cors: self.cors(authenticator)?.map(Arc::new),
             rewrite: self.rewrite(&patterns)?,
             patterns,
             target: self.target(names)?,
@@ -235,6 +238,17 @@ impl RouteSection {
     fn client_certificate(&self) -> Result<Option<CertificateRule>, Fault> {
         let rule = self.client_certificate.as_ref().map(ClientCertificateKey::resolve).transpose();
         rule.map(Option::flatten).map_err(|why| ("client_certificate", why, None))
+    }
+
+    fn cors(&self, authenticator: &Authenticator) -> Result<Option<Cors>, Fault> {
+        let Some(section) = &self.cors else { return Ok(None) };
+        if self.advice.is_some() {
+            return fault("cors", "an advice is nothing that a page could call");
+        }
+        let settings = section.settings().map_err(|why| ("cors", format!("cors.{why}"), None))?;
+        let credential = authenticator.credential().map(|(header, _)| header);
+        let cors = Cors::new(settings, credential, &self.methods()?, authenticator.method_override);
+        cors.map(Some).map_err(|why| ("cors", format!("cors: {why}"), None))
     }
 
     fn methods(&self) -> Result<Vec<Method>, Fault> {

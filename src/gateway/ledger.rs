@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use http::{HeaderMap, HeaderName, HeaderValue, Method};
 
+use super::cors::Reading;
 use super::forward::Address;
 use super::quota::Standing;
 use super::tunnel::Tunnel;
@@ -36,6 +37,8 @@ pub(super) struct Ledger {
     pub host: OnceLock<Box<str>>,
     /// Set where names outside of our family are ours as well, of which no body's trailers may make use.
     pub identity: OnceLock<Arc<Identity>>,
+    /// Who may read the answer, on a route that pages may call.
+    pub reading: OnceLock<Reading>,
     /// The method that the call is judged by, where it overrides the one that was sent.
     pub overriding: OnceLock<Method>,
     pub app: OnceLock<Arc<App>>,

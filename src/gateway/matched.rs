@@ -6,12 +6,14 @@ use bytes::Bytes;
 use http::{HeaderMap, Method, Request, Version, header};
 use http_body::Body;
 
+use super::cors::{self, Reading};
 use super::ledger::Doubt;
-use super::{Bounded, Call, Gate, Inbound, Refused, Step};
+use super::{Bounded, Call, Gate, Inbound, Located, Refused, Step};
 use crate::model::{AccountId, Reason, Refusal};
 use crate::net::ClientCertificate;
 use crate::policy::{
-    Found, Live, METHOD_OVERRIDE, Params, Pattern, Route, Sought, State, Target, canonical_host, judge, wrong_method,
+    Found, Live, METHOD_OVERRIDE, Params, Pattern, Preflight, Route, Sought, State, Target, canonical_host, judge,
+    wrong_method,
 };
 
 /// Finds the route. The state is loaded here, once; the whole call is judged by it.
@@ -103,9 +105,9 @@ impl<B> Matched<B> {
 }
 
 impl<B: Body<Data = Bytes>> Step<Bounded<B>> for Match {
-    type Out = Matched<B>;
+    type Out = Located<B>;
 
-    fn take(&self, bounded: Bounded<B>) -> Result<Matched<B>, Refused> {
+    fn take(&self, bounded: Bounded<B>) -> Result<Located<B>, Refused> {
         let (mut request, call) = bounded.into_parts();
         let invalid = |why: &'static str| Refused::new(Refusal::new(Reason::RequestInvalid).found(why));
         let host = host_of(&request).map_err(invalid)?;
@@ -121,8 +123,16 @@ impl<B: Body<Data = Bytes>> Step<Bounded<B>> for Match {
             refused
         };
         let judged = judge(request.uri().path()).map_err(|why| doubtful(invalid(why)))?;
+        if let Some(preflight) = Preflight::of(request.method(), request.headers())
+            && let Some(answer) = cors::answer(&call, &state.routes, &host, &judged, &preflight)
+        {
+            return answer.map(Located::Preflight);
+        }
         let sought = state.routes.seek(&host, request.method(), request.headers(), &judged);
-        let Sought { found, overriding } = sought.map_err(|misled| Refused::new(misled.refusal()).on(misled.route))?;
+        let Sought { found, overriding } = sought.map_err(|misled| {
+            Reading::note(&call, misled.route, request.headers());
+            Refused::new(misled.refusal()).on(misled.route)
+        })?;
         let (route, pattern, params, allow) = match found {
             Found::Nothing => {
                 let refused = doubtful(Refused::new(Reason::RouteUnknown));
@@ -135,6 +145,7 @@ impl<B: Body<Data = Bytes>> Step<Bounded<B>> for Match {
             Found::OtherMethods { route, pattern, params, allow } => (Arc::clone(route), pattern, params, Some(allow)),
         };
         _ = call.ledger.route.set(Arc::clone(&route));
+        Reading::note(&call, &route, request.headers());
         if !state.routes.identity().claimed().is_empty() {
             _ = call.ledger.identity.set(Arc::clone(state.routes.identity()));
         }
@@ -161,7 +172,7 @@ impl<B: Body<Data = Bytes>> Step<Bounded<B>> for Match {
         if place.route.authenticator.method_first {
             place.wrong_method(request.method())?;
         }
-        Ok(Matched { request, call, place })
+        Ok(Located::Call(Matched { request, call, place }))
     }
 }
 

@@ -4,7 +4,8 @@
 //! record        outermost: one access-log line and the metrics of a call, at the end of its body, also after a drop or a panic
 //! refuse        every refusal -> status, challenge, headers, body in the route's error format
 //! limits        load shed, body and header limits            Received      -> Bounded
-//! matched       host, method, path -> route and account      Bounded       -> Matched
+//! matched       host, method, path -> route and account      Bounded       -> Located
+//! cors          what browsers ask for a page: answered       Located       -> Matched
 //! authenticate  the credential, then verify                  Matched       -> Authenticated
 //! authorize     account, bot, scope, table                   Authenticated -> Authorized
 //! quota         calls left, per app and route class          Authorized    -> Metered
@@ -29,6 +30,7 @@
 //!     .layer(RefuseLayer::new(&gate))
 //!     .layer(LimitsLayer::new(&gate))
 //!     .layer(StepLayer::new(Match::new(&gate)))
+//!     .layer(PreflightLayer)
 //!     .layer(WaitLayer::new(Authenticate::new(&gate)))
 //!     .layer(StepLayer::new(Authorize::new(&gate)))
 //!     .layer(StepLayer::new(Meter::new(&gate)))
@@ -52,6 +54,7 @@
 //!     .layer(RefuseLayer::new(&gate))
 //!     .layer(LimitsLayer::new(&gate))
 //!     .layer(StepLayer::new(Match::new(&gate)))
+//!     .layer(PreflightLayer)
 //!     .layer(WaitLayer::new(Authenticate::new(&gate)))
 //!     .layer(StepLayer::new(Meter::new(&gate)))
 //!     .layer(WaitLayer::new(Admit::new(&gate)))
@@ -74,6 +77,7 @@
 //!     .layer(RefuseLayer::new(&gate))
 //!     .layer(LimitsLayer::new(&gate))
 //!     .layer(StepLayer::new(Match::new(&gate)))
+//!     .layer(PreflightLayer)
 //!     .layer(WaitLayer::new(Authenticate::new(&gate)))
 //!     .layer(WaitLayer::new(Admit::new(&gate)))
 //!     .layer(StepLayer::new(Authorize::new(&gate)))
@@ -97,6 +101,7 @@
 //!     .layer(RefuseLayer::new(&gate))
 //!     .layer(LimitsLayer::new(&gate))
 //!     .layer(StepLayer::new(Match::new(&gate)))
+//!     .layer(PreflightLayer)
 //!     .layer(WaitLayer::new(Authenticate::new(&gate)))
 //!     .layer(StepLayer::new(Authorize::new(&gate)))
 //!     .layer(WaitLayer::new(Admit::new(&gate)))
@@ -119,6 +124,7 @@
 //!     .layer(RefuseLayer::new(&gate))
 //!     .layer(LimitsLayer::new(&gate))
 //!     .layer(StepLayer::new(Match::new(&gate)))
+//!     .layer(PreflightLayer)
 //!     .layer(WaitLayer::new(Authenticate::new(&gate)))
 //!     .layer(StepLayer::new(Meter::new(&gate)))
 //!     .layer(StepLayer::new(Authorize::new(&gate)))
@@ -137,6 +143,7 @@ mod blocking;
 mod body;
 mod call;
 mod client;
+mod cors;
 mod embed;
 pub mod forward;
 mod forwarded;
@@ -166,6 +173,7 @@ pub use blocking::{Blocking, Owner};
 pub use body::{Inbound, InboundError};
 pub use call::{Call, Received, RequestId};
 pub use client::{Believed, Client, Forwarding, Told};
+pub use cors::{Located, Permission, PreflightLayer};
 pub use embed::{Embedded, ScopegateLayer};
 pub use gate::{AccessLog, Entry, Gate, GateSettings, Limits, Outcome};
 pub use identity::IdentityTokens;
@@ -181,6 +189,7 @@ pub use step::{Step, StepLayer};
 pub use wait::{Ask, Later, WaitLayer, WaitingStep};
 pub use watch::{Watch, WatchLayer, Watched, WatchedError};
 
+use cors::Preflighted;
 use limits::Limited;
 use record::Record;
 use refuse::Refuse;
@@ -193,7 +202,9 @@ pub type Stack<L> = Record<
         Limited<
             Stepped<
                 Match,
-                Waited<Authenticate, Stepped<Authorize, Stepped<Meter, Waited<Admit, Stepped<Clean, Watch<L>>>>>>,
+                Preflighted<
+                    Waited<Authenticate, Stepped<Authorize, Stepped<Meter, Waited<Admit, Stepped<Clean, Watch<L>>>>>>,
+                >,
             >,
         >,
     >,
@@ -211,6 +222,7 @@ fn recorded_stack<L>(record: RecordLayer, gate: &Gate, leaf: L) -> Stack<L> {
         .layer(RefuseLayer::new(gate))
         .layer(LimitsLayer::new(gate))
         .layer(StepLayer::new(Match::new(gate)))
+        .layer(PreflightLayer)
         .layer(WaitLayer::new(Authenticate::new(gate)))
         .layer(StepLayer::new(Authorize::new(gate)))
         .layer(StepLayer::new(Meter::new(gate)))

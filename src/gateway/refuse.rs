@@ -157,6 +157,9 @@ where
                 response.map(|body| Answered::Own { body })
             }
         };
+        if let Some(reading) = this.call.ledger.reading.get() {
+            reading.tell(response.headers_mut());
+        }
         if let Some(standing) = this.call.ledger.standing.get() {
             let headers = response.headers_mut();
             headers.insert(RATE_LIMIT_POLICY, standing.policy.clone());

@@ -78,6 +78,9 @@ reasons! {
     MethodNotAllowed "method.not_allowed" 405 Absent MethodNotAllowed
         "The route exists, but not for this method."
         "Use one of the methods in the Allow header."
+    CorsNotAllowed "cors.not_allowed" 403 Absent CorsNotAllowed
+        "Pages of this origin may not make such a call."
+        "Add the origin or the header that the log names to the route's cors, or call it with one of its methods."
     RequestInvalid "request.invalid" 400 Absent RequestInvalid
         "The request is not well formed."
         "Send one Host, and a path in its plain form: no encoded slashes, dots or control characters, no empty or dot segments. A method is overridden on a POST, once."

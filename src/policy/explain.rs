@@ -7,8 +7,8 @@ use serde::Serialize;
 
 use super::network::listed;
 use super::{
-    AuthenticatorKind, Bearer, ErrorFormat, JwtAuthenticator, Place, Requirement, Route, State, check_network,
-    credential, hints, name_and_password,
+    AuthenticatorKind, Bearer, ErrorFormat, JwtAuthenticator, Place, Preflight, Requirement, Route, State,
+    check_network, credential, hints, judge, name_and_password,
 };
 use crate::clock::Timestamp;
 use crate::jose::{Certificate, Compact, ENDS_SOON, Encrypted, read_registered};
@@ -178,6 +178,9 @@ pub fn explain_token(token: &[u8], jwt: &JwtAuthenticator, moment: Moment<'_>) -
 }
 
 fn walk(story: &mut Explanation, attempt: Attempt<'_>, state: &State, moment: Moment<'_>) {
+    if walk_preflight(story, attempt, state).is_some() {
+        return;
+    }
     let place = match Place::find(attempt, state) {
         Ok(place) => place,
         Err(refusal) => {
@@ -223,6 +226,19 @@ fn walk(story: &mut Explanation, attempt: Attempt<'_>, state: &State, moment: Mo
         }
         None => {}
     }
+}
+
+/// What a browser asks for a page needs no credential, and is answered here.
+fn walk_preflight(story: &mut Explanation, attempt: Attempt<'_>, state: &State) -> Option<()> {
+    let preflight = Preflight::of(attempt.method, attempt.headers)?;
+    let path = judge(attempt.path).ok()?;
+    let (route, takes_method) = state.routes.asked_by_page(attempt.host, &path, &preflight)?;
+    let cors = route.cors.as_ref()?;
+    story.error_format = route.authenticator.error_format;
+    story.passed("route", format!("{}, for a page of another origin", route.id));
+    let judged = if takes_method { cors.judge(&preflight) } else { Err(preflight.wrong_method(cors)) };
+    story.judged("origin", judged.map(|_| format!("one of {}", cors.origins())));
+    Some(())
 }
 
 fn walk_password(story: &mut Explanation, headers: &HeaderMap, route: &Route) {

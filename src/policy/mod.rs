@@ -4,6 +4,7 @@
 mod authority;
 mod authorize;
 mod certificate;
+mod cors;
 mod credential;
 mod diagnose;
 mod explain;
@@ -26,6 +27,7 @@ mod upgrade;
 pub use authority::Authority;
 pub use authorize::{Authorization, Bearer, authorize, authorize_service};
 pub use certificate::CertificateRule;
+pub use cors::{Cors, CorsSettings, OriginPattern, Preflight, one_origin};
 pub use credential::{credential, name_and_password, token_in};
 pub use diagnose::{Case, Near, Unsolved, is_placeholder, nearest};
 pub use explain::{Attempt, Check, Explanation, Moment, Outcome, explain, explain_token};

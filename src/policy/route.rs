@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use http::{HeaderName, Method, header};
 
-use super::{CertificateRule, HostPattern, Pattern, Quota, Rewrite};
+use super::{CertificateRule, Cors, HostPattern, Pattern, Quota, Rewrite};
 use crate::model::{AuthenticatorName, Endpoint, Level, PermissionName, RoleName, RouteId, ScopeId, UpstreamName};
 use crate::registry::{PermissionLevel, Permissions, ResourceKind};
 use crate::verify::{Origin, TokenRules};
@@ -33,6 +33,8 @@ pub struct Route {
     pub quota: Option<Arc<Quota>>,
     /// The certificate that a client has to have; its upstream gets to see it.
     pub client_certificate: Option<CertificateRule>,
+    /// What pages of other origins may do; none gives the upstream the say.
+    pub cors: Option<Arc<Cors>>,
     /// Whether the upstream gets to see the credential.
     pub keep_credential: bool,
     /// The protocols that a call may go on with, in lower case.

@@ -12,7 +12,7 @@ use http::{HeaderMap, Method};
 
 use super::method::{METHOD_OVERRIDE, meant};
 use super::pattern::Segment;
-use super::{AuthenticatorKind, Authority, HostPattern, Identity, Params, Pattern, Route, Target};
+use super::{AuthenticatorKind, Authority, HostPattern, Identity, Params, Pattern, Preflight, Route, Target};
 use crate::model::{Endpoint, Reason, Refusal};
 
 /// All routes, ready to match.
@@ -195,6 +195,24 @@ impl RouteTable {
             Some((leaves, params)) => choose(leaves, host, method, params),
             None => Found::Nothing,
         }
+    }
+
+    /// The route that a browser asks about for a page, and whether it takes the call; nothing where no route of the path is
+    /// open to pages, or where one answers the question itself.
+    pub fn asked_by_page<'t>(
+        &'t self,
+        host: &'t str,
+        path: &str,
+        preflight: &Preflight<'_>,
+    ) -> Option<(&'t Arc<Route>, bool)> {
+        let (leaves, _) = self.leaves(host, path)?;
+        let routes = || serving(leaves, host).map(|leaf| &leaf.route);
+        let first = routes().find(|route| route.cors.is_some())?;
+        if routes().any(|route| route.methods.contains(&Method::OPTIONS)) {
+            return None;
+        }
+        let called = routes().find(|route| preflight.is_for(route)).filter(|route| route.cors.is_some());
+        Some(called.map_or((first, false), |route| (route, true)))
     }
 
     /// The hosts at which the path is served, where it is not served at this one, which is another of ours.

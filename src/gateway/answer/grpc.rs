@@ -104,6 +104,7 @@ pub(super) fn status(reason: Reason) -> Status {
         Reason::TokenExists => Status::AlreadyExists,
         Reason::TokenRefreshed => Status::FailedPrecondition,
         Reason::RoleMissing
+        | Reason::CorsNotAllowed
         | Reason::AppMismatch
         | Reason::AppWrongBot
         | Reason::AppWrongAccount

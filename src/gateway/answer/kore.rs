@@ -62,6 +62,7 @@ pub(super) fn words(reason: Reason) -> (u16, &'static str, u16) {
         | Reason::AppWrongAccount
         | Reason::AppWrongNetwork => CREDENTIALS,
         Reason::RouteUnknown
+        | Reason::CorsNotAllowed
         | Reason::RequestInvalid
         | Reason::RequestHeadersTooLarge
         | Reason::RequestBodyTooLarge

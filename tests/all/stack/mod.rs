@@ -3,6 +3,7 @@
 mod cache;
 mod cases;
 mod certificates;
+mod cors;
 mod encrypted;
 mod forward;
 mod forwarded;

@@ -101,6 +101,7 @@ const ELSEWHERE_TESTED: &[(Reason, &str)] = &[
     (Reason::CertificateRequired, "client_certificates"),
     (Reason::CertificateNotAllowed, "client_certificates"),
     (Reason::KeysUnavailable, "identity"),
+    (Reason::CorsNotAllowed, "cors"),
     (Reason::OauthRequestInvalid, "oauth"),
     (Reason::OauthClientUnproved, "oauth"),
     (Reason::OauthClientMismatch, "oauth"),

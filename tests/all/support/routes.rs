@@ -105,6 +105,7 @@ pub fn route(
         patterns: vec![path.parse().unwrap()],
         target: Target::Upstream(UpstreamName::new("bots").unwrap()),
         rewrite: None,
+        cors: None,
         authenticator: Arc::clone(authenticator),
         requirement,
         app_param: None,

@@ -1,5 +1,6 @@
 //! Where a call goes: hosts by name and by pattern, and paths that upstreams get in another form.
 
+mod cors;
 mod hosts;
 mod paths;
 

@@ -1,0 +1,133 @@
+//! Pages of other origins, as curl asks for them, over both versions of HTTP.
+
+use std::process::Command;
+
+use super::{app, get, route};
+use crate::e2e::harness::{Answer, Call, Gateway, Recorder, Registry, Setup};
+
+const CORS: &str = "cors = { origins = [\"https://app.example.com\", \"https://*.example.org\"], expose = [\"x-total\"], max_age = \"1h\" }";
+
+/// The upstream has a say of its own, which counts for nothing here.
+fn start() -> (Gateway, Recorder) {
+    let upstream = Recorder::answering(|_| {
+        let response = http::Response::builder()
+            .header("access-control-allow-origin", "*")
+            .header("access-control-allow-credentials", "true")
+            .header("access-control-expose-headers", "x-secret")
+            .header("vary", "accept-encoding, Origin");
+        Answer::new(response.body("from the upstream").unwrap())
+    });
+    let setup = Setup::bearer(&upstream.url(), &route("paged", "/paged/{id}", CORS));
+    (Gateway::start(setup, &Registry::new().app(&app())), upstream)
+}
+
+/// Status and header of curl's answer.
+fn curl(gateway: &Gateway, version: &str, arguments: &[&str], path: &str) -> (u16, Vec<(String, String)>) {
+    let url = format!("http://{}{path}", gateway.proxy);
+    let output =
+        Command::new("curl").args(["-s", "-D", "-", "-o", "/dev/null", version]).args(arguments).arg(url).output();
+    let head = String::from_utf8(output.unwrap().stdout).unwrap();
+    let status = head.split_whitespace().nth(1).unwrap().parse().unwrap();
+    let field = |line: &str| line.split_once(": ").map(|(name, value)| (name.to_ascii_lowercase(), value.to_owned()));
+    (status, head.lines().filter_map(field).collect())
+}
+
+fn values<'h>(headers: &'h [(String, String)], name: &str) -> Vec<&'h str> {
+    headers.iter().filter(|(n, _)| n == name).map(|(_, value)| value.as_str()).collect()
+}
+
+#[test]
+fn curl_is_answered_what_a_browser_asks_before_it_lets_a_page_call() {
+    let (gateway, upstream) = start();
+    for version in ["--http1.1", "--http2-prior-knowledge"] {
+        let ask = |origin: &str| {
+            let origin = format!("Origin: {origin}");
+            let method = "Access-Control-Request-Method: GET";
+            let headers = "Access-Control-Request-Headers: authorization,content-type";
+            curl(&gateway, version, &["-X", "OPTIONS", "-H", &origin, "-H", method, "-H", headers], "/paged/7?x=1")
+        };
+        let (status, headers) = ask("https://a.example.org");
+        assert_eq!(status, 204);
+        assert_eq!(values(&headers, "access-control-allow-origin"), ["https://a.example.org"]);
+        assert_eq!(values(&headers, "access-control-allow-methods"), ["GET"]);
+        assert_eq!(values(&headers, "access-control-allow-headers"), ["authorization, content-type"]);
+        assert_eq!(values(&headers, "access-control-max-age"), ["3600"]);
+        assert_eq!(values(&headers, "vary").len(), 3);
+        assert!(values(&headers, "content-length").is_empty() && values(&headers, "transfer-encoding").is_empty());
+        let logged = gateway.logged(values(&headers, "x-request-id")[0]);
+        assert_eq!(
+            (&logged["route"], &logged["status"], &logged["method"]),
+            (&"paged".into(), &204.into(), &"OPTIONS".into())
+        );
+
+        let (status, headers) = ask("https://evil.example");
+        assert_eq!(status, 403);
+        assert!(values(&headers, "access-control-allow-origin").is_empty());
+        assert_eq!(gateway.logged(values(&headers, "x-request-id")[0])["reason"], "cors.not_allowed");
+    }
+    assert!(upstream.all().is_empty(), "no question reaches the upstream");
+}
+
+#[test]
+fn the_headers_of_the_upstream_are_replaced_and_not_doubled() {
+    let (gateway, _upstream) = start();
+    let bearer = format!("Authorization: Bearer {}", app().token());
+    for version in ["--http1.1", "--http2-prior-knowledge"] {
+        let (status, headers) =
+            curl(&gateway, version, &["-H", &bearer, "-H", "Origin: https://app.example.com"], "/paged/7");
+        assert_eq!(status, 200);
+        assert_eq!(values(&headers, "access-control-allow-origin"), ["https://app.example.com"]);
+        assert!(values(&headers, "access-control-allow-credentials").is_empty());
+        let [exposed] = values(&headers, "access-control-expose-headers")[..] else { panic!("{headers:?}") };
+        assert!(exposed.contains("x-total") && !exposed.contains("x-secret"), "{exposed}");
+        assert_eq!(values(&headers, "vary"), ["accept-encoding, Origin"], "said already");
+        let (_, headers) = curl(&gateway, version, &["-H", &bearer, "-H", "Origin: https://evil.example"], "/paged/7");
+        assert!(headers.iter().all(|(name, _)| !name.starts_with("access-control-")), "{headers:?}");
+        let (status, headers) = curl(&gateway, version, &["-H", "Origin: https://app.example.com"], "/paged/7");
+        assert_eq!((status, values(&headers, "access-control-allow-origin")), (401, vec!["https://app.example.com"]));
+    }
+    let elsewhere = gateway.call(&get("/any/x").header("Origin", "https://app.example.com"));
+    assert_eq!(elsewhere.header("access-control-allow-credentials"), Some("true"), "where the upstream has the say");
+}
+
+#[test]
+fn a_reload_opens_and_closes_a_route_to_pages() {
+    let (gateway, _upstream) = start();
+    let ask = || {
+        let ask = Call::new("OPTIONS", "/paged/7").header("Origin", "https://new.example.net");
+        gateway.call(&ask.header("Access-Control-Request-Method", "GET")).status
+    };
+    assert_eq!(ask(), 403);
+    gateway.setup.edit("https://app.example.com", "https://new.example.net");
+    gateway.setup.succeed(&["reload"]);
+    assert_eq!(ask(), 204);
+    gateway.setup.edit("cors = {", "#");
+    gateway.setup.succeed(&["reload"]);
+    assert_eq!(ask(), 401);
+}
+
+#[test]
+fn check_prints_who_may_call_and_refuses_what_opens_too_much() {
+    let setup = Setup::bearer("http://127.0.0.1:9", &route("paged", "/paged", CORS));
+    let table = setup.succeed(&["check"]);
+    let wanted = "route paged may be called by pages of https://app.example.com, https://*.example.org";
+    assert!(table.contains(wanted), "{table}");
+    for (keys, wanted) in [
+        ("origins = [\"*\"], credentials = true", "cors.credentials: with any origin"),
+        ("origins = [\"*\", \"https://a.test\"]", "cors.origins: \"*\" stands alone"),
+        ("origins = []", "cors.origins: name at least one"),
+        ("origins = [\"null\"]", "cors.origins: any page can have the origin \"null\""),
+        ("origins = [\"https://a.test/\"]", "cors.origins: \"https://a.test/\" is no origin"),
+        ("origins = [\"https://a.test:443\"]", "browsers leave this port out"),
+        ("origins = [\"https://a.test\"], headers = [\"a b\"]", "cors.headers: \"a b\" is no header name"),
+        ("origins = [\"https://a.test\"], expose = [\"*\"]", "cors.expose: \"*\" is no header name"),
+        ("origins = [\"https://a.test\"], max_age = \"2days\"", "cors.max_age: "),
+        ("origins = [\"https://a.test\"], credential = true", "did you mean \"credentials\"?"),
+        ("headers = []", "the key \"origins\" is missing"),
+    ] {
+        let setup = Setup::bearer("http://127.0.0.1:9", &route("paged", "/paged", &format!("cors = {{ {keys} }}")));
+        let why = setup.refused(&["check"]);
+        let line = 1 + setup.read("scopegate.toml").lines().position(|line| line.starts_with("cors")).unwrap();
+        assert!(why.contains(wanted) && why.contains(&format!("scopegate.toml:{line}: ")), "{keys}: {why}");
+    }
+}
