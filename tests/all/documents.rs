@@ -33,6 +33,40 @@ fn the_program_in_the_readme_is_the_example_that_is_compiled() {
     assert_eq!(shown.trim(), program.trim());
 }
 
+/// As forges make them of headings.
+fn anchor(heading: &str) -> String {
+    let kept = |c: &char| c.is_alphanumeric() || matches!(c, ' ' | '-' | '_');
+    heading
+        .trim_start_matches('#')
+        .trim()
+        .to_lowercase()
+        .chars()
+        .filter(kept)
+        .map(|c| if c == ' ' { '-' } else { c })
+        .collect()
+}
+
+#[test]
+fn every_link_within_a_document_leads_to_a_heading_and_the_operations_are_all_in_the_table() {
+    for path in ["README.md", "docs/operations.md", "docs/reasons.md", "docs/access-log.md", "docs/metrics.md"] {
+        let document = read(path);
+        let anchors: Vec<_> = document.lines().filter(|line| line.starts_with('#')).map(anchor).collect();
+        let links = document.split("](#").skip(1).map(|rest| rest.split(')').next().unwrap());
+        for link in links {
+            assert!(anchors.iter().any(|anchor| anchor == link), "{path}: #{link} leads nowhere");
+        }
+    }
+    let operations = read("docs/operations.md");
+    let headings: Vec<_> = operations.lines().filter(|line| line.starts_with("## ")).collect();
+    assert!(headings.len() > 10);
+    for heading in headings {
+        assert!(
+            operations.contains(&format!("](#{})", anchor(heading))),
+            "{heading} is not in the table of docs/operations.md"
+        );
+    }
+}
+
 #[test]
 fn every_reason_is_documented_with_its_status() {
     let document = read("docs/reasons.md");

@@ -214,9 +214,11 @@ fn of_place(reason: Option<Reason>, attempt: Attempt<'_>, app: Option<&App>, sta
     // What an installation's token was narrowed to is not in the log.
     let app = app.filter(|_| place.route.authenticator.origin() != Some(Origin::Installation));
     let is_about_rights = reason.is_none_or(|r| r.status() == 403 || r == Reason::BotUnknown);
-    let judged = |app| match attempt.from {
-        Some(_) => check_network(app, attempt.from).and_then(|()| place.authorize(app, state)),
-        None => place.authorize(app, state),
+    // A call that was refused for coming from nowhere comes from nowhere still; else what is not known is not judged.
+    let has_origin = attempt.from.is_some() || reason == Some(Reason::AppWrongNetwork);
+    let judged = |app| {
+        let network = if has_origin { check_network(app, attempt.from) } else { Ok(()) };
+        network.and_then(|()| place.authorize(app, state))
     };
     match (app.filter(|_| is_about_rights).map(judged)?, reason) {
         (Ok(_), Some(_)) => Some("The app has what it lacked: such a call would be let through.".to_owned()),

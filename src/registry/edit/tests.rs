@@ -516,3 +516,27 @@ fn service_accounts_and_installations_that_are_there_are_not_made_again() {
     assert_eq!(swapped, "installation 7 does not exist; 7 is the number of app c");
     assert_eq!(edit(&registry, |e| e.uninstall(installation_id(8))).unwrap_err(), "installation 8 does not exist");
 }
+
+#[test]
+fn a_key_whose_certificate_has_ended_stands_in_for_no_other() {
+    let mut registry = registry();
+    let certified = materials().into_iter().find(|material| material.certificate().is_some()).unwrap();
+    let bare = materials().into_iter().find(|material| material.family() == certified.family()).unwrap();
+    let record = registry.apps.get_mut("c").unwrap();
+    record.settings.algorithms = BTreeSet::from([Algorithm::EdDsa]);
+    record.grants.clear();
+    record.keys = vec![key(1, None, certified.clone(), KeyState::Active), key(2, None, bare, KeyState::Active)];
+    let (c, end) = (client_id("c"), certified.certificate().unwrap().not_after());
+    let revoke = |now| {
+        let editor = Editor { registry: &registry, rules: &rules(), now };
+        editor.revoke_key(&c, "2", LastKey::Stays).map_err(|EditError(why)| why)
+    };
+    assert!(revoke(end).is_ok(), "the other one is good to its last second");
+    let refused = revoke(end.after(DAY)).unwrap_err();
+    assert!(refused.contains("keeps one"), "{refused}");
+    // Nor is such a key added any more.
+    let editor = Editor { registry: &registry, rules: &rules(), now: end.after(DAY) };
+    let other = certified.restricted_to(Algorithm::EdDsa).unwrap();
+    let EditError(why) = editor.add_key(&c, NewKey { kid: None, material: other }).unwrap_err();
+    assert!(why.contains("the certificate ended at"), "{why}");
+}

@@ -128,7 +128,7 @@ fn what_cannot_be_told_is_said_clearly() {
     assert!(
         failure(&setup, &[UNKNOWN]).contains("the access log goes to standard output: say where it is kept with --log")
     );
-    for malformed in ["1234567", "not-an-id", "0123456789abcdef0123456789abcdef0", ""] {
+    for malformed in ["1234567", "not an id", &"0".repeat(65), ""] {
         assert!(failure(&setup, &[malformed]).contains("a request id has 32 hexadecimal digits"), "{malformed}");
     }
     let err = failure(&setup, &[UNKNOWN, "--log", "missing.log"]);

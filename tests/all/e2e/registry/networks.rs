@@ -2,8 +2,8 @@
 
 use serde_json::json;
 
-use super::{ANY, any, create, offline, start, text};
-use crate::e2e::harness::{Token, eventually, texts};
+use super::{ANY, any, create, offline, setup, start, text};
+use crate::e2e::harness::{Call, Gateway, Recorder, Token, eventually, texts};
 
 #[test]
 fn calls_of_an_app_are_taken_from_its_networks_alone_from_the_next_call_on() {
@@ -29,11 +29,38 @@ fn calls_of_an_app_are_taken_from_its_networks_alone_from_the_next_call_on() {
     let before = upstream.all().len();
     assert_eq!(gateway.reason(&gateway.call(&call)), "app.wrong_network");
     assert_eq!(upstream.all().len(), before);
-    let why = setup.run(&["why", refused.request_id(), "--log", "-"]);
-    assert!(!texts(&why).1.contains("panicked"));
+    // The story of that call, from its line.
+    setup.write("access.log", &format!("{line}\n"));
+    let story = setup.succeed(&["why", refused.request_id(), "--log", "access.log"]);
+    assert!(story.contains("Refused: app.wrong_network.") && story.contains("It is still so: 127.0.0.1."), "{story}");
+    setup.succeed(&["app", "set", &id, "--network", "127.0.0.1"]);
+    let story = setup.succeed(&["why", refused.request_id(), "--log", "access.log"]);
+    assert!(story.contains("such a call would be let through"), "{story}");
 
     setup.succeed(&["app", "set", &id, "--network", "any"]);
     eventually("it may call from anywhere", || (gateway.call(&call).status == 200).then_some(()));
+}
+
+#[test]
+fn behind_a_trusted_proxy_it_is_the_clients_address_that_is_judged_and_nobody_else_can_claim_one() {
+    let upstream = Recorder::start();
+    for (trusted, claimed, wanted) in [
+        ("[\"127.0.0.0/8\"]", Some("10.1.2.3"), None),
+        ("[\"127.0.0.0/8\"]", Some("192.0.2.1"), Some("192.0.2.1")),
+        ("[\"127.0.0.0/8\"]", Some("10.1.2.3, 192.0.2.1"), Some("192.0.2.1")),
+        ("[\"127.0.0.0/8\"]", None, Some("127.0.0.1")),
+        ("[]", Some("10.1.2.3"), Some("127.0.0.1")),
+    ] {
+        let setup = setup(&upstream.url(), "");
+        let app = create(&setup, &["--name", "ci", "--account", "acme", "--network", "10.0.0.0/8"]);
+        let token = Token::of(&text(&app["client_id"])).sign(text(&app["client_secret"]));
+        let gateway = Gateway::serve(setup, &[("SCOPEGATE__PROXY__TRUSTED_PROXIES", trusted)]);
+        let call = claimed.iter().fold(any(&token), |call: Call, claimed| call.header("X-Forwarded-For", *claimed));
+        let reply = gateway.call(&call);
+        let line = gateway.logged(reply.request_id());
+        let found = wanted.map_or(json!(null), |found| json!(found));
+        assert_eq!((reply.status == 200, &line["found"]), (wanted.is_none(), &found), "{trusted} {claimed:?}: {line}");
+    }
 }
 
 #[test]
