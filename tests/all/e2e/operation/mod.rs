@@ -8,6 +8,7 @@ mod drain;
 mod init;
 mod keys;
 mod logs;
+mod minute;
 mod readme;
 mod reload;
 mod startup;

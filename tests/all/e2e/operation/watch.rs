@@ -15,7 +15,13 @@ const FILES: [&str; 2] = ["tls.crt", "tls.key"];
 
 fn start() -> (Gateway, Authority, Recorder) {
     let upstream = Recorder::start();
-    let setup = Setup::kore(&upstream.url(), "");
+    let (gateway, authority) = start_before(&upstream.url());
+    (gateway, authority, upstream)
+}
+
+/// A gateway that follows the files of its certificate, in front of an upstream.
+pub(super) fn start_before(upstream: &str) -> (Gateway, Authority) {
+    let setup = Setup::kore(upstream, "");
     let tls = "tls = { cert = \"mounted/tls.crt\", key = \"mounted/tls.key\" }";
     setup.edit("workers = 1", &format!("workers = 1\n{tls}"));
     setup.edit("profiles =", "watch = true\nprofiles =");
@@ -26,11 +32,11 @@ fn start() -> (Gateway, Authority, Recorder) {
     for file in FILES {
         symlink(format!("..data/{file}"), mounted.join(file)).unwrap();
     }
-    (Gateway::start(setup, &registry(&[ci()])), authority, upstream)
+    (Gateway::start(setup, &registry(&[ci()])), authority)
 }
 
 /// A new certificate as Kubernetes puts it there: a new folder, and the symlink renamed over the old one.
-fn swap(authority: &Authority, mounted: &Path, version: usize) {
+pub(super) fn swap(authority: &Authority, mounted: &Path, version: usize) {
     authority.issue("server", "DNS:localhost");
     let folder = format!("..version-{version}");
     fs::create_dir(mounted.join(&folder)).unwrap();

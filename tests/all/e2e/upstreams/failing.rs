@@ -2,12 +2,10 @@
 
 use std::io::Write as _;
 use std::net::{SocketAddr, TcpListener, TcpStream};
-use std::path::Path;
-use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
 use super::{closed, gateway, good};
-use crate::e2e::harness::{Gateway, Scripted, eventually, read_head, rest};
+use crate::e2e::harness::{Gateway, Nginx, Scripted, eventually, read_head, rest};
 
 const IMPATIENT: &str = "timeouts = { connect = \"300ms\", response = \"300ms\" }\nejection = { failures = 0 }";
 
@@ -84,73 +82,11 @@ fn an_answer_that_breaks_off_has_its_reason_in_the_log() {
     assert_eq!((&line["outcome"], &line["reason"]), (&"cut".into(), &"upstream.reset".into()));
 }
 
-/// nginx, which is killed when this is dropped.
-struct Nginx {
-    process: Child,
-    folder: tempfile::TempDir,
-    address: SocketAddr,
-}
-
-impl Nginx {
-    fn start(address: SocketAddr) -> Self {
-        let folder = tempfile::tempdir().unwrap();
-        let base = folder.path().display();
-        let configuration = format!(
-            "daemon off; master_process off; worker_processes 1; pid {base}/pid; error_log {base}/error.log;\n\
-             events {{ worker_connections 256; }}\n\
-             http {{ access_log off; client_body_temp_path {base}/b; proxy_temp_path {base}/p; fastcgi_temp_path {base}/f;\n\
-             uwsgi_temp_path {base}/u; scgi_temp_path {base}/s;\n\
-             server {{ listen {address}; location / {{ return 200 'from nginx'; }} }} }}\n"
-        );
-        std::fs::write(folder.path().join("nginx.conf"), configuration).unwrap();
-        let process = Self::spawn(folder.path());
-        let nginx = Self { process, folder, address };
-        nginx.await_listening();
-        nginx
-    }
-
-    fn spawn(folder: &Path) -> Child {
-        let mut command = Command::new("nginx");
-        command.arg("-p").arg(folder).arg("-c").arg(folder.join("nginx.conf"));
-        command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap()
-    }
-
-    fn await_listening(&self) {
-        eventually("nginx listens", || TcpStream::connect(self.address).ok());
-    }
-
-    fn signal(&self, name: &str) {
-        assert!(
-            Command::new("kill")
-                .args([&format!("-{name}"), &self.process.id().to_string()])
-                .status()
-                .unwrap()
-                .success()
-        );
-    }
-
-    fn kill(&mut self) {
-        _ = self.process.kill();
-        _ = self.process.wait();
-    }
-
-    fn restart(&mut self) {
-        self.process = Self::spawn(self.folder.path());
-        self.await_listening();
-    }
-}
-
-impl Drop for Nginx {
-    fn drop(&mut self) {
-        self.kill();
-    }
-}
-
 #[test]
 fn nginx_that_is_killed_and_paused_gives_the_documented_reasons_and_is_used_again_when_it_is_back() {
-    let mut nginx = Nginx::start(closed());
+    let mut nginx = Nginx::start();
     let settings = "timeouts = { connect = \"300ms\", response = \"500ms\" }\nejection = { failures = 3, least = \"200ms\", most = \"200ms\" }";
-    let gateway = gateway(&[format!("http://{}", nginx.address)], settings);
+    let gateway = gateway(&[nginx.url()], settings);
     let code = || gateway.call(&good("POST")).code();
     let is_back = |what: &str| eventually(what, || (gateway.call(&good("GET")).status == 200).then_some(()));
     assert_eq!(gateway.call(&good("GET")).status, 200);
@@ -174,9 +110,9 @@ fn nginx_that_is_killed_and_paused_gives_the_documented_reasons_and_is_used_agai
 
 #[test]
 fn of_two_nginx_one_that_is_killed_and_paused_again_and_again_fails_no_call_that_may_be_made_twice() {
-    let (mut one, two) = (Nginx::start(closed()), Nginx::start(closed()));
+    let (mut one, two) = (Nginx::start(), Nginx::start());
     let settings = "timeouts = { connect = \"300ms\", response = \"5s\" }\nejection = { failures = 2, least = \"100ms\", most = \"100ms\" }";
-    let urls = [&one, &two].map(|nginx| format!("http://{}", nginx.address));
+    let urls = [&one, &two].map(|nginx| nginx.url());
     let gateway = gateway(&urls, settings);
     let call = good("GET");
     let stop = std::sync::atomic::AtomicBool::new(false);

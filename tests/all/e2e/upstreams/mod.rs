@@ -7,6 +7,7 @@ mod health;
 mod http2;
 mod limits;
 mod retries;
+mod servers;
 
 use std::net::{SocketAddr, TcpListener};
 
