@@ -15,7 +15,7 @@ use super::fault::Fault;
 use super::payload::Payload;
 use super::pool::{Obtained, Pool};
 use super::retry::{head, is_idempotent};
-use super::{Answer, Upstream, UpstreamBody};
+use super::{Answer, Protocol, Upstream, UpstreamBody};
 use crate::model::{Reason, Refusal};
 
 type Sendable<B> = Request<Payload<Inbound<B>>>;
@@ -146,7 +146,12 @@ where
     let settings = &pool.upstream().settings;
     let is_head = request.method() == Method::HEAD;
     loop {
-        let Obtained { mut connection, is_kept } = match pool.obtain(ticket.address()).await {
+        let obtained = if upgrade.is_some() && settings.protocol == Protocol::ByAlpn {
+            pool.obtain_http1(ticket.address()).await
+        } else {
+            pool.obtain(ticket.address()).await
+        };
+        let Obtained { mut connection, is_kept } = match obtained {
             Ok(obtained) => obtained,
             Err(fault) => {
                 ticket.failed(&settings.ejection);

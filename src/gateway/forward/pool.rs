@@ -6,13 +6,14 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use http_body::Body;
+use rustls::ClientConfig;
 
 use super::address::Address;
 use super::connection::{Connection, Exclusive, Multiplexed};
 use super::fault::Fault;
 use super::{Protocol, Upstream};
 use crate::clock::instant;
-use crate::net::{ConnectError, connect};
+use crate::net::{ConnectError, TlsTarget, connect};
 
 /// The connections that take another call. Those of HTTP/1.1 that carry one belong to its answer, which gives them back.
 pub(super) struct Pool<B> {
@@ -186,10 +187,25 @@ where
         Ok(Obtained { connection, is_kept: false })
     }
 
+    /// A new one of HTTP/1.1, where either could be spoken: nothing is upgraded on a connection that others share.
+    pub async fn obtain_http1(&self, address: &Address) -> Result<Obtained<B>, Fault> {
+        let offering = |(config, name): &TlsTarget| {
+            let mut config = ClientConfig::clone(config);
+            config.alpn_protocols = vec![b"http/1.1".to_vec()];
+            (Arc::new(config), name.clone())
+        };
+        let tls = address.tls.as_ref().map(offering);
+        Ok(Obtained { connection: self.connect_with(address, tls.as_ref()).await?, is_kept: false })
+    }
+
     async fn connect(&self, address: &Address) -> Result<Connection<B>, Fault> {
+        self.connect_with(address, address.tls.as_ref()).await
+    }
+
+    async fn connect_with(&self, address: &Address, tls: Option<&TlsTarget>) -> Result<Connection<B>, Fault> {
         metrics::counter!("scopegate_upstream_connections_total").increment(1);
         let (protocol, limit) = (self.upstream.settings.protocol, self.upstream.settings.timeouts.connect);
-        let connected = connect(&address.remote, address.tls.as_ref(), limit).await.map_err(Fault::Connect)?;
+        let connected = connect(&address.remote, tls, limit).await.map_err(Fault::Connect)?;
         let chose_http2 = connected.chose_http2();
         if protocol == Protocol::Http2 && address.tls.is_some() && !chose_http2 {
             let error = std::io::Error::other("the server does not offer HTTP/2");

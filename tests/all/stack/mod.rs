@@ -10,6 +10,7 @@ mod forwarded;
 mod grpc;
 mod hygiene;
 mod identity;
+mod lasting;
 mod limits;
 mod methods;
 mod overrides;

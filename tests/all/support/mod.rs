@@ -14,7 +14,7 @@ pub mod tokens;
 pub use body::Script;
 pub use gateway::{Gateway, Reply};
 pub use leaf::Leaf;
-pub use log::Log;
+pub use log::{Line, Log};
 pub use random::Random;
 pub use routes::Format;
 pub use tokens::Token;

@@ -14,6 +14,8 @@ mod http2;
 mod pipelined;
 mod secrets;
 mod tls;
+
+pub use tls::make_certificates;
 mod waiting;
 
 use std::io::ErrorKind;

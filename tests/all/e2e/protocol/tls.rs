@@ -7,7 +7,7 @@ use super::{app, gateway, good, registry};
 use crate::e2e::harness::{Gateway, Recorder, Setup, texts};
 
 /// Certificates of a CA of their own, in the folder `certs`.
-pub(super) fn make_certificates(folder: &Path) {
+pub fn make_certificates(folder: &Path) {
     let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("certs/make");
     let made = Command::new("bash").arg(script).arg(folder.join("certs")).output().unwrap();
     assert!(made.status.success(), "{}", texts(&made).1);

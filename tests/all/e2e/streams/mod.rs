@@ -3,6 +3,7 @@
 mod browser;
 mod ending;
 mod events;
+mod grpc;
 mod http10;
 mod upgrades;
 

@@ -249,3 +249,24 @@ fn check_prints_the_upgrades_of_a_route_and_refuses_what_can_be_none() {
     setup.edit("websocket_protocol = \"bearer\"", "websocket_protocol = \"be.arer\"");
     assert!(setup.refused(&["check"]).contains("use letters, digits"));
 }
+
+#[test]
+fn an_upgrade_is_asked_for_in_http_1_1_also_where_the_upstream_would_choose_http_2() {
+    let folder = tempfile::tempdir().unwrap();
+    crate::e2e::protocol::make_certificates(folder.path());
+    let certs = folder.path().join("certs");
+    let upstream = Recorder::with_tls_as(&certs, false, &["h2", "http/1.1"]);
+    let url = format!("https://127.0.0.1:{}", upstream.address.port());
+    let setup = setup(&url, "");
+    let urls = format!("urls = [{url:?}]");
+    let ca = certs.join("ca.pem");
+    setup.edit(&urls, &format!("{urls}\nhttp = \"auto\"\ntls = {{ ca = {ca:?} }}"));
+    let gateway = Gateway::start(setup, &registry(&app()));
+    let asking = live(&app().token()).header("Connection", "upgrade").header("Upgrade", "websocket");
+    assert_eq!(gateway.call(&live(&app().token())).status, 200);
+    assert_eq!(gateway.call(&asking).status, 200);
+    let [first, second] = &upstream.all()[..] else { panic!("not two calls") };
+    assert_ne!(first.connection, second.connection);
+    assert_eq!((first.header("upgrade"), second.header("upgrade")), (None, Some("websocket")));
+    assert!(first.target.starts_with("https://") && second.target == "/live/feed", "{first:?} {second:?}");
+}
