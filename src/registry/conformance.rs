@@ -62,6 +62,7 @@ macro_rules! conformance_tests {
             numbers_are_not_used_again
             a_kid_names_one_key_of_an_app
             a_key_is_replaced_retired_and_deleted_in_place
+            a_certificate_comes_and_goes_with_its_key
             a_change_of_credentials_shows_in_the_version_of_the_app
             encryption_keys_come_back_as_they_went_in
             a_kid_names_one_encryption_key_of_all_apps

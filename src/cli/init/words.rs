@@ -53,7 +53,8 @@ url = "sqlite://data/replay.db"
 
 [upstream.backend]
 urls = [{url}]
-# ca = "certs/ca.pem"    # the authority of an https upstream; absent: those of the system
+# tls = {{ ca = "certs/ca.pem" }}    # the authority of an https upstream; absent: those of the system
+# health = {{ path = "/healthz" }}    # addresses are asked whether they work; several: calls go to those that do
 "#,
         upstream = place.upstream,
         listen = place.listen,

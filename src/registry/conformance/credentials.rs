@@ -1,6 +1,6 @@
 //! Keys, and the version by which a cache knows that they changed.
 
-use super::sample::{add_key, change_app, client_id, on_bot, put_app, put_bot, put_grant, secret, settings};
+use super::sample::{add_key, change_app, client_id, materials, on_bot, put_app, put_bot, put_grant, secret, settings};
 use super::{Fixture, commit, conflict, load};
 use crate::clock::Timestamp;
 use crate::model::{Algorithm, KeyId};
@@ -45,6 +45,26 @@ pub async fn a_key_is_replaced_retired_and_deleted_in_place(place: &impl Fixture
     }
     commit(&store, &[Change::DeleteKey { app, key, kid: Some(kid("k")) }]).await;
     assert!(load(&store).await.apps["c"].keys.is_empty());
+}
+
+pub async fn a_certificate_comes_and_goes_with_its_key(place: &impl Fixture) {
+    let store = place.open().await;
+    let of_kind = |certified| {
+        materials().into_iter().find(|m| m.certificate().is_some() == certified && m.fingerprint().is_some())
+    };
+    let (certified, bare) = (of_kind(true).unwrap(), of_kind(false).unwrap());
+    commit(&store, &[put_app(settings("c", "default", &[])), add_key("c", Some("k"), certified.clone())]).await;
+    let key = load(&store).await.apps["c"].keys[0].number;
+    for material in [bare, certified.clone(), secret("a"), certified] {
+        commit(
+            &store,
+            &[Change::ReplaceKey { app: client_id("c"), key, kid: Some(kid("k")), material: material.clone() }],
+        )
+        .await;
+        let stored = load(&place.open().await).await.apps["c"].keys[0].material.clone();
+        assert_eq!(stored, material);
+        assert_eq!(stored.certificate(), material.certificate());
+    }
 }
 
 pub async fn a_change_of_credentials_shows_in_the_version_of_the_app(place: &impl Fixture) {

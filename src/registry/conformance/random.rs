@@ -101,6 +101,10 @@ fn change([kind, which, other, bits]: Dice, now: &Registry) -> Change {
         6..=8 => {
             let mut settings = settings(app, account, if flag { &bots } else { &[] });
             settings.enabled = bits % 3 == 0;
+            settings.networks = ["10.0.0.0/8", "2001:db8::/32"][..usize::from(bits / 3 % 3)]
+                .iter()
+                .map(|network| network.parse().unwrap())
+                .collect();
             Change::PutApp { settings, is_new: !now.apps.contains_key(app) }
         }
         9 => Change::DeleteApp(id),

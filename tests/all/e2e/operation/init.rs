@@ -117,6 +117,42 @@ fn what_it_writes_passes_every_check_without_a_warning() {
 }
 
 #[test]
+fn what_stands_behind_a_hash_in_what_it_writes_is_good_too() {
+    for (file, command) in [
+        ("config/scopegate.toml", &["check"][..]),
+        ("config/registry.toml", &["apply", "-f", "config/registry.toml", "--dry-run"]),
+    ] {
+        let place = Place::new();
+        printed(&place.init(&[]));
+        let is_key = |rest: &str| {
+            rest.split_once(" = ").is_some_and(|(key, _)| key.bytes().all(|b| b.is_ascii_lowercase() || b == b'_'))
+        };
+        let mut shown = 0;
+        let text: String = place
+            .read(file)
+            .lines()
+            // There is neither a certificate nor a second value for what has one.
+            .map(|line| {
+                match line
+                    .strip_prefix("# ")
+                    .filter(|rest| is_key(rest) && !rest.contains("certs/") && !rest.starts_with("scopes"))
+                {
+                    Some(rest) => {
+                        shown += 1;
+                        format!("{rest}\n")
+                    }
+                    None => format!("{line}\n"),
+                }
+            })
+            .collect();
+        assert!(shown > 0, "{file}");
+        fs::write(place.folder.path().join(file), text).unwrap();
+        let output = scopegate(place.folder.path(), command, &[]);
+        assert!(matches!(output.status.code(), Some(0 | 2)), "{file}: {:?}", texts(&output));
+    }
+}
+
+#[test]
 fn a_secret_is_in_a_file_for_its_owner_alone_and_nowhere_else() {
     let place = Place::new();
     let output = place.init(&["--profile", "oauth", "--profile", "khoros", "--profile", "icr"]);
