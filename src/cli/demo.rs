@@ -79,7 +79,8 @@ impl Demo {
             |live: &_, issued: &Issued| Arc::new(narrator::Narrator::new(Arc::clone(live), issued.clone())) as Arc<_>;
         let prepared = Prepared::new(parts, narrate).await.map_err(with_flag)?;
         let running = prepared.start()?;
-        calls::print(&setting, running.proxy, running.telemetry, &upstream);
+        let proxy = running.address().ok_or_else(|| Failure::new("the demo has no address"))?;
+        calls::print(&setting, proxy, running.telemetry, &upstream);
         stop_signal().await?;
         println!("\nstopping");
         running.stop().await;
@@ -96,12 +97,13 @@ fn echo(stopped: watch::Receiver<bool>) -> Result<String, Failure> {
     let limit = std::time::Duration::from_secs(300);
     let settings = ServerSettings {
         tls: None,
+        proxy_protocol: None,
         header_timeout: limit,
         handshake_timeout: limit,
         write_timeout: limit,
         max_connections: 10_000,
     };
-    tokio::spawn(serve(listener, settings, Connections::default(), echo::Echo, stopped));
+    tokio::spawn(serve(listener.into(), settings, Connections::default(), echo::Echo, stopped));
     Ok(format!("http://{address}"))
 }
 

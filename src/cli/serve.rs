@@ -36,16 +36,30 @@ impl Serve {
         let prepared = Prepared::new(parts, |_, _| log).await?;
         let (_, _, apps) = prepared.gate.live.load().registry.counts();
         let running = prepared.start()?;
-        let (proxy, telemetry) = (running.proxy, running.telemetry);
-        tracing::info!(%proxy, %telemetry, routes, apps, store = url, "taking calls");
+        let proxy: Vec<_> = running.proxy.iter().map(ToString::to_string).collect();
+        let (proxy, telemetry) = (proxy.join(", "), running.telemetry);
+        tracing::info!(proxy, %telemetry, routes, apps, store = url, "taking calls");
         if apps == 0 {
             tracing::warn!(
                 "the registry has no apps, so every token is refused: add some with `scopegate app create` or `scopegate apply`"
             );
         }
-        stop_signal().await?;
-        tracing::info!("draining");
-        running.stop().await;
+        tokio::select! {
+            stopped = stop_signal() => {
+                stopped?;
+                tracing::info!("draining");
+                running.stop().await;
+            }
+            successor = running.relieved() => {
+                tokio::spawn(async {
+                    if stop_signal().await.is_ok() {
+                        std::process::exit(1);
+                    }
+                });
+                tracing::info!("another process takes calls; draining");
+                running.stop_for(successor).await;
+            }
+        }
         store.close().await;
         tracing::info!("stopped");
         Ok(ExitCode::SUCCESS)

@@ -1,23 +1,27 @@
 //! `[proxy]`: the listener that callers reach.
 
-use std::net::SocketAddr;
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
+use arc_swap::ArcSwap;
 use serde::Deserialize;
 
 use super::forwarding::{self, ForwardedKey, HeadersKey};
 use super::time::Span;
 use super::tls::TlsSection;
 use crate::gateway::{Forwarding, Limits};
-use crate::net::ServerSettings;
+use crate::net::{ListenAddress, ServerSettings};
 
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub(super) struct ProxySection {
-    listen: SocketAddr,
+    listen: ListenKey,
+    socket_mode: String,
     workers: usize,
     tls: Option<TlsSection>,
+    proxy_protocol: bool,
+    takeover: Option<PathBuf>,
     trusted_proxies: Vec<String>,
     trusted_headers: HeadersKey,
     forwarded: ForwardedKey,
@@ -25,6 +29,31 @@ pub(super) struct ProxySection {
     cache_bytes: u64,
     limits: LimitsSection,
     timeouts: TimeoutsSection,
+}
+
+/// One address, or several.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(untagged, expecting = "expected an address, or a list of addresses")]
+enum ListenKey {
+    One(String),
+    Many(Vec<String>),
+}
+
+impl ListenKey {
+    fn resolve(&self) -> Result<Vec<ListenAddress>, String> {
+        let texts = match self {
+            Self::One(text) => std::slice::from_ref(text),
+            Self::Many(texts) => texts,
+        };
+        let addresses = texts.iter().map(|text| text.parse()).collect::<Result<Vec<ListenAddress>, _>>()?;
+        match addresses.iter().enumerate().find(|(i, address)| addresses[..*i].contains(address)) {
+            Some((_, twice)) if !matches!(twice, ListenAddress::Internet(address) if address.port() == 0) => {
+                Err(format!("{twice} stands there twice"))
+            }
+            _ if addresses.is_empty() => Err("name at least one address".to_owned()),
+            _ => Ok(addresses),
+        }
+    }
 }
 
 #[derive(Debug, Deserialize)]
@@ -49,9 +78,12 @@ struct TimeoutsSection {
 impl Default for ProxySection {
     fn default() -> Self {
         Self {
-            listen: SocketAddr::from(([0, 0, 0, 0], 8080)),
+            listen: ListenKey::One("0.0.0.0:8080".into()),
+            socket_mode: "660".into(),
             workers: 0,
             tls: None,
+            proxy_protocol: false,
+            takeover: None,
             trusted_proxies: Vec::new(),
             trusted_headers: HeadersKey::default(),
             forwarded: ForwardedKey::default(),
@@ -91,7 +123,12 @@ impl Default for TimeoutsSection {
 /// The listener, resolved.
 #[derive(Clone, Debug)]
 pub struct ProxySettings {
-    pub listen: SocketAddr,
+    /// At least one.
+    pub listen: Vec<ListenAddress>,
+    /// The permissions of Unix sockets.
+    pub socket_mode: u32,
+    /// Where the process after this one gets the listening sockets.
+    pub takeover: Option<PathBuf>,
     /// At least one.
     pub workers: usize,
     pub server: ServerSettings,
@@ -110,14 +147,17 @@ impl ProxySettings {
     pub fn keeps_secrets(&self) -> bool {
         self.server.tls.is_some()
             || !self.forwarding.trusted.is_empty()
-            || self.listen.ip().to_canonical().is_loopback()
+            || self.listen.iter().all(ListenAddress::is_local)
     }
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct AtStart {
-    listen: SocketAddr,
+    listen: Vec<ListenAddress>,
+    socket_mode: u32,
     workers: usize,
+    proxy_protocol: bool,
+    takeover: Option<PathBuf>,
     /// Whether it is on; certificates are read again.
     tls: bool,
     connections: usize,
@@ -130,6 +170,9 @@ impl AtStart {
     pub fn differences(&self, other: &Self) -> Vec<&'static str> {
         let differs = [
             ("proxy.listen", self.listen != other.listen),
+            ("proxy.socket_mode", self.socket_mode != other.socket_mode),
+            ("proxy.takeover", self.takeover != other.takeover),
+            ("proxy.proxy_protocol", self.proxy_protocol != other.proxy_protocol),
             ("proxy.workers", self.workers != other.workers),
             ("proxy.tls", self.tls != other.tls),
             ("proxy.limits.connections", self.connections != other.connections),
@@ -151,6 +194,15 @@ impl ProxySection {
         let cores = std::thread::available_parallelism().map_or(1, usize::from);
         let workers = if self.workers == 0 { cores } else { self.workers };
         let forwarding = forwarding::resolve(&self.trusted_proxies, self.trusted_headers, self.forwarded)?;
+        if self.proxy_protocol && forwarding.trusted.is_empty() {
+            return Err(("proxy_protocol", "of whom? Name the proxies that begin with it in trusted_proxies".into()));
+        }
+        let proxy_protocol = self.proxy_protocol.then(|| Arc::new(ArcSwap::from_pointee(forwarding.trusted.clone())));
+        let listen = self.listen.resolve().map_err(|why| ("listen", why))?;
+        let socket_mode = u32::from_str_radix(&self.socket_mode, 8).ok().filter(|mode| *mode <= 0o777);
+        let socket_mode = socket_mode.ok_or_else(|| {
+            ("socket_mode", format!("{:?} are no permissions; write for example \"660\"", self.socket_mode))
+        })?;
         let limits = Limits {
             concurrent_requests: least("limits", self.limits.concurrent_requests, 1)?,
             header_bytes: least("limits", self.limits.header_bytes, 1024)?,
@@ -161,20 +213,36 @@ impl ProxySection {
         };
         let server = ServerSettings {
             tls,
+            proxy_protocol,
             header_timeout: self.timeouts.header.0,
             handshake_timeout: self.timeouts.tls_handshake.0,
             write_timeout: self.timeouts.body_idle.0,
             max_connections: least("limits", self.limits.connections, 1)?,
         };
         let at_start = AtStart {
-            listen: self.listen,
+            listen: listen.clone(),
+            socket_mode,
             workers,
+            proxy_protocol: self.proxy_protocol,
+            takeover: self.takeover.clone(),
             tls: self.tls.is_some(),
             connections: self.limits.connections,
             cache_bytes: self.cache_bytes,
             timeouts: [self.timeouts.header.0, self.timeouts.tls_handshake.0, self.timeouts.drain.0],
         };
-        let (listen, drain, cache_bytes) = (self.listen, self.timeouts.drain.0, self.cache_bytes);
-        Ok(ProxySettings { listen, workers, server, drain, limits, forwarding, cache_bytes, at_start })
+        let takeover = self.takeover.clone();
+        let (drain, cache_bytes) = (self.timeouts.drain.0, self.cache_bytes);
+        Ok(ProxySettings {
+            listen,
+            socket_mode,
+            takeover,
+            workers,
+            server,
+            drain,
+            limits,
+            forwarding,
+            cache_bytes,
+            at_start,
+        })
     }
 }

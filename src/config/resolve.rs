@@ -100,7 +100,8 @@ pub fn parse(name: &str, text: &str) -> Result<Config, ConfigError> {
 /// Why these routes can't be served by that listener, if they take passwords.
 fn passwords_in_the_clear(proxy: &ProxySettings, routes: &RouteTable) -> Option<String> {
     let route = routes.routes().iter().find(|r| matches!(r.authenticator.kind, AuthenticatorKind::Basic))?;
-    let (id, listen) = (&route.id, proxy.listen);
+    let listen = proxy.listen.iter().find(|address| !address.is_local())?;
+    let id = &route.id;
     let message =
         || format!("proxy.listen: route {id} takes passwords, and would have them sent in the clear to {listen}");
     (!proxy.keeps_secrets()).then(message)

@@ -1,17 +1,74 @@
-//! Listening sockets.
+//! Where to listen.
 
 use std::fmt;
+use std::fs;
 use std::io;
 use std::net::SocketAddr;
+use std::os::unix::fs::{FileTypeExt as _, MetadataExt as _, PermissionsExt as _};
+use std::os::unix::net::{UnixListener, UnixStream};
+use std::path::{Path, PathBuf};
+use std::str::FromStr;
 
 use tokio::net::{TcpListener, TcpSocket};
 
+use super::Socket;
+
 const BACKLOG: u32 = 4096;
+
+/// An address that a listener has, or is to have.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum ListenAddress {
+    Internet(SocketAddr),
+    /// A Unix socket, as a file.
+    Unix(PathBuf),
+    /// What systemd listens on for us: all of it, or what has this name (`FileDescriptorName=`).
+    Systemd(Option<String>),
+}
+
+impl ListenAddress {
+    /// Whether nobody but this machine can reach it.
+    pub fn is_local(&self) -> bool {
+        match self {
+            Self::Internet(address) => address.ip().to_canonical().is_loopback(),
+            Self::Unix(_) => true,
+            Self::Systemd(_) => false,
+        }
+    }
+}
+
+impl FromStr for ListenAddress {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        match text.split_once(':') {
+            Some(("unix", path)) if !path.is_empty() => Ok(Self::Unix(path.into())),
+            Some(("systemd", name)) if !name.is_empty() => Ok(Self::Systemd(Some(name.to_owned()))),
+            None if text == "systemd" => Ok(Self::Systemd(None)),
+            _ => text.parse().map(Self::Internet).map_err(|_| {
+                format!(
+                    "{text:?} is nothing to listen on: write an address and a port such as \"0.0.0.0:8080\" or \
+                     \"[::]:8080\", \"unix:/run/scopegate.sock\", \"systemd\" or \"systemd:NAME\""
+                )
+            }),
+        }
+    }
+}
+
+impl fmt::Display for ListenAddress {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Internet(address) => address.fmt(f),
+            Self::Unix(path) => write!(f, "unix:{}", path.display()),
+            Self::Systemd(None) => f.write_str("systemd"),
+            Self::Systemd(Some(name)) => write!(f, "systemd:{name}"),
+        }
+    }
+}
 
 /// An address that can't be listened on.
 #[derive(Debug)]
 pub struct BindError {
-    pub address: SocketAddr,
+    pub address: ListenAddress,
     pub error: io::Error,
 }
 
@@ -39,7 +96,7 @@ impl std::error::Error for BindError {}
 /// # Errors
 /// When the address can't be bound.
 pub fn bind_alone(address: SocketAddr) -> Result<TcpListener, BindError> {
-    open(address, false).map_err(|error| BindError { address, error })
+    open(address, false).map_err(|error| BindError { address: ListenAddress::Internet(address), error })
 }
 
 /// Listeners that share an address, one per worker; the kernel spreads the connections. Fails where anybody else
@@ -47,13 +104,14 @@ pub fn bind_alone(address: SocketAddr) -> Result<TcpListener, BindError> {
 ///
 /// # Errors
 /// When the address can't be bound.
-pub fn bind(address: SocketAddr, count: usize) -> Result<Vec<TcpListener>, BindError> {
-    let fail = |error| BindError { address, error };
+pub fn bind(address: SocketAddr, count: usize) -> Result<Vec<Socket>, BindError> {
+    let fail = |error| BindError { address: ListenAddress::Internet(address), error };
     let probe = open(address, false).map_err(fail)?;
     // A port of 0 is chosen once, for all of them.
-    let address = probe.local_addr().map_err(fail)?;
+    let chosen = probe.local_addr().map_err(fail)?;
     drop(probe);
-    (0..count.max(1)).map(|_| open(address, true).map_err(fail)).collect()
+    let one = || open(chosen, true).and_then(TcpListener::into_std).map(Socket::Internet);
+    (0..count.max(1)).map(|_| one().map_err(fail)).collect()
 }
 
 fn open(address: SocketAddr, shared: bool) -> io::Result<TcpListener> {
@@ -64,16 +122,94 @@ fn open(address: SocketAddr, shared: bool) -> io::Result<TcpListener> {
     socket.listen(BACKLOG)
 }
 
+/// Listens on a Unix socket, with these permissions. A file that a dead process left there is replaced.
+///
+/// # Errors
+/// When somebody listens there, something else is there, or the file can't be made.
+pub fn bind_unix(path: &Path, mode: u32) -> Result<Socket, BindError> {
+    let fail = |error| BindError { address: ListenAddress::Unix(path.into()), error };
+    if let Ok(metadata) = fs::symlink_metadata(path) {
+        if !metadata.file_type().is_socket() {
+            return Err(fail(io::Error::other("something else is there, which is no socket")));
+        }
+        if UnixStream::connect(path).is_ok() {
+            return Err(fail(io::ErrorKind::AddrInUse.into()));
+        }
+        fs::remove_file(path).map_err(fail)?;
+    }
+    let listener = UnixListener::bind(path).map_err(fail)?;
+    fs::set_permissions(path, fs::Permissions::from_mode(mode)).map_err(fail)?;
+    Ok(Socket::Unix(listener))
+}
+
+/// The file of a Unix socket. Removed when it is no longer of use, unless somebody has put another in its place.
+#[derive(Debug)]
+pub struct SocketFile {
+    path: PathBuf,
+    identity: Option<(u64, i64, i64)>,
+}
+
+impl SocketFile {
+    pub fn new(path: &Path) -> Self {
+        Self { path: path.into(), identity: identity(path) }
+    }
+
+    pub fn remove(self) {
+        if self.identity.is_some() && self.identity == identity(&self.path) {
+            // Whoever may not remove it leaves it for the next start to replace.
+            _ = fs::remove_file(&self.path);
+        }
+    }
+}
+
+/// Numbers of files are used again, at once on some file systems.
+fn identity(path: &Path) -> Option<(u64, i64, i64)> {
+    fs::symlink_metadata(path).ok().map(|metadata| (metadata.ino(), metadata.ctime(), metadata.ctime_nsec()))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[tokio::test]
     async fn workers_share_an_address_and_strangers_do_not() {
-        let listeners = bind("127.0.0.1:0".parse().unwrap(), 2).unwrap();
-        let address = listeners[0].local_addr().unwrap();
-        assert_eq!(listeners[1].local_addr().unwrap(), address);
-        assert!(bind(address, 2).unwrap_err().is_taken());
-        assert!(bind_alone(address).unwrap_err().is_taken());
+        let sockets = bind("127.0.0.1:0".parse().unwrap(), 2).unwrap();
+        let address = |socket: &Socket| match socket {
+            Socket::Internet(socket) => socket.local_addr().unwrap(),
+            Socket::Unix(_) => panic!("none was asked for"),
+        };
+        let shared = address(&sockets[0]);
+        assert_eq!(address(&sockets[1]), shared);
+        assert!(bind(shared, 2).unwrap_err().is_taken());
+        assert!(bind_alone(shared).unwrap_err().is_taken());
+    }
+
+    #[test]
+    fn a_socket_file_is_replaced_if_nobody_listens_there() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("proxy.sock");
+        let first = bind_unix(&path, 0o600).unwrap();
+        assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
+        assert!(bind_unix(&path, 0o600).unwrap_err().is_taken());
+        drop(first);
+        let file = SocketFile::new(&path);
+        let second = bind_unix(&path, 0o660).unwrap();
+        file.remove();
+        assert!(path.exists(), "it is another's by now");
+        drop(second);
+        SocketFile::new(&path).remove();
+        assert!(!path.exists());
+        fs::write(&path, "data").unwrap();
+        assert!(bind_unix(&path, 0o600).is_err() && path.exists());
+    }
+
+    #[test]
+    fn an_address_reads_as_it_is_written() {
+        for text in ["127.0.0.1:8080", "[::]:8080", "unix:/run/a:b.sock", "systemd", "systemd:proxy"] {
+            assert_eq!(text.parse::<ListenAddress>().unwrap().to_string(), text);
+        }
+        for text in ["", "8080", "localhost:8080", "unix:", "systemd:", "tcp:127.0.0.1:80"] {
+            assert!(text.parse::<ListenAddress>().is_err(), "{text}");
+        }
     }
 }

@@ -2,12 +2,15 @@
 
 mod certificate;
 mod connect;
+mod handover;
 mod io;
 mod listen;
 mod names;
 mod peer;
+mod proxy_protocol;
 mod serve;
 mod server_tls;
+mod socket;
 mod stall;
 mod stay;
 mod tls;
@@ -15,10 +18,12 @@ mod trust;
 
 pub use certificate::ClientCertificate;
 pub use connect::{ConnectError, Connected, Endpoint, Remote, TlsTarget, connect, resolve};
-pub use listen::{BindError, bind, bind_alone};
+pub use handover::{receive_sockets, send_sockets};
+pub use listen::{BindError, ListenAddress, SocketFile, bind, bind_alone, bind_unix};
 pub use peer::{Address, Peer, TrustedProxies};
 pub use serve::{Connections, ServerSettings, Shutdown, serve, told_to_stop};
 pub use server_tls::{CertificateFiles, ClientAuthority, ServerTls, TlsFiles};
+pub use socket::{Listener, Socket};
 pub use stall::Stall;
 pub use stay::Stay;
 pub use tls::TlsError;

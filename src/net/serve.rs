@@ -3,12 +3,12 @@
 use std::convert::Infallible;
 use std::future::Future;
 use std::io;
-use std::net::SocketAddr;
 use std::pin::{Pin, pin};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
+use arc_swap::ArcSwap;
 use bytes::Bytes;
 use http::{Request, Response};
 use http_body::Body;
@@ -17,17 +17,23 @@ use hyper::server::conn::{http1, http2};
 use hyper::upgrade::OnUpgrade;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use tokio::io::{AsyncRead, AsyncWrite};
-use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::{mpsc, watch};
+use tokio::sync::{Notify, mpsc, watch};
+use tokio::time::timeout;
+use tokio_rustls::server::TlsStream;
 use tower::Service;
 
-use super::io::{Protocol, begin};
-use super::{Peer, ServerTls, Stay};
+use super::io::{CallerIo, Protocol, begin};
+use super::proxy_protocol;
+use super::socket::Stream;
+use super::{Address, Listener, Peer, ServerTls, Stay, TrustedProxies};
 
 /// How connections are served.
 #[derive(Clone, Debug)]
 pub struct ServerSettings {
+    /// For connections of the internet; Unix sockets are plain.
     pub tls: Option<Arc<ServerTls>>,
+    /// Who begins each connection with a PROXY header. What others begin with is not looked at.
+    pub proxy_protocol: Option<Arc<ArcSwap<TrustedProxies>>>,
     /// From the first byte of a request to the last of its header, and between two requests of a connection.
     pub header_timeout: Duration,
     /// For the TLS handshake and the first bytes after it.
@@ -58,7 +64,7 @@ const FIRST_CALL: Duration = Duration::from_secs(1);
 /// Serves a listener until it is told to stop, then lets the calls in hand finish, and what connections were upgraded
 /// to, however long they take: whoever wants a deadline drops the future.
 pub async fn serve<S, B>(
-    listener: TcpListener,
+    listener: Listener,
     settings: ServerSettings,
     open: Connections,
     service: S,
@@ -119,45 +125,77 @@ impl Drop for Place {
     }
 }
 
-async fn connection<S, B>(stream: TcpStream, address: SocketAddr, settings: &ServerSettings, service: S, stay: Stay)
+async fn connection<S, B>(stream: Stream, address: Address, settings: &ServerSettings, service: S, stay: Stay)
 where
     S: Service<Request<Incoming>, Response = Response<B>, Error = Infallible, Future: Send> + Clone + Send + 'static,
     B: Body<Data = Bytes, Error: std::error::Error + Send + Sync> + Send + 'static,
 {
-    _ = stream.set_nodelay(true);
-    let mut stopped = pin!(told_to_stop(stay.shutdown()));
-    let Some(tls) = &settings.tls else {
-        let peer = Peer::new(address, false);
-        let begun = tokio::time::timeout(settings.header_timeout, begin(stream, settings.write_timeout));
-        // A caller who has said nothing yet loses nothing when the listener stops.
-        tokio::select! {
-            () = &mut stopped => {}
-            begun = begun => {
-                if let Ok(Some((protocol, io))) = begun {
-                    http(io, protocol, settings, Hosted::new(service, peer, stay)).await;
-                }
-            }
-        }
-        return;
+    let opened = tokio::select! {
+        opened = open(stream, address, settings) => opened,
+        // Whoever has begun to speak is heard; a caller who has said nothing by then loses nothing.
+        () = told_to_stop_and_after(FIRST_CALL, stay.shutdown()) => return,
     };
-    let peer = Peer::new(address, true);
-    let handshake = tokio::time::timeout(settings.handshake_timeout, async {
-        let (stream, certificate) = tls.accept(stream).await?;
-        let begun = begin(stream, settings.write_timeout).await;
-        Ok::<_, io::Error>(begun.map(|(protocol, io)| (protocol, io, certificate)))
-    });
-    tokio::select! {
-        () = &mut stopped => {}
-        begun = handshake => match begun {
-            Ok(Ok(Some((protocol, io, certificate)))) => {
-                let peer = Peer { certificate, ..peer };
-                http(io, protocol, settings, Hosted::new(service, peer, stay)).await;
+    match opened {
+        Ok(Opened::Plain(protocol, io, peer)) => http(io, protocol, settings, Hosted::new(service, peer, stay)).await,
+        Ok(Opened::Tls(protocol, io, peer)) => http(io, protocol, settings, Hosted::new(service, peer, stay)).await,
+        Err(unopened) => unopened.tell(&address),
+    }
+}
+
+/// A connection of which it is known who speaks which protocol.
+enum Opened {
+    Plain(Protocol, CallerIo<Stream>, Peer),
+    Tls(Protocol, Box<CallerIo<TlsStream<Stream>>>, Peer),
+}
+
+/// Why a connection came to nothing.
+enum Unopened {
+    Silent,
+    Left,
+    NoHeader(io::Error),
+    NoTls(io::Error),
+}
+
+impl Unopened {
+    fn tell(&self, address: &Address) {
+        match self {
+            Self::Silent => tracing::debug!(%address, "the caller was silent for too long"),
+            Self::Left => {}
+            Self::NoHeader(error) => {
+                metrics::counter!("scopegate_proxy_headers_refused_total").increment(1);
+                tracing::debug!(%address, %error, "a trusted proxy began a connection without a PROXY header");
             }
-            Ok(Ok(None)) => {}
-            Ok(Err(error)) => tracing::debug!(%address, %error, "TLS handshake failed"),
-            Err(_) => tracing::debug!(%address, "the caller was silent for too long"),
+            Self::NoTls(error) => tracing::debug!(%address, %error, "TLS handshake failed"),
         }
     }
+}
+
+async fn open(mut stream: Stream, address: Address, settings: &ServerSettings) -> Result<Opened, Unopened> {
+    let address = match &settings.proxy_protocol {
+        Some(trusted) if trusted.load().includes(&address) => {
+            let told = timeout(settings.handshake_timeout, proxy_protocol::read(&mut stream)).await;
+            let told = told.unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into()));
+            told.map_err(Unopened::NoHeader)?.unwrap_or(address)
+        }
+        _ => address,
+    };
+    let tls = settings.tls.as_ref().filter(|_| matches!(stream, Stream::Internet(_)));
+    let Some(tls) = tls else {
+        let begun = timeout(settings.header_timeout, begin(stream, settings.write_timeout)).await;
+        let (protocol, io) = begun.map_err(|_| Unopened::Silent)?.ok_or(Unopened::Left)?;
+        return Ok(Opened::Plain(protocol, io, Peer::new(address, false)));
+    };
+    let handshake = timeout(settings.handshake_timeout, async {
+        let (stream, certificate) = tls.accept(stream).await.map_err(Unopened::NoTls)?;
+        let (protocol, io) = begin(stream, settings.write_timeout).await.ok_or(Unopened::Left)?;
+        Ok(Opened::Tls(protocol, Box::new(io), Peer { certificate, ..Peer::new(address, true) }))
+    });
+    handshake.await.unwrap_or(Err(Unopened::Silent))
+}
+
+async fn told_to_stop_and_after(pause: Duration, shutdown: Shutdown) {
+    told_to_stop(shutdown).await;
+    tokio::time::sleep(pause).await;
 }
 
 async fn http<I, S, B>(io: I, protocol: Protocol, settings: &ServerSettings, service: Hosted<S>)
@@ -167,7 +205,7 @@ where
     B: Body<Data = Bytes, Error: std::error::Error + Send + Sync> + Send + 'static,
 {
     let io = TokioIo::new(io);
-    let (has_called, shutdown) = (Arc::clone(&service.has_called), service.stay.shutdown());
+    let (calls, shutdown) = (Arc::clone(&service.calls), service.stay.shutdown());
     match protocol {
         Protocol::Http1 => {
             let mut builder = http1::Builder::new();
@@ -176,7 +214,7 @@ where
             // request is waiting it sends nothing at all, not even that the request is malformed.
             builder.max_buf_size(BUFFER as usize).max_headers(HEADER_FIELDS);
             let connection = builder.serve_connection(io, service).with_upgrades();
-            drive(connection, shutdown, &has_called, http1::UpgradeableConnection::graceful_shutdown).await;
+            drive(connection, shutdown, &calls, false, http1::UpgradeableConnection::graceful_shutdown).await;
         }
         Protocol::Http2 => {
             let mut builder = http2::Builder::new(TokioExecutor::new());
@@ -184,26 +222,40 @@ where
             builder.max_header_list_size(BUFFER).max_concurrent_streams(256);
             builder.initial_stream_window_size(256 << 10).initial_connection_window_size(1 << 20);
             let connection = builder.serve_connection(io, service);
-            drive(connection, shutdown, &has_called, http2::Connection::graceful_shutdown).await;
+            drive(connection, shutdown, &calls, true, http2::Connection::graceful_shutdown).await;
         }
     }
 }
 
-/// Serves until the peer is done, or until the calls in hand are done after a shutdown.
-async fn drive<C>(connection: C, shutdown: Shutdown, has_called: &AtomicBool, stop: impl FnOnce(Pin<&mut C>))
+/// Serves until the peer is done, or until the calls in hand are done after a shutdown. A caller who keeps a connection
+/// may send its next call while it is told that there will be none; so one more is taken before the connection ends,
+/// unless the caller is silent. HTTP/2 has a goodbye of its own, which `has_goodbye` means.
+async fn drive<C>(connection: C, shutdown: Shutdown, calls: &Calls, has_goodbye: bool, stop: impl FnOnce(Pin<&mut C>))
 where
     C: Future<Output = hyper::Result<()>>,
 {
     let mut connection = pin!(connection);
     let mut stopped = pin!(told_to_stop(shutdown));
-    let ended = tokio::select! {
-        ended = connection.as_mut() => ended,
-        () = &mut stopped => {
+    let early = tokio::select! {
+        ended = connection.as_mut() => Some(ended),
+        () = &mut stopped => None,
+    };
+    let early = match early {
+        None if !has_goodbye => tokio::select! {
+            ended = connection.as_mut() => Some(ended),
+            () = calls.next() => None,
+            () = tokio::time::sleep(FIRST_CALL) => None,
+        },
+        early => early,
+    };
+    let ended = match early {
+        Some(ended) => ended,
+        None => {
             stop(connection.as_mut());
-            match tokio::time::timeout(FIRST_CALL, connection.as_mut()).await {
+            match timeout(FIRST_CALL, connection.as_mut()).await {
                 Ok(ended) => ended,
                 // hyper waits for the rest of a header, and for a silent caller of HTTP/2 too.
-                Err(_) if !has_called.load(Ordering::Relaxed) => Ok(()),
+                Err(_) if calls.are_none() => Ok(()),
                 Err(_) => connection.await,
             }
         }
@@ -216,18 +268,45 @@ where
     }
 }
 
+/// The calls of a connection.
+#[derive(Default)]
+struct Calls {
+    begun: AtomicUsize,
+    begins: Notify,
+}
+
+impl Calls {
+    fn begin(&self) {
+        self.begun.fetch_add(1, Ordering::Relaxed);
+        self.begins.notify_one();
+    }
+
+    fn are_none(&self) -> bool {
+        self.begun.load(Ordering::Relaxed) == 0
+    }
+
+    /// Waits until one begins from now on.
+    async fn next(&self) {
+        let before = self.begun.load(Ordering::Relaxed);
+        // What is left of a call from before wakes it, too.
+        while self.begun.load(Ordering::Relaxed) == before {
+            self.begins.notified().await;
+        }
+    }
+}
+
 /// The service with its connection's peer.
 #[derive(Clone)]
 struct Hosted<S> {
     service: S,
     peer: Peer,
     stay: Stay,
-    has_called: Arc<AtomicBool>,
+    calls: Arc<Calls>,
 }
 
 impl<S> Hosted<S> {
     fn new(service: S, peer: Peer, stay: Stay) -> Self {
-        Self { service, peer, stay, has_called: Arc::default() }
+        Self { service, peer, stay, calls: Arc::default() }
     }
 }
 
@@ -240,7 +319,7 @@ where
     type Future = S::Future;
 
     fn call(&self, mut request: Request<Incoming>) -> S::Future {
-        self.has_called.store(true, Ordering::Relaxed);
+        self.calls.begin();
         let asks_for_upgrade = request.extensions().get::<OnUpgrade>().is_some();
         request.extensions_mut().insert(self.peer.clone());
         if asks_for_upgrade {

@@ -1,5 +1,6 @@
 use std::fmt;
 use std::io;
+use std::path::PathBuf;
 
 use crate::net::BindError;
 use crate::registry::StoreError;
@@ -12,6 +13,8 @@ pub enum StartError {
     Telemetry(BindError),
     Store(StoreError),
     Replay(JournalError),
+    /// Another process has the sockets and does not hand them over, or nobody can be offered them.
+    Takeover(PathBuf, io::Error),
     Socket(io::Error),
     /// The system gives no random bytes.
     Randomness,
@@ -24,6 +27,7 @@ impl fmt::Display for StartError {
             Self::Telemetry(error) => write!(f, "telemetry.listen: {error}"),
             Self::Store(error) => write!(f, "{error}"),
             Self::Replay(error) => write!(f, "{error}"),
+            Self::Takeover(path, error) => write!(f, "proxy.takeover: {}: {error}", path.display()),
             Self::Socket(error) => write!(f, "the system refused a socket or a thread: {error}"),
             Self::Randomness => f.write_str("the system gives no random bytes"),
         }

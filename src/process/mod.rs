@@ -7,15 +7,19 @@ mod answers;
 mod error;
 mod files;
 mod follow;
+mod listeners;
+mod notify;
 mod reload;
 mod replay;
 mod signing;
+mod takeover;
 mod usage;
 mod worker;
 
 pub use error::StartError;
 pub use follow::follow;
 pub use reload::ConfigSource;
+pub use takeover::Successor;
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -23,8 +27,7 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 
 use metrics_exporter_prometheus::PrometheusHandle;
-use tokio::net::TcpListener;
-use tokio::sync::watch;
+use tokio::sync::{oneshot, watch};
 use tokio::task::JoinSet;
 
 use crate::clock::Clock;
@@ -33,14 +36,16 @@ use crate::endpoints::{Endpoints, Verifying};
 use crate::gateway::forward::{Forward, UpstreamSet, tend};
 use crate::gateway::{AccessLog, Gate, GateSettings, IdentityTokens, OwnAnswers};
 use crate::jose;
-use crate::net::{self, Connections, ServerSettings};
+use crate::net::{self, Connections, ListenAddress, Listener, ServerSettings, Socket, SocketFile};
 use crate::policy::{AuthenticatorKind, Live, RouteTable, State};
 use crate::registry::{Repository as _, Snapshot, UsageBook};
-use crate::replay::Keeper;
+use crate::replay::{Keeper, ReplayMemory};
 use crate::store::{ReplayJournal, Store};
 use crate::telemetry::{Health, Status};
 use crate::tokens::{Issued, KeyRing, TokenService};
 use crate::verify::Verifier;
+use listeners::{Listeners, Named};
+use takeover::{Offer, Predecessor};
 
 /// What a gateway is started with.
 pub struct Parts {
@@ -55,7 +60,7 @@ pub struct Parts {
 /// A gateway that takes calls.
 pub struct Running {
     /// Where callers reach it, and where its telemetry is.
-    pub proxy: SocketAddr,
+    pub proxy: Vec<ListenAddress>,
     pub telemetry: SocketAddr,
     /// Last uses that are still to be written, and where to.
     usage: Arc<UsageBook>,
@@ -67,6 +72,18 @@ pub struct Running {
     workers: Vec<JoinHandle<()>>,
     control: JoinSet<()>,
     journal: Option<replay::Kept>,
+    open: Connections,
+    /// Unix sockets that are to be removed at the end.
+    files: Vec<SocketFile>,
+    /// To the process that is to come after this one.
+    offer: Option<Offer>,
+}
+
+/// A journal that is open, or that another process has, or none.
+enum Journal {
+    None,
+    Open(Keeper<ReplayJournal>),
+    Inherited(replay::Inheritance),
 }
 
 /// A gateway whose ports are bound and whose registry is loaded, but which takes no calls yet.
@@ -76,9 +93,9 @@ pub struct Prepared {
     watch: files::Watch,
     upstreams: Arc<UpstreamSet>,
     open: Connections,
-    listeners: Vec<TcpListener>,
-    telemetry: TcpListener,
-    journal: Option<Keeper<ReplayJournal>>,
+    listeners: Listeners,
+    journal: Journal,
+    predecessor: Option<Predecessor>,
     tokens: Arc<TokenService<Store>>,
 }
 
@@ -93,8 +110,8 @@ impl Prepared {
     ) -> Result<Self, StartError> {
         let config = &parts.config;
         let watch = files::Watch::new(&config.files);
-        let listeners = net::bind(config.proxy.listen, config.proxy.workers).map_err(StartError::Proxy)?;
-        let telemetry = net::bind_alone(config.telemetry.listen).map_err(StartError::Telemetry)?;
+        let (predecessor, handed) = find_predecessor(config).await?;
+        let listeners = Listeners::open(&config.proxy, config.telemetry.listen, handed)?;
         let (version, registry) = parts.store.load().await.map_err(StartError::Store)?;
         let state = State {
             routes: Arc::clone(&config.routes),
@@ -107,7 +124,7 @@ impl Prepared {
             cache_bytes: config.proxy.cache_bytes,
             replay_entries: config.replay.max_entries,
         };
-        let (memory, journal) = replay::open(&config.replay, &parts.clock).await?;
+        let (memory, journal) = open_replay(&parts, predecessor.is_some()).await?;
         let tokens = TokenService::new(parts.store.clone(), Issued::default(), config.rotation.clone());
         let log = log(&live, tokens.issued());
         let gate = Gate::new(live, log, parts.clock.clone(), settings).map_err(|_| StartError::Randomness)?;
@@ -121,7 +138,8 @@ impl Prepared {
         let gate = Gate { replay: memory, verifier: Arc::new(verifier), identity, ..gate };
         let upstreams = Arc::new(UpstreamSet::new(config.upstreams.clone()));
         let tokens = Arc::new(tokens);
-        Ok(Self { gate, parts, watch, upstreams, open: Arc::default(), listeners, telemetry, journal, tokens })
+        let open = Arc::default();
+        Ok(Self { gate, parts, watch, upstreams, open, listeners, journal, predecessor, tokens })
     }
 
     /// Takes calls.
@@ -129,14 +147,21 @@ impl Prepared {
     /// # Errors
     /// When the system gives no threads.
     pub fn start(self) -> Result<Running, StartError> {
-        let Self { gate, parts, watch, upstreams, open, listeners, telemetry, journal, tokens } = self;
+        let Self { gate, parts, watch, upstreams, open, listeners, journal, predecessor, tokens } = self;
         let Parts { config, source, store, metrics, clock } = parts;
+        let takeover_path = config.proxy.takeover.clone();
         let (shutdown, stop) = watch::channel(false);
         let (end, ended) = watch::channel(false);
-        let journal = journal.map(replay::Kept::new);
-        let address = |listener: &TcpListener| listener.local_addr().map_err(StartError::Socket);
-        let proxy = address(&listeners[0])?;
-        let telemetry_address = address(&telemetry)?;
+        let (free, freed) = oneshot::channel();
+        let journal = match journal {
+            Journal::None => None,
+            Journal::Open(keeper) => Some(replay::Kept::new(keeper)),
+            Journal::Inherited(inheritance) => Some(replay::Kept::inheriting(inheritance, freed)),
+        };
+        let proxy = listeners.addresses();
+        let copies = config.proxy.takeover.is_some().then(|| listeners.copies());
+        let (shares, telemetry, files) = listeners.share_out(config.proxy.workers).map_err(StartError::Socket)?;
+        let (telemetry, telemetry_address) = telemetry_listener(telemetry).map_err(StartError::Socket)?;
         let endpoints = Endpoints {
             tokens: Arc::clone(&tokens),
             repository: store.clone(),
@@ -148,8 +173,8 @@ impl Prepared {
         };
         let answers: Arc<dyn OwnAnswers> = Arc::new(answers::Answers::start(endpoints).map_err(StartError::Socket)?);
         let forward = Forward::new(Arc::clone(&upstreams));
-        let mut workers = Vec::with_capacity(listeners.len());
-        for (number, listener) in listeners.into_iter().enumerate() {
+        let mut workers = Vec::with_capacity(shares.len());
+        for (number, sockets) in shares.into_iter().enumerate() {
             let worker = worker::Worker {
                 gate: gate.clone(),
                 forward: forward.for_worker(),
@@ -159,7 +184,7 @@ impl Prepared {
                 open: Arc::clone(&open),
                 shutdown: stop.clone(),
             };
-            workers.push(worker.spawn(number, listener).map_err(StartError::Socket)?);
+            workers.push(worker.spawn(number, sockets).map_err(StartError::Socket)?);
         }
         let health = Health::default();
         let mut control = JoinSet::new();
@@ -178,6 +203,14 @@ impl Prepared {
         let status = Status::new(health.clone(), metrics, key_set);
         control.spawn(net::serve(telemetry, telemetry_server(), Connections::default(), status, ended));
         health.set_ready(true);
+        let offer = takeover_path.zip(copies.transpose().map_err(StartError::Socket)?);
+        let offer =
+            offer.map(|(path, copies)| Offer::new(&path, copies).map_err(|error| StartError::Takeover(path, error)));
+        let offer = offer.transpose()?;
+        if let Some(predecessor) = predecessor {
+            control.spawn(predecessor.relieve(free));
+        }
+        notify::ready();
         Ok(Running {
             proxy,
             telemetry: telemetry_address,
@@ -189,17 +222,57 @@ impl Prepared {
             workers,
             control,
             journal,
+            open,
+            files,
+            offer,
         })
     }
 }
 
 impl Running {
+    /// The first address of the internet where callers reach it.
+    pub fn address(&self) -> Option<SocketAddr> {
+        self.proxy.iter().find_map(|address| match address {
+            ListenAddress::Internet(address) => Some(*address),
+            ListenAddress::Unix(_) | ListenAddress::Systemd(_) => None,
+        })
+    }
+
+    /// Waits for a process that takes calls in place of this one; for ever where none is wanted.
+    pub async fn relieved(&self) -> Successor {
+        match &self.offer {
+            Some(offer) => offer.wait().await,
+            None => std::future::pending().await,
+        }
+    }
+
     /// Takes no new calls, lets those in hand finish within the drain time, and returns when all is over.
-    pub async fn stop(mut self) {
+    pub async fn stop(self) {
+        notify::stopping();
+        self.end_for(None).await;
+    }
+
+    /// The same, for a process that takes calls in place of this one.
+    pub async fn stop_for(self, successor: Successor) {
+        self.end_for(Some(successor)).await;
+    }
+
+    async fn end_for(mut self, successor: Option<Successor>) {
         self.health.set_ready(false);
         _ = self.shutdown.send(true);
         let workers = std::mem::take(&mut self.workers);
         let joined = tokio::task::spawn_blocking(move || workers.into_iter().for_each(|worker| _ = worker.join()));
+        match successor {
+            Some(successor) => {
+                _ = self.end.send(true);
+                // The sockets are the successor's, and so are their files.
+                self.files.clear();
+                self.offer = None;
+                self.give_up_journal().await;
+                successor.release().await;
+            }
+            None => self.offer.take().into_iter().for_each(Offer::withdraw),
+        }
         _ = joined.await;
         _ = self.end.send(true);
         self.control.shutdown().await;
@@ -207,7 +280,46 @@ impl Running {
         if let Some(journal) = self.journal {
             journal.close().await;
         }
+        self.files.into_iter().for_each(SocketFile::remove);
     }
+
+    /// As soon as no call can begin any more: those that have begun may still need it.
+    async fn give_up_journal(&mut self) {
+        let Some(journal) = self.journal.take() else { return };
+        let over = async {
+            while self.open.load(std::sync::atomic::Ordering::Relaxed) > 0 {
+                tokio::time::sleep(Duration::from_millis(5)).await;
+            }
+        };
+        _ = tokio::time::timeout(LAST_CALLS, over).await;
+        journal.close().await;
+    }
+}
+
+/// How long connections take calls at most when they are about to end.
+const LAST_CALLS: Duration = Duration::from_millis(1500);
+
+async fn find_predecessor(config: &Config) -> Result<(Option<Predecessor>, Named), StartError> {
+    let Some(path) = &config.proxy.takeover else { return Ok((None, Vec::new())) };
+    let found = Predecessor::find(path).await.map_err(|error| StartError::Takeover(path.clone(), error))?;
+    Ok(found.map_or((None, Vec::new()), |(predecessor, sockets)| (Some(predecessor), sockets)))
+}
+
+async fn open_replay(parts: &Parts, is_takeover: bool) -> Result<(Arc<dyn ReplayMemory>, Journal), StartError> {
+    let (settings, clock) = (&parts.config.replay, &parts.clock);
+    if is_takeover && let Some((memory, inheritance)) = replay::inherit(settings, clock) {
+        return Ok((memory, Journal::Inherited(inheritance)));
+    }
+    let (memory, keeper) = replay::open(settings, clock).await?;
+    Ok((memory, keeper.map_or(Journal::None, Journal::Open)))
+}
+
+fn telemetry_listener(socket: Socket) -> std::io::Result<(Listener, SocketAddr)> {
+    let address = match &socket {
+        Socket::Internet(socket) => socket.local_addr()?,
+        Socket::Unix(_) => return Err(std::io::ErrorKind::Unsupported.into()),
+    };
+    Ok((Listener::new(socket)?, address))
 }
 
 /// The keys by which upstreams verify what we sign.
@@ -224,6 +336,7 @@ fn telemetry_server() -> ServerSettings {
     let limit = Duration::from_secs(10);
     ServerSettings {
         tls: None,
+        proxy_protocol: None,
         header_timeout: limit,
         handshake_timeout: limit,
         write_timeout: limit,

@@ -9,7 +9,7 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::time::{MissedTickBehavior, interval};
 
 use super::files::{self, Watch};
-use super::signing;
+use super::{notify, signing};
 use crate::config::{self, Config, ConfigError};
 use crate::gateway::Gate;
 use crate::gateway::forward::UpstreamSet;
@@ -74,6 +74,9 @@ impl Reload {
         if let (Some(running), Some(new)) = (&self.running.proxy.server.tls, &config.proxy.server.tls) {
             running.replace(new);
         }
+        if let Some(trusted) = &self.running.proxy.server.proxy_protocol {
+            trusted.store(Arc::new(config.proxy.forwarding.trusted.clone()));
+        }
         self.gate.limits.store(Arc::new(config.proxy.limits.clone()));
         self.gate.forwarding.store(Arc::new(config.proxy.forwarding.clone()));
         self.gate.live.update(|state| State {
@@ -97,7 +100,10 @@ impl Reload {
 
     /// Reloads and tells how that went.
     async fn take(&mut self, why: &'static str) -> (bool, String) {
-        let (ok, message) = match self.reload().await {
+        notify::reloading();
+        let reloaded = self.reload().await;
+        notify::reloaded();
+        let (ok, message) = match reloaded {
             Ok(message) => {
                 tracing::info!(why, outcome = message, "configuration reloaded");
                 self.fault = None;

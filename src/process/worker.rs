@@ -6,12 +6,12 @@ use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
 use hyper::body::Incoming;
-use tokio::net::TcpListener;
 use tokio::runtime::Builder;
+use tokio::task::JoinSet;
 
 use crate::gateway::forward::Forward;
 use crate::gateway::{Gate, Own, OwnAnswers, stack};
-use crate::net::{Connections, ServerSettings, Shutdown, serve, told_to_stop};
+use crate::net::{Connections, Listener, ServerSettings, Shutdown, Socket, serve, told_to_stop};
 
 pub(super) struct Worker {
     pub gate: Gate,
@@ -24,21 +24,19 @@ pub(super) struct Worker {
 }
 
 impl Worker {
-    pub fn spawn(self, number: usize, listener: TcpListener) -> io::Result<JoinHandle<()>> {
-        // The listener was bound under the control runtime, and is to be polled by this worker's.
-        let listener = listener.into_std()?;
+    pub fn spawn(self, number: usize, sockets: Vec<Socket>) -> io::Result<JoinHandle<()>> {
         let runtime = Builder::new_current_thread().enable_all().build()?;
         let run = move || {
-            let served = runtime.block_on(async { TcpListener::from_std(listener).map(|l| self.run(l)) });
-            match served {
-                Ok(run) => runtime.block_on(run),
+            let listen = || sockets.into_iter().map(Listener::new).collect::<io::Result<Vec<_>>>();
+            match runtime.block_on(async { listen() }) {
+                Ok(listeners) => runtime.block_on(self.run(listeners)),
                 Err(error) => tracing::error!(%error, "a worker lost its listener"),
             }
         };
         thread::Builder::new().name(format!("worker-{number}")).spawn(run)
     }
 
-    async fn run(self, listener: TcpListener) {
+    async fn run(self, listeners: Vec<Listener>) {
         let service = stack(&self.gate, Own::new(self.answers, self.forward));
         let stop = self.shutdown.clone();
         let drain = self.drain;
@@ -46,8 +44,13 @@ impl Worker {
             told_to_stop(stop).await;
             tokio::time::sleep(drain).await;
         };
+        let mut served = JoinSet::new();
+        for listener in listeners {
+            let (settings, open) = (self.settings.clone(), Arc::clone(&self.open));
+            served.spawn(serve(listener, settings, open, service.clone(), self.shutdown.clone()));
+        }
         tokio::select! {
-            () = serve(listener, self.settings, self.open, service, self.shutdown) => {}
+            _ = served.join_all() => {}
             () = deadline => tracing::warn!(?drain, "calls were still in hand when the drain time was over"),
         }
     }

@@ -3,6 +3,7 @@
 //! [`InProcess`] forgets at a restart. [`Journalled`] decides by the same index and has each first use in a [`Journal`]
 //! before it says so. Both pass the tests of `conformance`.
 
+mod awaited;
 #[cfg(test)]
 pub(crate) mod conformance;
 mod hash;
@@ -16,6 +17,7 @@ mod tests;
 use std::future::Future;
 use std::pin::Pin;
 
+pub use awaited::{Arrival, Awaited};
 pub use hash::UseHash;
 pub use in_process::InProcess;
 pub use journal::{Durability, Journal, JournalEntry, JournalError};

@@ -10,6 +10,7 @@ use super::super::open::ConfigArgument;
 use super::{curl, openapi, postman};
 use crate::config::Config;
 use crate::model::Level;
+use crate::net::ListenAddress;
 use crate::policy::{ErrorFormat, Pattern, Requirement, Route};
 use crate::verify::Origin;
 
@@ -156,7 +157,12 @@ pub(in super::super) fn parts(pattern: &Pattern) -> impl Iterator<Item = Part<'_
 /// Where the listener is reached from its own machine.
 pub(in super::super) fn of_listener(config: &Config) -> String {
     let scheme = if config.proxy.server.tls.is_some() { "https" } else { "http" };
-    let listen = config.proxy.listen;
+    let of_internet = config.proxy.listen.iter().find_map(|address| match address {
+        ListenAddress::Internet(address) => Some(address),
+        ListenAddress::Unix(_) | ListenAddress::Systemd(_) => None,
+    });
+    // Nobody knows by which name others reach it.
+    let Some(listen) = of_internet else { return format!("{scheme}://localhost") };
     let host = if listen.ip().is_unspecified() { "localhost".to_owned() } else { listen.ip().to_string() };
     let host = if host.contains(':') { format!("[{host}]") } else { host };
     format!("{scheme}://{host}:{}", listen.port())

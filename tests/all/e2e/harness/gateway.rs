@@ -188,7 +188,7 @@ impl Gateway {
     fn await_calls(setup: Setup, mut child: Child) -> Self {
         let (proxy, telemetry) = child.await_err("it takes calls", |line| {
             let event: Value = serde_json::from_str(line).unwrap_or_else(|_| panic!("no JSON: {line}"));
-            let address = |name: &str| event[name].as_str()?.parse().ok();
+            let address = |name: &str| event[name].as_str()?.split(", ").next()?.parse().ok();
             (event["message"] == "taking calls").then(|| (address("proxy"), address("telemetry")))
         });
         let gateway = Self { setup, proxy: proxy.unwrap(), telemetry: telemetry.unwrap(), child };

@@ -161,7 +161,7 @@ async fn run(
     let parts = Parts { config, source: ConfigSource::Own, store: store.clone(), metrics, clock: place.clock.clone() };
     let prepared = Prepared::new(parts, |_, _| log).await.unwrap();
     let running = prepared.start().unwrap();
-    let (address, telemetry) = (running.proxy, running.telemetry);
+    let (address, telemetry) = (running.address().unwrap(), running.telemetry);
     tell.send(Started { address, telemetry, control: tokio::runtime::Handle::current() }).unwrap();
     _ = stopped.await;
     running.stop().await;

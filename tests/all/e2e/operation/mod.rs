@@ -7,11 +7,13 @@ mod demo;
 mod drain;
 mod init;
 mod keys;
+mod listeners;
 mod logs;
 mod minute;
 mod readme;
 mod reload;
 mod startup;
+mod takeover;
 mod watch;
 mod why;
 

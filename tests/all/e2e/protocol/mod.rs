@@ -12,6 +12,8 @@ mod hostile;
 mod hosts;
 mod http2;
 mod pipelined;
+mod proxies;
+mod proxy_protocol;
 mod secrets;
 mod tls;
 
