@@ -40,7 +40,7 @@ fn run(mut command: Command, address: SocketAddr) -> Front {
 fn nginx(folder: &Path, server: &str) -> Front {
     let (address, at) = (free_port(), folder.display());
     let names = ["client_body", "proxy", "fastcgi", "uwsgi", "scgi"];
-    let temporary: String = names.iter().map(|name| format!("{name}_temp_path {at}/{name};\n")).collect();
+    let temporary = names.map(|name| format!("{name}_temp_path {at}/{name};\n")).concat();
     let text = format!(
         "daemon off;\nmaster_process off;\npid {at}/nginx.pid;\nevents {{}}\nhttp {{\n{temporary}access_log off;\n\
          server {{\nlisten {address};\n{server}\n}}\n}}\n"
