@@ -3,7 +3,9 @@
 use std::process::Command;
 
 use super::{app, get, route};
-use crate::e2e::harness::{Answer, Call, Gateway, Recorder, Registry, Setup};
+use serde_json::json;
+
+use crate::e2e::harness::{Answer, Browser, Call, Gateway, Recorder, Registry, Setup, page};
 
 const CORS: &str = "cors = { origins = [\"https://app.example.com\", \"https://*.example.org\"], expose = [\"x-total\"], max_age = \"1h\" }";
 
@@ -88,6 +90,60 @@ fn the_headers_of_the_upstream_are_replaced_and_not_doubled() {
     }
     let elsewhere = gateway.call(&get("/any/x").header("Origin", "https://app.example.com"));
     assert_eq!(elsewhere.header("access-control-allow-credentials"), Some("true"), "where the upstream has the say");
+}
+
+/// What a page finds: an answer that it may read, or that the browser keeps from it.
+const PAGE: &str = "
+const [url, token, done] = arguments;
+const call = async (path, headers, method = 'GET') => {
+  try {
+    const answer = await fetch(url + path, { method, headers });
+    const [id, total, secret] = ['x-request-id', 'x-total', 'x-secret'].map((name) => answer.headers.get(name));
+    return { status: answer.status, body: await answer.text(), id: id !== null, total, secret };
+  } catch (error) {
+    return error.name;
+  }
+};
+const bearer = (token) => ({ Authorization: `Bearer ${token}` });
+(async () => done({
+  good: await call('/paged/1', bearer(token)),
+  refused: await call('/paged/1', bearer('no.good.token')),
+  simple: await call('/paged/1', {}),
+  header: await call('/paged/1', { ...bearer(token), 'x-other': '1' }),
+  method: await call('/paged/1', bearer(token), 'DELETE'),
+  closed: await call('/any/1', bearer(token)),
+}))();
+";
+
+#[test]
+fn a_page_in_chromium_reads_answers_and_refusals_where_its_origin_may_and_nothing_elsewhere() {
+    let (friend, stranger) = (page(), page());
+    let upstream = Recorder::answering(|_| {
+        let response = http::Response::builder().header("x-total", "7").header("x-secret", "1");
+        Answer::new(response.body("from the upstream").unwrap())
+    });
+    let cors = CORS.replace("https://app.example.com", &friend.url());
+    let setup = Setup::bearer(&upstream.url(), &route("paged", "/paged/{id}", &cors));
+    let gateway = Gateway::start(setup, &Registry::new().app(&app()));
+    let browser = Browser::start();
+    let arguments = json!([format!("http://{}", gateway.proxy), app().token()]);
+
+    browser.go(&friend.url());
+    let found = browser.run(PAGE, &arguments);
+    let good = json!({ "status": 200, "body": "from the upstream", "id": true, "total": "7", "secret": null });
+    assert_eq!(found["good"], good);
+    for (call, code) in [("refused", "token.malformed"), ("simple", "credential.missing")] {
+        assert_eq!((&found[call]["status"], &found[call]["id"]), (&json!(401), &json!(true)), "{found}");
+        assert!(found[call]["body"].as_str().unwrap().contains(code), "{found}");
+    }
+    for call in ["header", "method", "closed"] {
+        assert_eq!(found[call], "TypeError", "{found}");
+    }
+
+    browser.go(&stranger.url());
+    let found = browser.run(PAGE, &arguments);
+    assert!(found.as_object().unwrap().values().all(|found| found == "TypeError"), "{found}");
+    assert_eq!(upstream.all().len(), 1, "of all these calls one was made");
 }
 
 #[test]
