@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use serde::Deserialize;
 
 use super::authenticator::AuthenticatorSection;
+use super::cors::CorsSection;
 use super::identity::IdentitySection;
 use super::proxy::ProxySection;
 use super::quota::QuotaSection;
@@ -50,13 +51,15 @@ pub(super) struct ProfileSection {
     pub upstream: Option<String>,
     /// The hosts that its routes serve, or those of each authenticator's routes; any if absent.
     pub hosts: HostsKey,
+    /// Pages of which origins may call its routes.
+    pub cors: Option<CorsSection>,
     /// Whether its routes have the platform's quotas.
     pub quotas: bool,
 }
 
 impl Default for ProfileSection {
     fn default() -> Self {
-        Self { upstream: None, hosts: HostsKey::default(), quotas: true }
+        Self { upstream: None, hosts: HostsKey::default(), cors: None, quotas: true }
     }
 }
 

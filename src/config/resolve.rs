@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::authenticator::{AuthenticatorSection, two_ids_for_one_token};
+use super::cors::CorsSection;
 use super::diagnostic::nearest;
 use super::file::{MainFile, PartFile, ProfileSection};
 use super::identity::IdentitySection;
@@ -113,7 +114,14 @@ fn resolve(source: Source, path: &Path, with_environment: bool) -> Result<Config
     let folder = path.parent().unwrap_or(Path::new("."));
     for (i, name) in main.profiles.iter().enumerate() {
         match profile::text(name) {
-            Some(text) => parts.add_profile(name, text, main.profile.get(name)),
+            Some(text) => {
+                let section = main.profile.get(name);
+                let cors = section.and_then(|section| section.cors.as_ref()).map(CorsSection::settings);
+                if let Some(Err(why)) = cors {
+                    parts.report(&source, &["profile", name, "cors"], format!("profile.{name}.cors.{why}"), None);
+                }
+                parts.add_profile(name, text, section);
+            }
             None => {
                 let help = nearest(name, profile::names()).map(|near| format!("did you mean {near:?}?"));
                 let help = help.or_else(|| Some(format!("known: {}", profile::names().collect::<Vec<_>>().join(", "))));
@@ -223,6 +231,9 @@ impl Parts {
                         let hosts = section.hosts.of(route.hosts_of.as_deref().unwrap_or(&route.authenticator));
                         route.hosts.extend(hosts.iter().cloned());
                         route.quota = route.quota.take().filter(|_| section.quotas);
+                        if let Some(cors) = section.cors.as_ref().filter(|cors| cors.settings().is_ok()) {
+                            route.open_to(cors);
+                        }
                     }
                 }
                 self.put(&source, part, true);

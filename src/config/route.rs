@@ -162,6 +162,13 @@ fn fault<T>(key: &'static str, message: impl Into<String>) -> Result<T, Fault> {
 }
 
 impl RouteSection {
+    /// What pages may do with the routes of a profile, where this one says nothing else and leads anywhere.
+    pub fn open_to(&mut self, cors: &CorsSection) {
+        if self.advice.is_none() {
+            self.cors.get_or_insert_with(|| cors.clone());
+        }
+    }
+
     /// # Errors
     /// What is wrong, and with which key.
     pub fn resolve(&self, names: &Names<'_>) -> Result<Route, Fault> {

@@ -10,12 +10,14 @@ use super::{METHOD_OVERRIDE, Route, allowed_methods, canonical_host};
 use crate::model::{Reason, Refusal};
 
 /// What answers tell that a caller can use, beside what browsers show any page.
-const EXPOSED: [HeaderName; 7] = [
+const EXPOSED: [HeaderName; 9] = [
     HeaderName::from_static("x-request-id"),
     header::RETRY_AFTER,
     header::WWW_AUTHENTICATE,
     HeaderName::from_static("ratelimit"),
     HeaderName::from_static("ratelimit-policy"),
+    HeaderName::from_static("grpc-status"),
+    HeaderName::from_static("grpc-message"),
     HeaderName::from_static("x-scopegate-reason"),
     HeaderName::from_static("x-scopegate-hint"),
 ];

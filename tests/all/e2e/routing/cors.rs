@@ -163,6 +163,30 @@ fn a_reload_opens_and_closes_a_route_to_pages() {
 }
 
 #[test]
+fn the_routes_of_a_profile_are_opened_together() {
+    let upstream = Recorder::start();
+    let open = "cors = { origins = [\"https://app.example.com\"] }";
+    let setup = Setup::kore_with(open, &upstream.url(), "");
+    let gateway = Gateway::start(setup, &Registry::new());
+    for (path, method, headers) in
+        [("/api/public/bot/st-1/changelogs", "GET", "auth"), ("/api/public/users", "POST", "auth, content-type")]
+    {
+        let ask = Call::new("OPTIONS", path).header("Origin", "https://app.example.com");
+        let ask = ask.header("Access-Control-Request-Method", method).header("Access-Control-Request-Headers", headers);
+        let reply = gateway.call(&ask);
+        assert_eq!((reply.status, reply.header("access-control-allow-origin")), (204, Some("https://app.example.com")));
+    }
+    let refused = gateway.call(&Call::get("/api/public/users").header("Origin", "https://app.example.com"));
+    assert_eq!(refused.header("access-control-allow-origin"), Some("https://app.example.com"));
+    assert!(refused.json()["errors"][0]["msg"].is_string(), "in the words of the platform");
+
+    gateway.setup.edit("https://app.example.com\"", "app.example.com\"");
+    let why = gateway.setup.refused(&["check"]);
+    assert_eq!(why.matches("profile.kore.cors.origins: \"app.example.com\" is no origin").count(), 1, "{why}");
+    assert!(!why.contains("route "), "told once: {why}");
+}
+
+#[test]
 fn check_prints_who_may_call_and_refuses_what_opens_too_much() {
     let setup = Setup::bearer("http://127.0.0.1:9", &route("paged", "/paged", CORS));
     let table = setup.succeed(&["check"]);
