@@ -73,6 +73,7 @@ pub fn install_metrics() -> Result<PrometheusHandle, MetricsError> {
     );
     let gauges = [
         ("scopegate_connections", "Open connections of callers."),
+        ("scopegate_tunnels", "Upgraded connections that are open."),
         ("scopegate_requests_in_hand", "Calls that have no answer yet."),
         ("scopegate_registry_version", "The registry's version that requests see."),
         ("scopegate_apps", "Apps in the registry."),

@@ -137,6 +137,7 @@ fn verdict(call: &LoggedCall, reason: Option<Reason>) -> String {
     match (call.outcome.as_str(), &call.reason, call.status) {
         ("abandoned", _, None) => format!("The caller went away after {ms} ms, before there was an answer."),
         ("abandoned", _, Some(status)) => format!("The caller went away in the middle of the answer {status}."),
+        ("ended", Some(code), _) => format!("A good call, which the gateway ended after {ms} ms: {code}."),
         ("cut", ..) => "The upstream broke off in the middle of its answer.".to_owned(),
         ("panicked", ..) => "The gateway itself failed in this call; standard error has more.".to_owned(),
         (_, Some(code), _) if code.starts_with("upstream.") => {

@@ -1,5 +1,6 @@
 //! WebSockets on both sides of the gateway.
 
+use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::sync::{Arc, Mutex};
 use std::thread;
@@ -87,7 +88,7 @@ fn agree(asked: &Asked, mut response: Response, seen: &Mutex<Vec<HeaderMap>>) ->
 }
 
 /// A caller's WebSocket.
-pub struct Socket(WebSocket<TcpStream>);
+pub struct Socket<S = TcpStream>(WebSocket<S>);
 
 /// What comes over it.
 #[derive(Debug, PartialEq, Eq)]
@@ -103,6 +104,18 @@ impl Socket {
     pub fn open(address: SocketAddr, call: &Call) -> Result<Self, (u16, String)> {
         let stream = TcpStream::connect(address).unwrap();
         stream.set_read_timeout(Some(LIMIT)).unwrap();
+        Self::over(stream, call)
+    }
+
+    /// The connection below, to break rules on.
+    pub fn stream(&mut self) -> &mut TcpStream {
+        self.0.get_mut()
+    }
+}
+
+impl<S: Read + Write> Socket<S> {
+    /// The same over a connection that is there already.
+    pub fn over(stream: S, call: &Call) -> Result<Self, (u16, String)> {
         let mut request = Request::builder().uri(format!("ws://{}{}", call.host, call.target));
         for (name, value) in [
             ("host", call.host.as_str()),
@@ -155,10 +168,5 @@ impl Socket {
                 Err(_) => return Heard::Broken,
             }
         }
-    }
-
-    /// The connection below, to break rules on.
-    pub fn stream(&mut self) -> &mut TcpStream {
-        self.0.get_mut()
     }
 }

@@ -33,6 +33,23 @@ fn a_websocket_ends_at_the_moment_at_which_its_token_does() {
 }
 
 #[test]
+fn why_tells_that_a_good_call_was_ended() {
+    let upstream = Sockets::echo();
+    let setup = setup(&upstream.url(), "");
+    setup.edit("[telemetry]", "[telemetry]\naccess_log = \"access.log\"");
+    let gateway = Gateway::start(setup, &registry(&app()));
+    let mut socket = open(&gateway, &live(&ending_in(1).sign(app().secret())));
+    assert_eq!(socket.hear(), closed(3000, "token.expired"));
+    let line: serde_json::Value = eventually("the call is logged", || {
+        let log = gateway.setup.read("access.log");
+        log.lines().last().map(|line| serde_json::from_str(line).unwrap())
+    });
+    let told = gateway.setup.succeed(&["why", line["request_id"].as_str().unwrap()]);
+    assert!(told.starts_with("A good call, which the gateway ended after "), "{told}");
+    assert!(told.contains("token.expired"), "{told}");
+}
+
+#[test]
 fn a_websocket_ends_within_a_second_or_so_of_what_takes_its_right_away() {
     let upstream = Sockets::echo();
     let gateway = start(&upstream.url());

@@ -270,3 +270,44 @@ fn an_upgrade_is_asked_for_in_http_1_1_also_where_the_upstream_would_choose_http
     assert_eq!((first.header("upgrade"), second.header("upgrade")), (None, Some("websocket")));
     assert!(first.target.starts_with("https://") && second.target == "/live/feed", "{first:?} {second:?}");
 }
+
+#[test]
+fn a_websocket_goes_through_tls_on_both_sides() {
+    use rustls::pki_types::pem::PemObject as _;
+    let folder = tempfile::tempdir().unwrap();
+    crate::e2e::protocol::make_certificates(folder.path());
+    let certs = folder.path().join("certs");
+    let upstream = Sockets::echo();
+    // The upstream's TLS is another gateway's, which shows that one may stand behind another.
+    let tls = |setup: &crate::e2e::harness::Setup| {
+        let [cert, key] = ["server.pem", "server.key"].map(|name| certs.join(name));
+        setup.edit("workers = 1", &format!("workers = 1\ntls = {{ cert = {cert:?}, key = {key:?} }}"));
+    };
+    let inner = setup(&upstream.url(), "");
+    tls(&inner);
+    inner.edit("id = \"live\"", "id = \"live\"\nkeep_credential = true");
+    let inner = Gateway::start(inner, &registry(&app()));
+    let url = format!("https://localhost:{}", inner.proxy.port());
+    let outer = setup(&url, "");
+    tls(&outer);
+    outer.edit("id = \"live\"", "id = \"live\"\nkeep_credential = true");
+    let (urls, ca) = (format!("urls = [{url:?}]"), certs.join("ca.pem"));
+    outer.edit(&urls, &format!("{urls}\ntls = {{ ca = {ca:?} }}"));
+    let outer = Gateway::start(outer, &registry(&app()));
+
+    let mut roots = rustls::RootCertStore::empty();
+    roots.add(rustls::pki_types::CertificateDer::from_pem_file(&ca).unwrap()).unwrap();
+    let provider = std::sync::Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+    let config = rustls::ClientConfig::builder_with_provider(provider).with_safe_default_protocol_versions().unwrap();
+    let config = std::sync::Arc::new(config.with_root_certificates(roots).with_no_client_auth());
+    let session = rustls::ClientConnection::new(config, "localhost".try_into().unwrap()).unwrap();
+    let stream = std::net::TcpStream::connect(outer.proxy).unwrap();
+    stream.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
+    let token = super::ending_in(4).sign(app().secret());
+    let mut socket = Socket::over(rustls::StreamOwned::new(session, stream), &live(&token)).ok().unwrap();
+    for text in ["short".to_owned(), "long ".repeat(200_000)] {
+        socket.say(&text);
+        assert_eq!(socket.hear(), Heard::Text(text));
+    }
+    assert_eq!(socket.hear(), Heard::Closed(3000, "token.expired".into()));
+}
