@@ -6,16 +6,18 @@ use super::{BOT, PATH, app, call, ci, registry};
 use crate::e2e::harness::{Call, Gateway, Recorder, Setup, Token};
 
 /// Every field that a line may have.
-const FIELDS: [&str; 25] = [
+const FIELDS: [&str; 29] = [
     "time",
     "request_id",
     "peer",
+    "client",
     "method",
     "override_from",
     "host",
     "path",
     "route",
     "app",
+    "service",
     "account",
     "verified",
     "key",
@@ -24,6 +26,8 @@ const FIELDS: [&str; 25] = [
     "bot",
     "scope",
     "upstream",
+    "upstream_address",
+    "retries",
     "status",
     "reason",
     "expected",

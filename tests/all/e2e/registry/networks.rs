@@ -64,6 +64,34 @@ fn behind_a_trusted_proxy_it_is_the_clients_address_that_is_judged_and_nobody_el
 }
 
 #[test]
+fn a_caller_by_a_unix_socket_has_an_address_where_a_trusted_proxy_tells_one_alone() {
+    let upstream = Recorder::start();
+    for (trusted, claimed, found) in [
+        ("[\"unix\"]", Some("10.1.2.3"), None),
+        ("[\"unix\"]", Some("192.0.2.1"), Some("192.0.2.1")),
+        ("[\"unix\"]", None, Some("a caller without an address")),
+        ("[]", Some("10.1.2.3"), Some("a caller without an address")),
+    ] {
+        let setup = setup(&upstream.url(), "");
+        let app = create(&setup, &["--name", "ci", "--account", "acme", "--network", "10.0.0.0/8"]);
+        let token = Token::of(&text(&app["client_id"])).sign(text(&app["client_secret"]));
+        let listen = "[\"127.0.0.1:0\", \"unix:proxy.sock\"]";
+        let environment = [("SCOPEGATE__PROXY__LISTEN", listen), ("SCOPEGATE__PROXY__TRUSTED_PROXIES", trusted)];
+        let gateway = Gateway::serve(setup, &environment);
+        let mut arguments = vec!["-s".into(), "--unix-socket".into(), "proxy.sock".into()];
+        arguments.extend(["-H".into(), format!("auth: {token}"), "-d".into(), "file".into()]);
+        arguments.extend(claimed.iter().flat_map(|claimed| ["-H".into(), format!("X-Forwarded-For: {claimed}")]));
+        let url = format!("http://gateway.test{ANY}");
+        let done =
+            std::process::Command::new("curl").args(&arguments).arg(url).current_dir(gateway.setup.path()).output();
+        assert!(done.unwrap().status.success());
+        let line = eventually("the call is in the log", || gateway.log().pop());
+        assert_eq!((&line["peer"], line["found"].as_str()), (&json!("unix"), found), "{trusted} {claimed:?}: {line}");
+        assert_eq!(line["status"], if found.is_none() { 200 } else { 401 });
+    }
+}
+
+#[test]
 fn a_story_judges_the_address_that_it_is_told() {
     let setup = offline();
     let app = create(&setup, &["--name", "ci", "--account", "acme", "--network", "10.0.0.0/8"]);
