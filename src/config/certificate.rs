@@ -25,7 +25,9 @@ impl ClientCertificateKey {
             Self::Named(NamesSection { names }) if names.is_empty() => {
                 Err("names of nobody: write true for any certificate".to_owned())
             }
-            Self::Named(NamesSection { names }) => Ok(Some(CertificateRule::Named(names.clone()))),
+            Self::Named(NamesSection { names }) => {
+                Ok(Some(CertificateRule::Named(names.iter().filter_map(|name| name.parse().ok()).collect())))
+            }
         }
     }
 }

@@ -24,6 +24,8 @@ pub struct Call {
     /// The other end of the connection; none where whoever embeds the stack tells none.
     pub peer: Option<Peer>,
     pub client: Client,
+    /// Whether trailers reach the caller. Over HTTP/1.1 most servers drop them, and callers don't look.
+    pub(super) takes_trailers: bool,
     pub(super) ledger: Arc<Ledger>,
 }
 

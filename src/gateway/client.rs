@@ -11,12 +11,14 @@ use crate::net::{Peer, TrustedProxies};
 /// Where a call came from. To be judged by; the peer may be a proxy that speaks for many.
 #[derive(Clone, Debug, Default)]
 pub struct Client {
-    /// None where a Unix socket, or whoever embeds the stack, tells none.
+    /// None where a Unix socket, or whoever embeds the stack, tells none, and where a trusted proxy speaks for somebody
+    /// whose address can't be read: the proxy's own would have the rights of the proxy.
     pub address: Option<IpAddr>,
     /// Whether the client's own connection is encrypted.
     pub is_tls: bool,
-    /// The client, then the trusted proxies behind it up to the peer, which is not in it. None where nobody speaks for another.
-    hops: Option<Arc<[IpAddr]>>,
+    /// The client, who may be without an address, then the trusted proxies behind it up to the peer, which is not in it.
+    /// None where nobody speaks for another.
+    hops: Option<Arc<[Option<IpAddr>]>>,
     pub(super) told: Told,
 }
 
@@ -59,18 +61,20 @@ impl Client {
     /// Whoever a trusted proxy speaks for: the first from its side that is none, too.
     pub(super) fn behind(proxy: &Peer, headers: &HeaderMap, forwarding: &Forwarding) -> Self {
         let mut client = Self::of(Some(proxy), forwarding);
+        if let Some(is_tls) = forwarded::scheme_alone(headers, forwarding.believed) {
+            client.is_tls = is_tls;
+        }
         let mut hops = Vec::new();
         forwarded::from_nearest(headers, forwarding.believed, |Hop { address, is_tls }| {
             if let Some(is_tls) = is_tls {
                 client.is_tls = is_tls;
             }
-            let Some(address) = address else { return false };
             hops.push(address);
-            forwarding.trusted.includes_ip(address)
+            address.is_some_and(|address| forwarding.trusted.includes_ip(address))
         });
-        if !hops.is_empty() {
-            hops.reverse();
-            client.address = hops.first().copied();
+        hops.reverse();
+        if let Some(farthest) = hops.first() {
+            client.address = *farthest;
             client.hops = Some(hops.into());
         }
         client
@@ -81,7 +85,7 @@ impl Client {
         self.hops.as_ref().and(self.address)
     }
 
-    pub(super) fn hops(&self) -> &[IpAddr] {
+    pub(super) fn hops(&self) -> &[Option<IpAddr>] {
         self.hops.as_deref().unwrap_or_default()
     }
 }

@@ -8,7 +8,7 @@ use http::header::{FORWARDED, HeaderMap, HeaderName, HeaderValue};
 use super::hygiene::{FORWARDED_FOR, FORWARDED_HOST, FORWARDED_PROTO};
 use super::{Believed, Call, Told};
 
-/// What a proxy says of whoever called it.
+/// What a proxy says of whoever called it, or of whom nothing can be read any more.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Hop {
     /// None where it does not say, or says what is no address.
@@ -16,16 +16,14 @@ pub(super) struct Hop {
     pub is_tls: Option<bool>,
 }
 
-/// What the proxies wrote, the nearest first, as long as it is asked for.
+/// What the proxies wrote of their callers, the nearest first, as long as it is asked for: nothing only where the field
+/// is absent.
 pub(super) fn from_nearest(headers: &HeaderMap, believed: Believed, mut ask: impl FnMut(Hop) -> bool) {
     match believed {
         Believed::XForwarded => {
             let (callers, schemes) = (items(headers, &FORWARDED_FOR), items(headers, &FORWARDED_PROTO));
             // Proxies that append to one list and overwrite the other leave the scheme of whoever called the last of them.
             let is_aligned = callers.len() == schemes.len();
-            if callers.is_empty() {
-                _ = ask(Hop { address: None, is_tls: schemes.last().and_then(|s| is_tls(s)) });
-            }
             for (from_last, caller) in callers.iter().rev().enumerate() {
                 let scheme = if is_aligned { schemes.iter().rev().nth(from_last) } else { schemes.last() };
                 if !ask(Hop { address: address(caller), is_tls: scheme.and_then(|s| is_tls(s)) }) {
@@ -34,10 +32,10 @@ pub(super) fn from_nearest(headers: &HeaderMap, believed: Believed, mut ask: imp
             }
         }
         Believed::Rfc7239 => {
-            let lines: Vec<&str> = headers.get_all(FORWARDED).iter().rev().map_while(|v| v.to_str().ok()).collect();
-            for line in lines {
-                // A line that is not well formed ends what can be known.
-                let Some(elements) = elements(line) else { return };
+            for line in headers.get_all(FORWARDED).iter().rev() {
+                // A line that is not well formed ends what can be known: a caller may have begun it.
+                let unreadable = || vec![Hop { address: None, is_tls: None }];
+                let elements = line.to_str().ok().and_then(elements).unwrap_or_else(unreadable);
                 if !elements.into_iter().rev().all(&mut ask) {
                     return;
                 }
@@ -46,16 +44,16 @@ pub(super) fn from_nearest(headers: &HeaderMap, believed: Believed, mut ask: imp
     }
 }
 
-/// The items of a list that may be spread over several fields. What is no text is no item, and ends the list's far side.
+/// The scheme, from proxies that say nothing else of their callers.
+pub(super) fn scheme_alone(headers: &HeaderMap, believed: Believed) -> Option<bool> {
+    let has_none = matches!(believed, Believed::XForwarded) && !headers.contains_key(FORWARDED_FOR);
+    items(headers, &FORWARDED_PROTO).last().filter(|_| has_none).and_then(|scheme| is_tls(scheme))
+}
+
+/// The items of a list that may be spread over several fields. What is no text is an empty one.
 fn items<'h>(headers: &'h HeaderMap, name: &HeaderName) -> Vec<&'h str> {
-    let mut items = Vec::new();
-    for value in headers.get_all(name) {
-        match value.to_str() {
-            Ok(text) => items.extend(text.split(',').map(str::trim)),
-            Err(_) => items.clear(),
-        }
-    }
-    items
+    let items = headers.get_all(name).iter().flat_map(|value| value.as_bytes().split(|byte| *byte == b','));
+    items.map(|item| std::str::from_utf8(item).unwrap_or_default().trim()).collect()
 }
 
 /// With or without a port, IPv6 with or without brackets.
@@ -75,7 +73,7 @@ fn elements(mut text: &str) -> Option<Vec<Hop>> {
     loop {
         text = text.trim_start_matches([' ', '\t']);
         if !text.is_empty() && !text.starts_with([',', ';']) {
-            let (name, rest) = text.split_once('=')?;
+            let (name, rest) = text.split_once('=').filter(|(name, _)| is_token(name))?;
             let (value, rest) = value(rest)?;
             if name.eq_ignore_ascii_case("for") {
                 hop.address = address(&value);
@@ -95,6 +93,12 @@ fn elements(mut text: &str) -> Option<Vec<Hop>> {
         }
         text = &text[1..];
     }
+}
+
+/// RFC 9110 section 5.6.2. A name of anything would take in what the next proxy appends.
+fn is_token(text: &str) -> bool {
+    let is_sign = |byte: u8| b"!#$%&'*+-.^_`|~".contains(&byte);
+    !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || is_sign(byte))
 }
 
 /// A token or a quoted string, and what follows it.
@@ -142,15 +146,20 @@ pub(super) fn tell(headers: &mut HeaderMap, call: &Call, host: Option<HeaderValu
 fn x_forwarded_for(call: &Call) -> String {
     let peer = call.peer.as_ref().and_then(|peer| peer.address.ip());
     let mut chain = String::new();
-    for address in call.client.hops().iter().copied().chain(peer) {
-        _ = write!(chain, "{}{address}", if chain.is_empty() { "" } else { ", " });
+    for address in call.client.hops().iter().copied().chain(peer.map(Some)) {
+        chain.push_str(if chain.is_empty() { "" } else { ", " });
+        // Left out, the proxy after it would look like the client.
+        _ = match address {
+            Some(address) => write!(chain, "{address}"),
+            None => write!(chain, "unknown"),
+        };
     }
     chain
 }
 
 /// An element for each that called a proxy; the first has what is known of the client's own request.
 fn forwarded(call: &Call, host: Option<&HeaderValue>) -> String {
-    let hops = call.client.hops().iter().copied().map(Some);
+    let hops = call.client.hops().iter().copied();
     let peer = call.peer.as_ref().map(|peer| peer.address.ip());
     let mut text = String::new();
     for (number, address) in hops.chain([peer.flatten()]).enumerate() {
@@ -207,8 +216,36 @@ mod tests {
         let single = of(&[("x-forwarded-for", "192.0.2.1,10.0.0.1"), ("x-forwarded-proto", "HTTPS")]);
         assert_eq!(single, [hop("10.0.0.1", Some(true)), hop("192.0.2.1", Some(true))]);
         assert_eq!(of(&[("x-forwarded-for", "unknown")]), [hop("", None)]);
-        assert_eq!(of(&[("x-forwarded-proto", "https")]), [hop("", Some(true))]);
-        assert_eq!(of(&[("forwarded", "for=192.0.2.1")]), [hop("", None)], "the other kind is not looked at");
+        assert_eq!(of(&[("x-forwarded-for", "")]), [hop("", None)], "it is there");
+        assert_eq!(of(&[("x-forwarded-proto", "https")]), []);
+        assert_eq!(of(&[("forwarded", "for=192.0.2.1")]), [], "the other kind is not looked at");
+    }
+
+    #[test]
+    fn bytes_that_are_no_text_hide_no_address_beside_them() {
+        let mut headers = HeaderMap::new();
+        for value in [&b"192.0.2.1"[..], b"\xff, 10.0.0.1", b"10.0.0.2"] {
+            headers.append(FORWARDED_FOR, HeaderValue::from_bytes(value).unwrap());
+            headers.append(FORWARDED, HeaderValue::from_bytes(value).unwrap());
+        }
+        let mut hops = Vec::new();
+        from_nearest(&headers, Believed::XForwarded, |hop| {
+            hops.push(hop);
+            true
+        });
+        assert_eq!(hops, [hop("10.0.0.2", None), hop("10.0.0.1", None), hop("", None), hop("192.0.2.1", None)]);
+    }
+
+    #[test]
+    fn a_scheme_counts_alone_where_nobody_says_for_whom() {
+        let scheme = |believed, fields: &[(&'static str, &'static str)]| {
+            let fields = fields.iter().map(|(name, value)| ((*name).parse().unwrap(), HeaderValue::from_static(value)));
+            scheme_alone(&fields.collect(), believed)
+        };
+        let alone = [("x-forwarded-proto", "http, https")];
+        assert_eq!(scheme(Believed::XForwarded, &alone), Some(true));
+        assert_eq!(scheme(Believed::Rfc7239, &alone), None);
+        assert_eq!(scheme(Believed::XForwarded, &[alone[0], ("x-forwarded-for", "192.0.2.1")]), None);
     }
 
     #[test]
@@ -222,9 +259,19 @@ mod tests {
         assert_eq!(of(&["for=192.0.2.1", "for=\"10.0.0.1:80\""]), [hop("10.0.0.1", None), hop("192.0.2.1", None)]);
         assert_eq!(of(&["for=unknown"]), [hop("", None)]);
         assert_eq!(of(&["for=_hidden, for=192.0.2.1"]), [hop("192.0.2.1", None), hop("", None)]);
-        assert_eq!(of(&["for=\"192.0.2.1", "for=10.0.0.1"]), [hop("10.0.0.1", None)], "what is broken ends the chain");
-        for broken in ["for", "for=", "for=\"a", "for=a b", "for=a\"b\""] {
-            assert_eq!(of(&[broken]), [], "{broken}");
+        assert_eq!(of(&["for=\"192.0.2.1", "for=10.0.0.1"]), [hop("10.0.0.1", None), hop("", None)]);
+        assert_eq!(of(&[]), []);
+        for broken in [
+            "for",
+            "for=",
+            "for=\"a",
+            "for=a b",
+            "for=a\"b\"",
+            "for=\", for=192.0.2.1",
+            "for=10.0.0.1;x, for=192.0.2.1",
+            "\u{e9}",
+        ] {
+            assert_eq!(of(&[broken]), [hop("", None)], "{broken}");
         }
     }
 

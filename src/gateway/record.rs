@@ -58,6 +58,7 @@ impl Shared {
                 None => Client::of(peer.as_ref(), &forwarding),
             },
             peer,
+            takes_trailers: request.version() == Version::HTTP_2,
             ledger: Arc::new(Ledger::new(self.log.explains())),
         }
     }

@@ -70,7 +70,8 @@ impl SignIns {
         if let Some(account) = self.passwords.recall(&given, &state.registry) {
             return Ask::Now(Ok(account));
         }
-        let network = client.map(network).unwrap_or_default();
+        // Those without an address share one count, and no address's.
+        let network = client.map_or_else(|| "no known address".to_owned(), network);
         let counts = [(&self.by_peer, self.key(&network, "")), (&self.by_name, self.key(&network, &given.name))];
         for (limiter, key) in counts {
             if let Some(exceeded) = limiter.take(key).exceeded {

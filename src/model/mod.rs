@@ -1,6 +1,7 @@
 //! Values without I/O: identifiers, algorithms, claims, and the reasons for which a call is refused.
 
 mod algorithm;
+mod alternative_name;
 mod claims;
 mod endpoint;
 mod id;
@@ -12,6 +13,7 @@ mod refusal;
 mod text;
 
 pub use algorithm::{Algorithm, AlgorithmSet, Family, UnknownAlgorithm};
+pub use alternative_name::AlternativeName;
 pub use claims::{Audience, ClaimNames, Claims, Name, RegisteredClaims};
 pub use endpoint::Endpoint;
 pub use id::{

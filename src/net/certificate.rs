@@ -6,11 +6,12 @@ use http::HeaderValue;
 use rustls::pki_types::CertificateDer;
 
 use super::names::alternative_names;
+use crate::model::AlternativeName;
 
 /// A client's certificate that its connection's handshake verified.
 #[derive(Debug)]
 pub struct ClientCertificate {
-    names: Vec<String>,
+    names: Vec<AlternativeName>,
     field: HeaderValue,
 }
 
@@ -23,7 +24,7 @@ impl ClientCertificate {
     }
 
     /// Its alternative names that are host names, URIs or mail addresses.
-    pub fn names(&self) -> &[String] {
+    pub fn names(&self) -> &[AlternativeName] {
         &self.names
     }
 

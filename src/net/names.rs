@@ -1,5 +1,7 @@
 //! The names in a certificate. rustls judges certificates and does not tell their names.
 
+use crate::model::AlternativeName;
+
 /// `GeneralName` (RFC 5280 section 4.2.1.6).
 const MAIL: u8 = 0x81;
 const DNS: u8 = 0x82;
@@ -13,22 +15,28 @@ const EXTENSIONS: u8 = 0xa3;
 const SUBJECT_ALTERNATIVE_NAME: &[u8] = &[0x55, 0x1d, 0x11];
 
 /// The alternative names that are host names, URIs or mail addresses.
-pub(super) fn alternative_names(certificate: &[u8]) -> Vec<String> {
-    names(certificate, |kind| matches!(kind, MAIL | DNS | URI))
+pub(super) fn alternative_names(certificate: &[u8]) -> Vec<AlternativeName> {
+    let named = |(kind, name)| match kind {
+        MAIL => Some(AlternativeName::Mail(name)),
+        DNS => Some(AlternativeName::Dns(name)),
+        URI => Some(AlternativeName::Uri(name)),
+        _ => None,
+    };
+    names(certificate).into_iter().filter_map(named).collect()
 }
 
 /// The alternative names that are host names, in lower case.
 pub(super) fn dns_names(certificate: &[u8]) -> Vec<String> {
-    names(certificate, |kind| kind == DNS).iter().map(|name| name.to_ascii_lowercase()).collect()
+    names(certificate).iter().filter(|(kind, _)| *kind == DNS).map(|(_, name)| name.to_ascii_lowercase()).collect()
 }
 
-/// Names that are no visible ASCII are passed over: nobody could mean them.
-fn names(certificate: &[u8], is_wanted: impl Fn(u8) -> bool) -> Vec<String> {
+/// Those that are text, with their kinds. Names that are no visible ASCII are passed over: nobody could mean them.
+fn names(certificate: &[u8]) -> Vec<(u8, String)> {
     let mut rest = general_names(certificate).unwrap_or_default();
     let mut names = Vec::new();
     while let Some((kind, name)) = element(&mut rest) {
-        if is_wanted(kind) && !name.is_empty() && name.iter().all(u8::is_ascii_graphic) {
-            names.extend(String::from_utf8(name.to_vec()));
+        if matches!(kind, MAIL | DNS | URI) && !name.is_empty() && name.iter().all(u8::is_ascii_graphic) {
+            names.extend(String::from_utf8(name.to_vec()).map(|name| (kind, name)));
         }
     }
     names
@@ -102,7 +110,8 @@ mod tests {
         let (mail, uri) = (wrapped(MAIL, &[b"ci@example.com"]), wrapped(URI, &[b"spiffe://example/ci"]));
         let (address, odd) = (wrapped(0x87, &[&[127, 0, 0, 1]]), wrapped(DNS, &[b"a\0.example.com"]));
         let certificate = certificate(&[&dns, &address, &mail, &odd, &uri]);
-        assert_eq!(alternative_names(&certificate), ["API.example.com", "ci@example.com", "spiffe://example/ci"]);
+        let shown: Vec<_> = alternative_names(&certificate).iter().map(ToString::to_string).collect();
+        assert_eq!(shown, ["DNS:API.example.com", "email:ci@example.com", "URI:spiffe://example/ci"]);
         assert_eq!(dns_names(&certificate), ["api.example.com"]);
     }
 

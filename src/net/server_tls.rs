@@ -8,11 +8,11 @@ use std::sync::Arc;
 
 use arc_swap::ArcSwap;
 use rustls::pki_types::pem::PemObject as _;
-use rustls::pki_types::{CertificateDer, PrivateKeyDer, UnixTime};
+use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::server::danger::ClientCertVerifier;
-use rustls::server::{ClientHello, ResolvesServerCert, WebPkiClientVerifier};
+use rustls::server::{ClientHello, NoServerSessionStorage, ResolvesServerCert, WebPkiClientVerifier};
 use rustls::sign::CertifiedKey;
-use rustls::{HandshakeKind, RootCertStore, ServerConfig};
+use rustls::{RootCertStore, ServerConfig};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio_rustls::TlsAcceptor;
 use tokio_rustls::server::TlsStream;
@@ -52,14 +52,7 @@ pub struct ServerTls(ArcSwap<InForce>);
 
 struct InForce {
     config: Arc<ServerConfig>,
-    clients: Option<Clients>,
-}
-
-/// By what clients' certificates are judged.
-struct Clients {
-    roots: Vec<CertificateDer<'static>>,
-    is_required: bool,
-    verifier: Arc<dyn ClientCertVerifier>,
+    asks_clients: bool,
 }
 
 impl fmt::Debug for ServerTls {
@@ -72,39 +65,44 @@ impl ServerTls {
     /// # Errors
     /// When a file is missing, is not PEM, key and certificate do not belong together, or one of the others names no host.
     pub fn read(files: &TlsFiles) -> Result<Self, TlsError> {
-        let clients = files.clients.as_ref().map(Clients::read).transpose()?;
+        let clients = files.clients.as_ref().map(verifier).transpose()?;
+        let asks_clients = clients.is_some();
         let builder = ServerConfig::builder();
         let certificates = Certificates::read(files, |chain, key| {
             CertifiedKey::from_der(chain, key, builder.crypto_provider()).map(Arc::new)
         })?;
-        let builder = match &clients {
+        let builder = match clients {
             None => builder.with_no_client_auth(),
-            Some(clients) => builder.with_client_cert_verifier(Arc::clone(&clients.verifier)),
+            Some(verifier) => builder.with_client_cert_verifier(verifier),
         };
         let mut config = builder.with_cert_resolver(Arc::new(certificates));
         config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
-        if let Ok(ticketer) = rustls::crypto::aws_lc_rs::Ticketer::new() {
+        if asks_clients {
+            // A session that is resumed brings the certificate of long ago, and goes on bringing it after the client has
+            // another: no session is remembered, so that each certificate is judged as it is now.
+            config.session_storage = Arc::new(NoServerSessionStorage {});
+            config.send_tls13_tickets = 0;
+        } else if let Ok(ticketer) = rustls::crypto::aws_lc_rs::Ticketer::new() {
             config.ticketer = ticketer;
         }
-        Ok(Self(ArcSwap::from_pointee(InForce { config: Arc::new(config), clients })))
+        Ok(Self(ArcSwap::from_pointee(InForce { config: Arc::new(config), asks_clients })))
     }
 
     /// Whether clients are asked for certificates.
     pub fn asks_clients(&self) -> bool {
-        self.0.load().clients.is_some()
+        self.0.load().asks_clients
     }
 
-    /// Puts in force what another was read from. Sessions can still be resumed, unless clients are judged by something
-    /// else now: what was verified before must not count for them.
+    /// Puts in force what another was read from. Sessions can still be resumed where clients are not asked for
+    /// certificates.
     pub fn replace(&self, new: &Self) {
         let (old, new) = (self.0.load(), new.0.load());
         let mut config = (*new.config).clone();
-        if Clients::are_alike(old.clients.as_ref(), new.clients.as_ref()) {
+        if !old.asks_clients && !new.asks_clients {
             config.ticketer = Arc::clone(&old.config.ticketer);
             config.session_storage = Arc::clone(&old.config.session_storage);
         }
-        let clients = new.clients.as_ref().map(Clients::share);
-        self.0.store(Arc::new(InForce { config: Arc::new(config), clients }));
+        self.0.store(Arc::new(InForce { config: Arc::new(config), asks_clients: new.asks_clients }));
     }
 
     /// The handshake. The client's certificate comes with it, if it was asked for and has one.
@@ -115,50 +113,22 @@ impl ServerTls {
         let in_force = self.0.load_full();
         let stream = TlsAcceptor::from(Arc::clone(&in_force.config)).accept(stream).await?;
         let connection = stream.get_ref().1;
-        let Some(clients) = &in_force.clients else { return Ok((stream, None)) };
-        let chain = connection.peer_certificates().unwrap_or_default();
-        if connection.handshake_kind() == Some(HandshakeKind::Resumed) {
-            clients.judge_again(chain).map_err(|e| io::Error::new(io::ErrorKind::InvalidData, e))?;
-        }
-        let certificate = chain.first().map(|certificate| Arc::new(ClientCertificate::new(certificate)));
+        let certificate = connection.peer_certificates().and_then(<[_]>::first);
+        let certificate = certificate.map(|certificate| Arc::new(ClientCertificate::new(certificate)));
         Ok((stream, certificate))
     }
 }
 
-impl Clients {
-    fn read(authority: &ClientAuthority) -> Result<Self, TlsError> {
-        let unusable = |error: String| TlsError::Unusable { path: authority.ca.clone(), error };
-        let certificates = certificates(&authority.ca)?;
-        let mut roots = RootCertStore::empty();
-        for certificate in &certificates {
-            roots.add(certificate.clone()).map_err(|e| unusable(e.to_string()))?;
-        }
-        let builder = WebPkiClientVerifier::builder(Arc::new(roots));
-        let builder = if authority.is_required { builder } else { builder.allow_unauthenticated() };
-        let verifier = builder.build().map_err(|e| unusable(e.to_string()))?;
-        Ok(Self { roots: certificates, is_required: authority.is_required, verifier })
+/// By what clients' certificates are judged.
+fn verifier(authority: &ClientAuthority) -> Result<Arc<dyn ClientCertVerifier>, TlsError> {
+    let unusable = |error: String| TlsError::Unusable { path: authority.ca.clone(), error };
+    let mut roots = RootCertStore::empty();
+    for certificate in certificates(&authority.ca)? {
+        roots.add(certificate).map_err(|e| unusable(e.to_string()))?;
     }
-
-    fn are_alike(one: Option<&Self>, other: Option<&Self>) -> bool {
-        let rules = |clients: &Self| (clients.roots.clone(), clients.is_required);
-        one.map(rules) == other.map(rules)
-    }
-
-    fn share(&self) -> Self {
-        let (roots, verifier) = (self.roots.clone(), Arc::clone(&self.verifier));
-        Self { roots, is_required: self.is_required, verifier }
-    }
-
-    /// A session that is resumed brings the certificate of long ago, which may have ended. rustls does not look at it again.
-    fn judge_again(&self, chain: &[CertificateDer<'_>]) -> Result<(), rustls::Error> {
-        match chain.split_first() {
-            Some((certificate, between)) => {
-                self.verifier.verify_client_cert(certificate, between, UnixTime::now()).map(drop)
-            }
-            None if self.is_required => Err(rustls::Error::NoCertificatesPresented),
-            None => Ok(()),
-        }
-    }
+    let builder = WebPkiClientVerifier::builder(Arc::new(roots));
+    let builder = if authority.is_required { builder } else { builder.allow_unauthenticated() };
+    builder.build().map_err(|e| unusable(e.to_string()))
 }
 
 /// Certificates by the names in them.

@@ -24,13 +24,13 @@ pin_project! {
 
 struct Watching {
     review: Review,
-    /// Whether its end is told in trailers.
-    is_grpc: bool,
+    /// Whether its end is told in trailers. Whoever would not get them has to see it break off, not come to an end.
+    has_trailers: bool,
 }
 
 impl<R> Watched<R> {
-    pub(super) fn new(body: R, review: Option<Review>, is_grpc: bool) -> Self {
-        Self { body: Some(body), watch: review.map(|review| Box::new(Watching { review, is_grpc })) }
+    pub(super) fn new(body: R, review: Option<Review>, has_trailers: bool) -> Self {
+        Self { body: Some(body), watch: review.map(|review| Box::new(Watching { review, has_trailers })) }
     }
 
     pub(super) fn unwatched(body: R) -> Self {
@@ -78,13 +78,13 @@ impl<R: Body<Data = Bytes>> Body for Watched<R> {
         if let Some(watch) = this.watch
             && let Poll::Ready(refusal) = watch.review.poll_ended(cx)
         {
-            let (reason, is_grpc) = (refusal.reason, watch.is_grpc);
+            let (reason, has_trailers) = (refusal.reason, watch.has_trailers);
             watch.review.conclude(refusal);
             // The upstream learns of it now, not when the caller is done.
             this.body.set(None);
             *this.watch = None;
             let trailers = Frame::trailers(grpc::trailers(reason));
-            return Poll::Ready(Some(if is_grpc { Ok(trailers) } else { Err(WatchedError::Ended(reason)) }));
+            return Poll::Ready(Some(if has_trailers { Ok(trailers) } else { Err(WatchedError::Ended(reason)) }));
         }
         match this.body.as_pin_mut() {
             Some(body) => body.poll_frame(cx).map_err(WatchedError::Body),

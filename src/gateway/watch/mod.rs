@@ -62,8 +62,9 @@ where
     }
 
     fn call(&mut self, outbound: Outbound<B>) -> Self::Future {
-        let ledger = Arc::clone(&outbound.call().ledger);
-        WatchFuture { future: self.leaf.call(outbound), judges: Arc::clone(&self.judges), ledger }
+        let call = outbound.call();
+        let (ledger, takes_trailers) = (Arc::clone(&call.ledger), call.takes_trailers);
+        WatchFuture { future: self.leaf.call(outbound), judges: Arc::clone(&self.judges), ledger, takes_trailers }
     }
 }
 
@@ -73,6 +74,7 @@ pin_project! {
         future: F,
         judges: Arc<Judges>,
         ledger: Arc<Ledger>,
+        takes_trailers: bool,
     }
 }
 
@@ -94,7 +96,7 @@ where
             this.ledger.with_tunnel(|tunnel| tunnel.review = review);
             Watched::unwatched(body)
         } else {
-            Watched::new(body, review, is_grpc(&head.headers))
+            Watched::new(body, review, *this.takes_trailers && is_grpc(&head.headers))
         };
         Poll::Ready(Ok(Response::from_parts(head, watched)))
     }

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use http::Request;
 use scopegate::gateway::{Believed, Forwarding, Told};
+use scopegate::model::Reason;
 use scopegate::net::{Address, Peer, TrustedProxies};
 
 use crate::support::registry::BOT;
@@ -43,15 +44,43 @@ async fn the_client_is_the_nearest_that_is_no_trusted_proxy() {
         ("203.0.113.1, 192.0.2.9", Some("192.0.2.9"), "192.0.2.9, 10.0.0.1"),
         ("203.0.113.1, 192.0.2.9, 10.9.9.9", Some("192.0.2.9"), "192.0.2.9, 10.9.9.9, 10.0.0.1"),
         ("10.1.1.1, 10.9.9.9", Some("10.1.1.1"), "10.1.1.1, 10.9.9.9, 10.0.0.1"),
-        ("192.0.2.9, somewhere, 10.9.9.9", Some("10.9.9.9"), "10.9.9.9, 10.0.0.1"),
+        ("192.0.2.9, somewhere, 10.9.9.9", None, "unknown, 10.9.9.9, 10.0.0.1"),
         ("[2001:db8:1::1]:80, 2001:db8::1", Some("2001:db8:1::1"), "2001:db8:1::1, 2001:db8::1, 10.0.0.1"),
-        ("unknown", None, "10.0.0.1"),
+        ("unknown", None, "unknown, 10.0.0.1"),
+        ("192.0.2.9, ", None, "unknown, 10.0.0.1"),
     ];
     for (said, client, told) in cases {
         let reply = gateway.call(call(at(PROXY), false, &[("x-forwarded-for", said)])).await;
         assert_eq!((reply.log.peer.as_deref(), reply.log.client.as_deref()), (Some(PROXY), client), "{said}");
         assert_eq!(gateway.leaf.take_one().header("x-forwarded-for"), Some(told), "{said}");
     }
+}
+
+#[tokio::test]
+async fn a_client_that_cannot_be_read_has_no_right_of_the_proxy() {
+    let cases = [
+        (Believed::XForwarded, "x-forwarded-for", "unknown"),
+        (Believed::XForwarded, "x-forwarded-for", "192.0.2.9, 10.9.9.9, "),
+        (Believed::XForwarded, "x-forwarded-for", "?, 10.9.9.9"),
+        (Believed::Rfc7239, "forwarded", "for=unknown"),
+        (Believed::Rfc7239, "forwarded", "for=\", for=192.0.2.9"),
+        (Believed::Rfc7239, "forwarded", "for=192.0.2.9;proto, for=10.9.9.9"),
+        (Believed::Rfc7239, "forwarded", "for=_hidden, for=10.9.9.9"),
+    ];
+    for (believed, name, said) in cases {
+        let gateway = gateway(believed, Told::Both);
+        gateway.change(|r| r.apps.get_mut(BOT).unwrap().settings.networks = ["10.0.0.0/8".parse().unwrap()].into());
+        let reply = gateway.call(call(at(PROXY), false, &[(name, said)])).await;
+        assert_eq!((reply.log.reason, reply.log.client), (Some(Reason::AppWrongNetwork), None), "{said}");
+        let itself = gateway.call(call(at(PROXY), false, &[])).await;
+        assert_eq!(itself.log.reason, None, "a proxy that speaks for nobody calls itself");
+        gateway.leaf.take_one();
+    }
+    let gateway = gateway(Believed::Rfc7239, Told::Both);
+    gateway.call(call(at(PROXY), false, &[("forwarded", "for=\", for=192.0.2.9")])).await;
+    let seen = gateway.leaf.take_one();
+    let forwarded = format!("for=unknown;proto=http, for=10.0.0.1;host=\"{HOST}\"");
+    assert_eq!(seen.header("forwarded"), Some(forwarded.as_str()));
 }
 
 #[tokio::test]

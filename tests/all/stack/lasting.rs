@@ -6,7 +6,7 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::{Response, StatusCode};
+use http::{Response, StatusCode, Version};
 use http_body::{Body, Frame};
 use http_body_util::BodyExt as _;
 use scopegate::ScopegateLayer;
@@ -34,11 +34,16 @@ impl Body for Silence {
 type Frames = Pin<Box<dyn Body<Data = Bytes, Error = String>>>;
 
 async fn answer(gateway: &Gateway, token: &Token, content_type: &'static str) -> Frames {
+    answer_over(Version::HTTP_2, gateway, token, content_type).await
+}
+
+async fn answer_over(version: Version, gateway: &Gateway, token: &Token, content_type: &'static str) -> Frames {
     let leaf = service_fn(move |_| async move {
         Ok::<_, Infallible>(Response::builder().header("content-type", content_type).body(Silence).unwrap())
     });
     let stack = ScopegateLayer::new(gateway.gate.clone()).layer(leaf);
-    let request = Format::Problem.request("GET", "/users", &token.make()).body(Script::empty()).unwrap();
+    let request = Format::Problem.request("GET", "/users", &token.make()).version(version);
+    let request = request.body(Script::empty()).unwrap();
     let response = stack.oneshot(request).await.unwrap();
     assert_eq!(response.status(), StatusCode::OK);
     Box::pin(response.into_body().map_err(|error| match error {
@@ -113,6 +118,16 @@ async fn grpc_learns_it_from_trailers() {
     let trailer = |name: &str| trailers.get(name).unwrap().to_str().unwrap().to_owned();
     assert_eq!((trailer("grpc-status"), trailer("grpc-message")), ("16".into(), "The token has expired.".into()));
     assert_eq!(trailer("x-scopegate-reason"), "token.expired");
+    assert_eq!(logged(&gateway, frames).outcome, Outcome::Ended);
+}
+
+#[tokio::test(start_paused = true)]
+async fn grpc_over_http_1_breaks_off_instead_of_looking_complete() {
+    let gateway = Gateway::new();
+    let token = Token::of(ACCOUNT).claim("exp", in_secs(5));
+    let mut frames = answer_over(Version::HTTP_11, &gateway, &token, "application/grpc+proto").await;
+    gateway.hands.advance(Duration::from_secs(5));
+    assert_eq!(end(&mut frames).await.unwrap_err(), "token.expired");
     assert_eq!(logged(&gateway, frames).outcome, Outcome::Ended);
 }
 

@@ -79,7 +79,7 @@ fn a_missing_certificate_is_told_before_the_credential_is_looked_at() {
         let [first, second] = &refused[..] else { return None };
         assert_eq!((&first["reason"], &first["verified"]), (&"certificate.required".into(), &false.into()));
         assert_eq!(second["reason"], "certificate.not_allowed");
-        assert_eq!(second["found"], "other.example.com");
+        assert_eq!(second["found"], "DNS:other.example.com");
         Some(())
     });
     // A certificate of nobody that is trusted is none at all: the handshake fails.
@@ -88,7 +88,11 @@ fn a_missing_certificate_is_told_before_the_credential_is_looked_at() {
     let stranger = TlsClient::new(&authority.path("ca.pem"), Some(&authority.path("strange/ci")));
     assert!(stranger.call(gateway.proxy, "localhost", &good("GET")).is_err());
     let told = gateway.setup.explain(&app().token(), "GET", "/named", &[]);
-    assert!(told.0 && told.1.contains("a client certificate for ci.example.com or spiffe://example/ci"), "{}", told.1);
+    assert!(
+        told.0 && told.1.contains("a client certificate for DNS:ci.example.com or URI:spiffe://example/ci"),
+        "{}",
+        told.1
+    );
 }
 
 #[test]
