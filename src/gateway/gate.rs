@@ -13,7 +13,7 @@ use super::ledger::Doubt;
 use super::{Blocking, Forwarding, IdentityTokens, Quotas, SignIns};
 use crate::clock::{Clock, Timestamp};
 use crate::model::{BotId, Reason, Refusal, UpstreamName};
-use crate::net::{Peer, Remote};
+use crate::net::Peer;
 use crate::policy::{AuthenticatorKind, Case, Live, Route, Unsolved, token_in};
 use crate::registry::{App, ServiceAccount, UsageBook};
 use crate::replay::{InProcess, ReplayMemory};
@@ -187,7 +187,7 @@ pub struct Entry<'a> {
     /// Where the call was sent, if it was.
     pub upstream: Option<&'a UpstreamName>,
     /// The address of it that was tried last.
-    pub address: Option<&'a Remote>,
+    pub address: Option<&'a str>,
     /// Attempts at it beyond the first.
     pub retries: u32,
     /// None where the caller left before there was one.

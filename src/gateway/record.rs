@@ -161,7 +161,7 @@ impl Drop for Pending {
             single_use: proof.filter(|_| is_single_use).and_then(|p| p.claims.token_id.as_deref()),
             bot: ledger.bot.get(),
             upstream: ledger.upstream.get(),
-            address: ledger.address.get().map(|address| &address.remote),
+            address: ledger.address.get().map(|address| &*address.label),
             retries: ledger.retries.load(Ordering::Relaxed),
             status: self.status,
             reason: refusal.map(|r| r.reason),

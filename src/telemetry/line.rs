@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize, Serializer};
 use crate::clock::Timestamp;
 use crate::gateway::Entry;
 use crate::model::Reason;
-use crate::net::{Address, Remote};
+use crate::net::Address;
 
 /// A line but for its end; what is not known is left out. Neither query nor headers are in it: they may hold secrets.
 #[derive(Serialize)]
@@ -57,7 +57,7 @@ pub(super) struct Line<'a> {
     upstream: Option<&'a str>,
     /// The address of it that was tried last.
     #[serde(skip_serializing_if = "Option::is_none")]
-    upstream_address: Option<Shown<&'a Remote>>,
+    upstream_address: Option<&'a str>,
     /// Attempts at it beyond the first.
     #[serde(skip_serializing_if = "is_zero")]
     retries: u32,
@@ -96,7 +96,7 @@ impl<'a> Line<'a> {
             bot: entry.bot.map(|b| b.as_str()),
             scope: scope.map(|s| s.as_str()),
             upstream: entry.upstream.map(|u| u.as_str()),
-            upstream_address: entry.address.map(Shown),
+            upstream_address: entry.address,
             retries: entry.retries,
             status: entry.status,
             outcome: entry.outcome.as_str(),

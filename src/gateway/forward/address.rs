@@ -18,6 +18,8 @@ use crate::net::{Remote, TlsTarget};
 /// Where calls go, shared by all workers.
 pub struct Address {
     pub remote: Remote,
+    /// Its text, for each line of the log.
+    pub(in super::super) label: Box<str>,
     pub authority: Authority,
     /// What it is asked for with HTTP/1.1.
     pub(super) host: HeaderValue,
@@ -45,9 +47,11 @@ impl Address {
         limit: Option<usize>,
     ) -> Self {
         let host = HeaderValue::from_str(authority.as_str()).unwrap_or(HeaderValue::from_static("localhost"));
+        let label = remote.to_string().into();
         let places = limit.map(|limit| Arc::new(Semaphore::new(limit)));
         Self {
             remote,
+            label,
             authority,
             host,
             tls,
@@ -164,11 +168,12 @@ impl Drop for Waiting<'_> {
 }
 
 /// The less busy of two addresses taken at random, of those that are in service and were not tried before.
-pub(super) fn choose(addresses: &[Arc<Address>], tried: &[Arc<Address>], random: u64) -> Option<Ticket> {
+pub(super) fn choose(addresses: &[Arc<Address>], tried: &[Arc<Address>], dice: &Dice) -> Option<Ticket> {
     let now = instant();
     if let [only] = addresses {
         return Ticket::take(only, now);
     }
+    let random = dice.roll();
     let count = addresses.len();
     let at = |random: u64, count: usize| usize::try_from(random % count.max(1) as u64).unwrap_or(0);
     let one = at(random & u64::from(u32::MAX), count);
@@ -213,7 +218,7 @@ mod tests {
     fn the_less_busy_of_two_is_taken() {
         let addresses = [address(1, None), address(2, None)];
         let dice = Dice::default();
-        let tickets: Vec<_> = (0..100).map(|_| choose(&addresses, &[], dice.roll()).unwrap()).collect();
+        let tickets: Vec<_> = (0..100).map(|_| choose(&addresses, &[], &dice).unwrap()).collect();
         assert_eq!([addresses[0].calls(), addresses[1].calls()], [50, 50]);
         drop(tickets);
         assert_eq!([addresses[0].calls(), addresses[1].calls()], [0, 0]);
@@ -224,7 +229,7 @@ mod tests {
         let addresses: Vec<_> = (1..=5).map(|port| address(port, None)).collect();
         let busy: Vec<_> = (0..1000).filter_map(|_| Ticket::take(&addresses[0], instant())).collect();
         let dice = Dice::default();
-        let tickets: Vec<_> = (0..1000).map(|_| choose(&addresses, &[], dice.roll()).unwrap()).collect();
+        let tickets: Vec<_> = (0..1000).map(|_| choose(&addresses, &[], &dice).unwrap()).collect();
         assert_eq!(addresses[0].calls(), busy.len(), "whatever it is paired with is less busy");
         assert!(addresses[1..].iter().all(|a| a.calls() > 150), "{:?}", addresses.iter().map(|a| a.calls()));
         drop((busy, tickets));
@@ -236,16 +241,16 @@ mod tests {
         Ticket::take(&addresses[0], instant()).unwrap().failed(&RULES);
         let dice = Dice::default();
         for _ in 0..50 {
-            let ticket = choose(&addresses, &[Arc::clone(&addresses[1])], dice.roll()).unwrap();
+            let ticket = choose(&addresses, &[Arc::clone(&addresses[1])], &dice).unwrap();
             assert!(Arc::ptr_eq(ticket.address(), &addresses[2]));
         }
         let tried = [Arc::clone(&addresses[1]), Arc::clone(&addresses[2])];
-        assert!(choose(&addresses, &tried, 7).is_some());
+        assert!(choose(&addresses, &tried, &dice).is_some());
         for address in &addresses[1..] {
             Ticket::take(address, instant()).unwrap().failed(&RULES);
         }
-        assert!(choose(&addresses, &[], 7).is_none());
-        assert!(choose(&[], &[], 7).is_none());
+        assert!(choose(&addresses, &[], &dice).is_none());
+        assert!(choose(&[], &[], &dice).is_none());
     }
 
     #[tokio::test(start_paused = true)]

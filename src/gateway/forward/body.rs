@@ -22,8 +22,8 @@ use crate::net::Stall;
 /// Dropped before its end, it ends the call on the upstream's side too: what is left of the answer reaches nobody else.
 pub struct UpstreamBody<B> {
     body: Incoming,
-    /// None once the answer is complete.
-    lease: Option<Lease<B>>,
+    /// None once the answer is complete. Boxed, since answers are moved through the whole stack.
+    lease: Option<Box<Lease<B>>>,
     ledger: Arc<Ledger>,
     stall: Stall,
 }
@@ -44,7 +44,7 @@ impl<B> UpstreamBody<B> {
         ledger: Arc<Ledger>,
     ) -> Self {
         let stall = Stall::new(pool.upstream().settings.timeouts.body_idle);
-        let mut this = Self { body, lease: Some(Lease { connection, ticket, pool }), ledger, stall };
+        let mut this = Self { body, lease: Some(Box::new(Lease { connection, ticket, pool })), ledger, stall };
         this.give_back_at_end();
         this
     }
@@ -61,7 +61,8 @@ impl<B> UpstreamBody<B> {
     }
 
     fn give_back(&mut self) {
-        let Some(Lease { connection, ticket, pool }) = self.lease.take() else { return };
+        let Some(lease) = self.lease.take() else { return };
+        let Lease { connection, ticket, pool } = *lease;
         // An upstream may answer before it has read the whole request. Its connection is then still busy with this
         // caller's body, and nobody else may have to wait for that.
         if let Connection::Exclusive(connection) = connection
@@ -73,8 +74,8 @@ impl<B> UpstreamBody<B> {
 
     fn broke_off(&mut self, reason: Reason, error: &UpstreamBodyError) {
         _ = self.ledger.refusal.set(Refusal::new(reason).found(error.to_string()));
-        if let Some(Lease { ticket, pool, .. }) = &self.lease {
-            ticket.broke_off(&pool.upstream().settings.ejection);
+        if let Some(lease) = &self.lease {
+            lease.ticket.broke_off(&lease.pool.upstream().settings.ejection);
         }
     }
 }

@@ -47,15 +47,15 @@ where
     attempts(pool, request, upgrade, &call).await.map_err(|fault| refused(&call, upstream, &fault))
 }
 
-/// An attempt that failed, and the request if it is still whole.
+/// An attempt that failed, and the request if it may be sent again: since it was never sent, or may be done twice.
 struct Failed<B> {
     fault: Fault,
-    unsent: Option<Sendable<B>>,
+    again: Option<Sendable<B>>,
 }
 
 impl<B> From<Fault> for Failed<B> {
     fn from(fault: Fault) -> Self {
-        Self { fault, unsent: None }
+        Self { fault, again: None }
     }
 }
 
@@ -74,9 +74,6 @@ where
     let (mut tried, mut worst) = (Vec::new(), Worst::default());
     upstream.budget.earn();
     loop {
-        let spare = (retries.attempts > 0 && matches!(request.body(), Payload::Empty))
-            .then(|| is_idempotent(request.method()).then(|| head(&request)))
-            .flatten();
         let mut ticket = match upstream.ticket(&tried).await {
             Ok(ticket) => ticket,
             Err(fault) => return Err(worst.or(fault, call)),
@@ -85,7 +82,7 @@ where
         if let Err(fault) = ticket.enter(&upstream.settings).await {
             return Err(worst.or(fault, call));
         }
-        let Failed { fault, unsent } = match attempt(pool, ticket, request, &mut upgrade, call).await {
+        let Failed { fault, again } = match attempt(pool, ticket, request, &mut upgrade, call).await {
             Ok(answer) => {
                 _ = call.ledger.address.set(address);
                 return Ok(answer);
@@ -93,14 +90,13 @@ where
             Err(failed) => failed,
         };
         let is_break = fault.is_break();
-        let spare = spare.filter(|_| is_break).map(|spare| spare.map(|()| Payload::Empty));
         tried.push(Arc::clone(&address));
         worst.take(fault, address);
         let may_again = tried.len() <= usize::try_from(retries.attempts).unwrap_or(usize::MAX)
             && call.ledger.body_fault.get().is_none()
             // An address that can't be reached is not asked again at once.
             && (is_break || upstream.has_others(&tried));
-        match unsent.or(spare) {
+        match again {
             Some(again) if may_again && upstream.budget.spend() => {
                 metrics::counter!("scopegate_upstream_retries_total").increment(1);
                 call.ledger.retries.fetch_add(1, Ordering::Relaxed);
@@ -151,11 +147,11 @@ where
         } else {
             pool.obtain(ticket.address()).await
         };
-        let Obtained { mut connection, is_kept } = match obtained {
+        let Obtained { mut connection, is_kept, is_warm } = match obtained {
             Ok(obtained) => obtained,
             Err(fault) => {
                 ticket.failed(&settings.ejection);
-                return Err(Failed { fault, unsent: Some(request) });
+                return Err(Failed { fault, again: Some(request) });
             }
         };
         match connection {
@@ -166,6 +162,7 @@ where
             }
             Connection::Multiplexed { .. } => for_http2(&mut request, ticket.address()),
         }
+        let spare = spare(&request, pool.upstream(), is_warm);
         let fault = match in_time(connection.send(request), call, settings.timeouts.response).await {
             Some(Ok(mut response)) => {
                 let is_switch = response.status() == StatusCode::SWITCHING_PROTOCOLS;
@@ -190,13 +187,25 @@ where
             }
             Some(Err(NotSent { error, unsent })) => {
                 settle(&mut ticket, call, settings);
-                return Err(Failed { fault: Fault::Broken(error), unsent });
+                let fault = Fault::Broken(error);
+                let spare = spare.filter(|_| fault.is_break()).map(|spare| spare.map(|()| Payload::Empty));
+                return Err(Failed { fault, again: unsent.or(spare) });
             }
             None => Fault::NoAnswer(settings.timeouts.response),
         };
         settle(&mut ticket, call, settings);
         return Err(fault.into());
     }
+}
+
+/// A copy to send again if the connection breaks, of a request that may be done twice. On a connection that worked a moment
+/// ago the only address of an upstream fails at this very call, and a copy of each call would be for nothing.
+fn spare<B>(request: &Sendable<B>, upstream: &Upstream, is_warm: bool) -> Option<Request<()>> {
+    let may_again = upstream.settings.retries.attempts > 0
+        && matches!(request.body(), Payload::Empty)
+        && is_idempotent(request.method())
+        && (!is_warm || upstream.has_several());
+    may_again.then(|| head(request))
 }
 
 /// A body that broke off by itself breaks the sending too, and says nothing about the address.

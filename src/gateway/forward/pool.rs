@@ -41,11 +41,16 @@ struct Shared<B> {
     used: Instant,
 }
 
+/// How soon after a call a connection is warm for the next one.
+const WARM: Duration = Duration::from_millis(100);
+
 /// A connection for a call.
 pub(super) struct Obtained<B> {
     pub connection: Connection<B>,
     /// Used before: the upstream may have closed it by now.
     pub is_kept: bool,
+    /// Used a moment before: that it has closed it just now is unlikely.
+    pub is_warm: bool,
 }
 
 impl<B> Slot<B> {
@@ -93,7 +98,7 @@ impl<B> Pool<B> {
     }
 
     /// A connection that is there already; else whether to wait for one that somebody makes.
-    fn take(&self, address: &Arc<Address>) -> Result<Connection<B>, Option<Arc<tokio::sync::Mutex<()>>>> {
+    fn take(&self, address: &Arc<Address>) -> Result<Obtained<B>, Option<Arc<tokio::sync::Mutex<()>>>> {
         let (now, upstream) = (instant(), &*self.upstream);
         let mut slots = self.slots();
         let Some(slot) = slots.iter_mut().find(|slot| Arc::ptr_eq(&slot.address, address)) else {
@@ -106,7 +111,8 @@ impl<B> Pool<B> {
             && now.duration_since(since) <= upstream.settings.timeouts.idle
             && !is_too_old(upstream, connection.born, now)
         {
-            return Ok(Connection::Exclusive(connection));
+            let is_warm = now.duration_since(since) < WARM;
+            return Ok(Obtained { connection: Connection::Exclusive(connection), is_kept: true, is_warm });
         }
         if !slot.multiplexed.is_empty() {
             slot.sweep(upstream, now);
@@ -116,8 +122,9 @@ impl<B> Pool<B> {
             shared.connection.streams() < most && !is_too_old(upstream, shared.connection.born(), now)
         };
         if let Some(shared) = slot.multiplexed.iter_mut().find(fits) {
+            let is_warm = now.duration_since(shared.used) < WARM;
             shared.used = now;
-            return Ok(shared.connection.take());
+            return Ok(Obtained { connection: shared.connection.take(), is_kept: true, is_warm });
         }
         Err(slot.is_multiplexed.then(|| Arc::clone(&slot.connecting)))
     }
@@ -166,7 +173,7 @@ where
     /// A kept connection, or a new one.
     pub async fn obtain(&self, address: &Arc<Address>) -> Result<Obtained<B>, Fault> {
         let connecting = match self.take(address) {
-            Ok(connection) => return Ok(Obtained { connection, is_kept: true }),
+            Ok(obtained) => return Ok(obtained),
             Err(connecting) => connecting,
         };
         // With HTTP/2, one call makes the connection and the others get their part in it.
@@ -174,8 +181,8 @@ where
             None => None,
             Some(connecting) => {
                 let turn = connecting.lock().await;
-                if let Ok(connection) = self.take(address) {
-                    return Ok(Obtained { connection, is_kept: true });
+                if let Ok(obtained) = self.take(address) {
+                    return Ok(obtained);
                 }
                 Some(turn)
             }
@@ -184,7 +191,7 @@ where
         if let Connection::Multiplexed { share, .. } = &connection {
             self.share(address, share);
         }
-        Ok(Obtained { connection, is_kept: false })
+        Ok(Obtained { connection, is_kept: false, is_warm: false })
     }
 
     /// A new one of HTTP/1.1, where either could be spoken: nothing is upgraded on a connection that others share.
@@ -195,7 +202,7 @@ where
             (Arc::new(config), name.clone())
         };
         let tls = address.tls.as_ref().map(offering);
-        Ok(Obtained { connection: self.connect_with(address, tls.as_ref()).await?, is_kept: false })
+        Ok(Obtained { connection: self.connect_with(address, tls.as_ref()).await?, is_kept: false, is_warm: false })
     }
 
     async fn connect(&self, address: &Address) -> Result<Connection<B>, Fault> {

@@ -203,7 +203,7 @@ impl Upstream {
     pub(super) async fn ticket(&self, tried: &[Arc<Address>]) -> Result<Ticket, Fault> {
         let count = {
             let addresses = self.addresses.load();
-            if let Some(ticket) = choose(&addresses, tried, self.dice.roll()) {
+            if let Some(ticket) = choose(&addresses, tried, &self.dice) {
                 return Ok(ticket);
             }
             addresses.len()
@@ -212,7 +212,11 @@ impl Upstream {
             self.resolve_first().await?;
         }
         let addresses = self.addresses();
-        choose(&addresses, tried, self.dice.roll()).ok_or(Fault::OutOfService(addresses.len()))
+        choose(&addresses, tried, &self.dice).ok_or(Fault::OutOfService(addresses.len()))
+    }
+
+    pub(super) fn has_several(&self) -> bool {
+        self.addresses.load().len() > 1
     }
 
     /// Whether there are addresses beside these.
