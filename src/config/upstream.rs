@@ -280,8 +280,8 @@ impl UpstreamSection {
         if is_tls {
             let name = self.tls.name.clone().unwrap_or_else(|| host.clone());
             let name = ServerName::try_from(name).map_err(|_| wrong("has no name that a certificate could have"))?;
-            server = Some((tls.config().map_err(|error| ("tls", error.to_string()))?, name));
-            digest = Some(tls.digest().map_err(|error| ("tls", error.to_string()))?);
+            let (config, of) = tls.read().map_err(|error| ("tls", error.to_string()))?;
+            (server, digest) = (Some((config, name)), Some(of));
         }
         let host = match host.parse() {
             Ok(ip) => OriginHost::Address(std::net::SocketAddr::new(ip, port)),

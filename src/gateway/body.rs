@@ -77,11 +77,13 @@ where
     fn poll_frame(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, InboundError>>> {
         let this = self.project();
         let Poll::Ready(frame) = this.body.poll_frame(cx) else {
+            this.ledger.waits_for_caller.store(true, Ordering::Relaxed);
             ready!(this.stall.poll(cx));
             _ = this.ledger.body_fault.set(Reason::RequestTimeout);
             return Poll::Ready(Some(Err(InboundError::Stalled)));
         };
         this.stall.progress();
+        this.ledger.waits_for_caller.store(false, Ordering::Relaxed);
         let frame = match frame {
             None => return Poll::Ready(None),
             Some(Err(error)) => {
@@ -96,7 +98,11 @@ where
             _ = this.ledger.body_fault.set(Reason::RequestBodyTooLarge);
             return Poll::Ready(Some(Err(InboundError::TooLarge)));
         }
-        Poll::Ready(Some(Ok(hygiene::clean_frame(frame, this.ledger.claimed()))))
+        let frame = hygiene::clean_frame(frame, this.ledger.claimed());
+        Poll::Ready(Some(Ok(match frame.into_trailers() {
+            Ok(trailers) => Frame::trailers(hygiene::without(trailers, |name| this.ledger.is_injected(name))),
+            Err(frame) => frame,
+        })))
     }
 
     fn is_end_stream(&self) -> bool {

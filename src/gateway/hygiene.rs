@@ -108,6 +108,15 @@ fn clean_trailers(trailers: &mut HeaderMap, claimed: &[HeaderName]) {
     strip(trailers, |name| is_hop_by_hop(name) || is_ours(name, claimed) || NEVER_IN_TRAILERS.contains(&name));
 }
 
+/// All fields but those with these names.
+pub(super) fn without(mut headers: HeaderMap, is_doomed: impl Fn(&HeaderName) -> bool) -> HeaderMap {
+    let doomed: Vec<_> = headers.keys().filter(|name| is_doomed(name)).cloned().collect();
+    for name in doomed {
+        headers.remove(name);
+    }
+    headers
+}
+
 fn is_hop_by_hop(name: &str) -> bool {
     HOP_BY_HOP.iter().any(|known| reads_as(name, known))
 }

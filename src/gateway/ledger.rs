@@ -7,12 +7,12 @@ use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use http::{HeaderMap, HeaderName, HeaderValue, Method};
 
 use super::cors::Reading;
-use super::forward::Address;
+use super::forward::{Address, Upstream};
 use super::quota::Standing;
 use super::tunnel::Tunnel;
 use super::watch::Spot;
 use crate::model::{BotId, Reason, Refusal, UpstreamName};
-use crate::policy::{Identity, Route, State};
+use crate::policy::{Identity, Route, State, reads_as};
 use crate::registry::{App, ServiceAccount};
 use crate::verify::Proof;
 
@@ -52,6 +52,8 @@ pub(super) struct Ledger {
     pub bot: OnceLock<BotId>,
     /// Where the call was sent.
     pub upstream: OnceLock<UpstreamName>,
+    /// Whose own headers no trailer may pose as.
+    pub sent_to: OnceLock<Arc<Upstream>>,
     /// The address of it that was tried last.
     pub address: OnceLock<Arc<Address>>,
     /// Attempts at it beyond the first.
@@ -66,6 +68,8 @@ pub(super) struct Ledger {
     pub is_single_use: AtomicBool,
     /// Whether we ended the call in the middle of its answer, for the reason that then stands here as its refusal.
     pub is_ended: AtomicBool,
+    /// Whether the next of the request's body is the caller's to send.
+    pub waits_for_caller: AtomicBool,
     /// Whether the request's body was sent to its end, or given up.
     pub body_is_over: AtomicBool,
     pub bytes_in: AtomicU64,
@@ -97,6 +101,12 @@ impl Ledger {
     /// The names outside of our family that nobody else may set.
     pub fn claimed(&self) -> &[HeaderName] {
         self.identity.get().map_or(&[], |identity| identity.claimed())
+    }
+
+    /// Whether the upstream gets a header of that name from us.
+    pub fn is_injected(&self, name: &HeaderName) -> bool {
+        let injected = self.sent_to.get().map_or(&[][..], |upstream| &upstream.settings.headers);
+        injected.iter().any(|(own, _)| reads_as(name.as_str(), own.as_str()))
     }
 
     pub fn received(&self, bytes: usize) -> u64 {

@@ -76,6 +76,19 @@ pub enum ConnectError {
     Tls(io::Error),
 }
 
+/// For others who waited for the same connection.
+impl Clone for ConnectError {
+    fn clone(&self) -> Self {
+        let copy = |error: &io::Error| io::Error::new(error.kind(), error.to_string());
+        match self {
+            Self::Timeout(limit) => Self::Timeout(*limit),
+            Self::Unresolved(why) => Self::Unresolved(why.clone()),
+            Self::Io(error) => Self::Io(copy(error)),
+            Self::Tls(error) => Self::Tls(copy(error)),
+        }
+    }
+}
+
 impl fmt::Display for ConnectError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {

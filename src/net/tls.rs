@@ -22,6 +22,8 @@ pub enum TlsError {
     },
     /// The machine has no trusted roots.
     NoRoots,
+    /// Somebody writes the files right now.
+    Changing,
 }
 
 impl fmt::Display for TlsError {
@@ -31,6 +33,7 @@ impl fmt::Display for TlsError {
             Self::File { path, error } => write!(f, "{} can't be read as PEM: {error}", path.display()),
             Self::Empty(path) => write!(f, "{} holds no certificate", path.display()),
             Self::Unusable { path, error } => write!(f, "{} can't be used: {error}", path.display()),
+            Self::Changing => f.write_str("the files are being changed; try again"),
             Self::NoRoots => f.write_str("this machine has no trusted root certificates; name a ca file"),
         }
     }

@@ -66,11 +66,17 @@ impl ClientTls {
         Ok(Arc::new(config))
     }
 
-    /// Differs where any of the files or settings does.
+    /// The settings, and what tells them from those of other files.
     ///
     /// # Errors
-    /// When a file can't be read.
-    pub fn digest(&self) -> Result<[u8; 32], TlsError> {
+    /// As [`ClientTls::config`], and while the files are being changed.
+    pub fn read(&self) -> Result<(Arc<ClientConfig>, [u8; 32]), TlsError> {
+        let (before, config, after) = (self.digest()?, self.config()?, self.digest()?);
+        if before == after { Ok((config, after)) } else { Err(TlsError::Changing) }
+    }
+
+    /// Differs where any of the files or settings does.
+    fn digest(&self) -> Result<[u8; 32], TlsError> {
         let mut context = Context::new(&SHA256);
         let mut add = |part: &[u8]| {
             context.update(&part.len().to_be_bytes());

@@ -27,7 +27,7 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 
 use metrics_exporter_prometheus::PrometheusHandle;
-use tokio::sync::{oneshot, watch};
+use tokio::sync::{Barrier, oneshot, watch};
 use tokio::task::JoinSet;
 
 use crate::clock::Clock;
@@ -173,6 +173,7 @@ impl Prepared {
         };
         let answers: Arc<dyn OwnAnswers> = Arc::new(answers::Answers::start(endpoints).map_err(StartError::Socket)?);
         let forward = Forward::new(Arc::clone(&upstreams));
+        let together = Arc::new(Barrier::new(shares.len()));
         let mut workers = Vec::with_capacity(shares.len());
         for (number, sockets) in shares.into_iter().enumerate() {
             let worker = worker::Worker {
@@ -183,6 +184,7 @@ impl Prepared {
                 drain: config.proxy.drain,
                 open: Arc::clone(&open),
                 shutdown: stop.clone(),
+                together: Arc::clone(&together),
             };
             workers.push(worker.spawn(number, sockets).map_err(StartError::Socket)?);
         }

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use hyper::body::Incoming;
 use tokio::runtime::Builder;
+use tokio::sync::Barrier;
 use tokio::task::JoinSet;
 
 use crate::gateway::forward::Forward;
@@ -21,15 +22,21 @@ pub(super) struct Worker {
     pub drain: Duration,
     pub open: Connections,
     pub shutdown: Shutdown,
+    /// They end together: a connection of one may carry calls of another.
+    pub together: Arc<Barrier>,
 }
 
 impl Worker {
     pub fn spawn(self, number: usize, sockets: Vec<Socket>) -> io::Result<JoinHandle<()>> {
         let runtime = Builder::new_current_thread().enable_all().build()?;
+        let (together, drain) = (Arc::clone(&self.together), self.drain);
         let run = move || {
             let listen = || sockets.into_iter().map(Listener::new).collect::<io::Result<Vec<_>>>();
             match runtime.block_on(async { listen() }) {
-                Ok(listeners) => runtime.block_on(self.run(listeners)),
+                Ok(listeners) => runtime.block_on(async {
+                    self.run(listeners).await;
+                    _ = tokio::time::timeout(drain, together.wait()).await;
+                }),
                 Err(error) => tracing::error!(%error, "a worker lost its listener"),
             }
         };

@@ -135,11 +135,6 @@ impl Ticket {
             tracing::warn!(address = %self.address.remote, ?span, "an address of an upstream is out of service: calls to it failed");
         }
     }
-
-    /// A failure after it was found to work: in the middle of an answer.
-    pub fn broke_off(&self, rules: &Ejection) {
-        _ = self.address.circuit.failed(Admission::Regular, rules, instant());
-    }
 }
 
 impl Drop for Ticket {

@@ -73,10 +73,9 @@ impl<B> UpstreamBody<B> {
     }
 
     fn broke_off(&mut self, reason: Reason, error: &UpstreamBodyError) {
+        // A caller's body that broke off takes the answer with it.
+        let reason = self.ledger.body_fault.get().copied().unwrap_or(reason);
         _ = self.ledger.refusal.set(Refusal::new(reason).found(error.to_string()));
-        if let Some(lease) = &self.lease {
-            lease.ticket.broke_off(&lease.pool.upstream().settings.ejection);
-        }
     }
 }
 

@@ -37,6 +37,9 @@ pub(super) enum Change {
     Returned,
 }
 
+/// How long one trial keeps others from being made.
+const TRIAL: Duration = Duration::from_secs(1);
+
 #[derive(Debug, Default)]
 pub(super) struct Circuit {
     /// False while there is nothing but success: most calls look no further.
@@ -50,7 +53,8 @@ struct State {
     ejections: u32,
     out: Option<Out>,
     returned: Option<Instant>,
-    is_on_trial: bool,
+    /// Since when a call tries it.
+    trial: Option<Instant>,
     is_sick: bool,
     good_checks: u32,
     bad_checks: u32,
@@ -81,9 +85,11 @@ impl Circuit {
         match state.out {
             _ if state.is_sick => None,
             None => Some(Admission::Regular),
-            Some(out) if now < out.until || state.is_on_trial => None,
+            Some(out) if now < out.until => None,
+            // A trial that takes its time keeps the others out no longer than this.
+            Some(_) if state.trial.is_some_and(|since| now.duration_since(since) < TRIAL) => None,
             Some(_) => {
-                state.is_on_trial = true;
+                state.trial = Some(now);
                 Some(Admission::Trial)
             }
         }
@@ -105,7 +111,7 @@ impl Circuit {
         let mut state = self.lock();
         state.failures = 0;
         let change = (admission == Admission::Trial).then(|| {
-            state.is_on_trial = false;
+            state.trial = None;
             state.out = None;
             state.returned = Some(now);
             Change::Returned
@@ -121,11 +127,11 @@ impl Circuit {
         let mut state = self.lock();
         let is_trial = admission == Admission::Trial;
         if is_trial {
-            state.is_on_trial = false;
+            state.trial = None;
         } else {
             state.failures = state.failures.saturating_add(1);
         }
-        let is_due = is_trial || (state.out.is_none() && state.failures >= rules.failures);
+        let is_due = (is_trial && state.out.is_some()) || (state.out.is_none() && state.failures >= rules.failures);
         let change = is_due.then(|| Change::Ejected(state.eject(rules, now)));
         self.settle(&state);
         change
@@ -133,7 +139,7 @@ impl Circuit {
 
     /// A trial whose caller left: another may have it.
     pub fn give_up_trial(&self) {
-        self.lock().is_on_trial = false;
+        self.lock().trial = None;
     }
 
     /// What a health check found.
@@ -145,7 +151,7 @@ impl Circuit {
             let was_out = state.is_sick || state.out.is_some();
             (was_out && state.good_checks >= thresholds.healthy).then(|| {
                 state.is_sick = false;
-                state.out = None;
+                (state.out, state.trial) = (None, None);
                 state.failures = 0;
                 state.returned = Some(now);
                 Change::Returned
@@ -174,6 +180,8 @@ impl State {
         }
         let span = rules.least.saturating_mul(1 << self.ejections.min(16)).min(rules.most);
         self.ejections = self.ejections.saturating_add(1);
+        // What was found before says nothing about what happened since.
+        self.good_checks = 0;
         self.failures = 0;
         self.out = Some(Out { until: now + span, span });
         span
@@ -232,6 +240,27 @@ mod tests {
     }
 
     #[test]
+    fn a_trial_that_takes_its_time_does_not_keep_everybody_out() {
+        let (circuit, now) = (Circuit::default(), instant());
+        fail(&circuit, 3, now);
+        assert_eq!(circuit.admit(now + SECOND), Some(Admission::Trial));
+        assert_eq!(circuit.admit(now + SECOND + TRIAL / 2), None);
+        assert_eq!(circuit.admit(now + SECOND + TRIAL), Some(Admission::Trial));
+        assert_eq!(circuit.succeeded(Admission::Trial, now + 2 * SECOND), Some(Change::Returned));
+        assert_eq!(circuit.failed(Admission::Trial, &RULES, now + 3 * SECOND), None, "the other one comes too late");
+        assert_eq!(circuit.admit(now + 3 * SECOND), Some(Admission::Regular));
+    }
+
+    #[test]
+    fn a_health_check_from_before_an_ejection_does_not_count_after_it() {
+        let (circuit, now) = (Circuit::default(), instant());
+        assert_eq!([circuit.checked(true, CHECKS, now), circuit.checked(true, CHECKS, now)], [None; 2]);
+        fail(&circuit, 3, now);
+        assert_eq!(circuit.checked(true, CHECKS, now), None);
+        assert_eq!(circuit.checked(true, CHECKS, now), Some(Change::Returned));
+    }
+
+    #[test]
     fn a_long_good_time_is_a_clean_slate() {
         let (circuit, now) = (Circuit::default(), instant());
         fail(&circuit, 3, now);
@@ -252,7 +281,7 @@ mod tests {
         assert_eq!(circuit.admit(now + 1000 * SECOND), None, "time does not bring it back");
         assert_eq!([check(true), check(true)], [None, Some(Change::Returned)]);
         fail(&circuit, 3, now);
-        assert_eq!(check(true), Some(Change::Returned), "they also end the time that calls took it out for");
+        assert_eq!([check(true), check(true)], [None, Some(Change::Returned)], "they also end what calls began");
         assert_eq!(circuit.admit(now), Some(Admission::Regular));
     }
 

@@ -1,7 +1,7 @@
 //! One connection to an upstream, of either version of HTTP.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
@@ -28,11 +28,17 @@ pub(super) struct Multiplexed<B> {
     sender: http2::SendRequest<B>,
     born: Instant,
     streams: Arc<AtomicUsize>,
+    is_lost: Arc<AtomicBool>,
 }
 
 impl<B> Clone for Multiplexed<B> {
     fn clone(&self) -> Self {
-        Self { sender: self.sender.clone(), born: self.born, streams: Arc::clone(&self.streams) }
+        Self {
+            sender: self.sender.clone(),
+            born: self.born,
+            streams: Arc::clone(&self.streams),
+            is_lost: Arc::clone(&self.is_lost),
+        }
     }
 }
 
@@ -100,6 +106,14 @@ where
         Ok(Self::Exclusive(Exclusive { sender, born: instant() }))
     }
 
+    /// Whether its loss counts: one that many calls share is lost once.
+    pub fn is_lost_first(&self) -> bool {
+        match self {
+            Self::Exclusive(_) => true,
+            Self::Multiplexed { share, .. } => !share.is_lost.swap(true, Ordering::Relaxed),
+        }
+    }
+
     pub async fn send(&mut self, request: Request<B>) -> Result<Response<Incoming>, NotSent<B>> {
         let sent = match self {
             Self::Exclusive(Exclusive { sender, .. }) => {
@@ -130,5 +144,5 @@ where
             tracing::debug!(%error, "upstream connection ended");
         }
     });
-    Ok(Multiplexed { sender, born: instant(), streams: Arc::default() })
+    Ok(Multiplexed { sender, born: instant(), streams: Arc::default(), is_lost: Arc::default() })
 }

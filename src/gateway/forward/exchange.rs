@@ -5,7 +5,7 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::{HeaderName, HeaderValue, Method, Request, Response, StatusCode, Uri, Version, header};
+use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Response, StatusCode, Uri, Version, header};
 use http_body::Body;
 
 use super::super::{Call, Inbound, Refused, hygiene, tunnel};
@@ -17,6 +17,7 @@ use super::pool::{Obtained, Pool};
 use super::retry::{head, is_idempotent};
 use super::{Answer, Protocol, Upstream, UpstreamBody};
 use crate::model::{Reason, Refusal};
+use crate::policy::reads_as;
 
 type Sendable<B> = Request<Payload<Inbound<B>>>;
 
@@ -36,15 +37,27 @@ where
 {
     let upstream = pool.upstream();
     _ = call.ledger.upstream.set(upstream.name.clone());
-    let mut request = request.map(Payload::of);
-    for (name, value) in &upstream.settings.headers {
-        request.headers_mut().insert(name, value.clone());
+    if !upstream.settings.headers.is_empty() {
+        _ = call.ledger.sent_to.set(Arc::clone(upstream));
     }
-    frame(&mut request);
+    let mut request = request.map(Payload::of);
+    inject(request.headers_mut(), &upstream.settings.headers);
     if let Some(asked) = &upgrade {
         tunnel::ask(request.headers_mut(), asked);
     }
     attempts(pool, request, upgrade, &call).await.map_err(|fault| refused(&call, upstream, &fault))
+}
+
+/// Sets the upstream's own headers, in place of whatever some server would read as one of them.
+fn inject(headers: &mut HeaderMap, injected: &[(HeaderName, HeaderValue)]) {
+    if injected.is_empty() {
+        return;
+    }
+    let is_one = |name: &HeaderName| injected.iter().any(|(own, _)| reads_as(name.as_str(), own.as_str()));
+    *headers = hygiene::without(std::mem::take(headers), is_one);
+    for (name, value) in injected {
+        headers.insert(name, value.clone());
+    }
 }
 
 /// An attempt that failed, and the request if it may be sent again: since it was never sent, or may be done twice.
@@ -150,7 +163,7 @@ where
         let Obtained { mut connection, is_kept, is_warm } = match obtained {
             Ok(obtained) => obtained,
             Err(fault) => {
-                ticket.failed(&settings.ejection);
+                settle(&mut ticket, call, pool.upstream(), &fault);
                 return Err(Failed { fault, again: Some(request) });
             }
         };
@@ -162,7 +175,7 @@ where
             }
             Connection::Multiplexed { .. } => for_http2(&mut request, ticket.address()),
         }
-        let spare = spare(&request, pool.upstream(), is_warm);
+        let spare = spare(&request, call, pool.upstream(), is_warm);
         let fault = match in_time(connection.send(request), call, settings.timeouts.response).await {
             Some(Ok(mut response)) => {
                 let is_switch = response.status() == StatusCode::SWITCHING_PROTOCOLS;
@@ -186,32 +199,44 @@ where
                 continue;
             }
             Some(Err(NotSent { error, unsent })) => {
-                settle(&mut ticket, call, settings);
                 let fault = Fault::Broken(error);
+                if connection.is_lost_first() {
+                    settle(&mut ticket, call, pool.upstream(), &fault);
+                }
                 let spare = spare.filter(|_| fault.is_break()).map(|spare| spare.map(|()| Payload::Empty));
                 return Err(Failed { fault, again: unsent.or(spare) });
             }
-            None => Fault::NoAnswer(settings.timeouts.response),
+            None => {
+                if call.ledger.waits_for_caller.load(Ordering::Relaxed) {
+                    _ = call.ledger.body_fault.set(Reason::RequestTimeout);
+                }
+                Fault::NoAnswer(settings.timeouts.response)
+            }
         };
-        settle(&mut ticket, call, settings);
+        settle(&mut ticket, call, pool.upstream(), &fault);
         return Err(fault.into());
     }
 }
 
 /// A copy to send again if the connection breaks, of a request that may be done twice. On a connection that worked a moment
 /// ago the only address of an upstream fails at this very call, and a copy of each call would be for nothing.
-fn spare<B>(request: &Sendable<B>, upstream: &Upstream, is_warm: bool) -> Option<Request<()>> {
+fn spare<B>(request: &Sendable<B>, call: &Call, upstream: &Upstream, is_warm: bool) -> Option<Request<()>> {
     let may_again = upstream.settings.retries.attempts > 0
         && matches!(request.body(), Payload::Empty)
         && is_idempotent(request.method())
+        // A token that is good for one call is good for one attempt.
+        && !call.ledger.is_single_use.load(Ordering::Relaxed)
         && (!is_warm || upstream.has_several());
     may_again.then(|| head(request))
 }
 
-/// A body that broke off by itself breaks the sending too, and says nothing about the address.
-fn settle(ticket: &mut Ticket, call: &Call, settings: &super::UpstreamSettings) {
-    if call.ledger.body_fault.get().is_none() {
-        ticket.failed(&settings.ejection);
+/// Holds a failure against the address, where it is to blame. How it took one call counts only while others are in service:
+/// nobody may bring an upstream down for all by calls that it does not bear.
+fn settle(ticket: &mut Ticket, call: &Call, upstream: &Upstream, fault: &Fault) {
+    let is_callers = call.ledger.body_fault.get().is_some();
+    let counts = fault.is_of_address() || fault.is_of_call() && upstream.has_others_in_service(ticket.address());
+    if counts && !is_callers {
+        ticket.failed(&upstream.settings.ejection);
     }
 }
 
@@ -219,7 +244,7 @@ fn settle(ticket: &mut Ticket, call: &Call, settings: &super::UpstreamSettings) 
 fn refused(call: &Call, upstream: &Upstream, fault: &Fault) -> Refused {
     let name = &upstream.name;
     // Where the caller's body was at fault, the caller is told that.
-    let of_body = call.ledger.body_fault.get().filter(|_| fault.is_of_address());
+    let of_body = call.ledger.body_fault.get().filter(|_| fault.was_attempted());
     let reason = of_body.copied().unwrap_or_else(|| fault.reason());
     let expected = match fault {
         Fault::NoAnswer(limit) if reason == Reason::UpstreamTimeout => {
@@ -243,7 +268,8 @@ fn frame<B: Body>(request: &mut Request<B>) {
     }
 }
 
-fn for_http1<B>(request: &mut Request<B>, address: &Address) {
+fn for_http1<B: Body>(request: &mut Request<B>, address: &Address) {
+    frame(request);
     request.headers_mut().insert(header::HOST, address.host.clone());
     if request.uri().authority().is_some() {
         let path = request.uri().path_and_query().cloned();

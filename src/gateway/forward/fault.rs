@@ -2,6 +2,7 @@
 
 use std::error::Error as _;
 use std::fmt;
+use std::io;
 use std::time::Duration;
 
 use crate::model::Reason;
@@ -49,8 +50,27 @@ impl Fault {
         }
     }
 
-    /// Whether it speaks against the address that was called.
+    /// Whether it is between the gateway and the address alone: no call can bring it about.
     pub fn is_of_address(&self) -> bool {
+        match self {
+            Self::Connect(ConnectError::Io(error)) => !is_our_own(error),
+            Self::Connect(ConnectError::Timeout(_) | ConnectError::Tls(_)) => true,
+            Self::Connect(ConnectError::Unresolved(_))
+            | Self::Broken(_)
+            | Self::Invalid(_)
+            | Self::NoAnswer(_)
+            | Self::OutOfService(_)
+            | Self::QueueFull(_)
+            | Self::QueuedTooLong(_) => false,
+        }
+    }
+
+    /// Whether it is how the address took this call, which may be the call's fault.
+    pub fn is_of_call(&self) -> bool {
+        matches!(self, Self::NoAnswer(_)) || self.is_break()
+    }
+
+    pub fn was_attempted(&self) -> bool {
         !matches!(self, Self::OutOfService(_) | Self::QueueFull(_) | Self::QueuedTooLong(_))
     }
 
@@ -58,6 +78,13 @@ impl Fault {
     pub fn is_break(&self) -> bool {
         matches!(self, Self::Broken(error) if !is_nonsense(error))
     }
+}
+
+/// The gateway has no file descriptor or no port left, which says nothing about others.
+fn is_our_own(error: &io::Error) -> bool {
+    use io::ErrorKind::{AddrInUse, AddrNotAvailable, OutOfMemory};
+    // EMFILE and ENFILE have no kind of their own.
+    matches!(error.kind(), AddrInUse | AddrNotAvailable | OutOfMemory) || matches!(error.raw_os_error(), Some(23 | 24))
 }
 
 /// Bytes came, and they were no HTTP.

@@ -28,8 +28,11 @@ struct Slot<B> {
     multiplexed: Vec<Shared<B>>,
     /// Whether the server chose HTTP/2 before: then the next calls wait for one connection, instead of making many.
     is_multiplexed: bool,
-    connecting: Arc<tokio::sync::Mutex<()>>,
+    connecting: Arc<Turns>,
 }
+
+/// One call at a time makes a connection that many will share; what it failed by is the answer to those who waited.
+type Turns = tokio::sync::Mutex<Option<(Instant, ConnectError)>>;
 
 struct Idle<B> {
     connection: Exclusive<B>,
@@ -98,7 +101,7 @@ impl<B> Pool<B> {
     }
 
     /// A connection that is there already; else whether to wait for one that somebody makes.
-    fn take(&self, address: &Arc<Address>) -> Result<Obtained<B>, Option<Arc<tokio::sync::Mutex<()>>>> {
+    fn take(&self, address: &Arc<Address>) -> Result<Obtained<B>, Option<Arc<Turns>>> {
         let (now, upstream) = (instant(), &*self.upstream);
         let mut slots = self.slots();
         let Some(slot) = slots.iter_mut().find(|slot| Arc::ptr_eq(&slot.address, address)) else {
@@ -176,21 +179,30 @@ where
             Ok(obtained) => return Ok(obtained),
             Err(connecting) => connecting,
         };
+        let Some(connecting) = connecting else {
+            return Ok(Obtained { connection: self.connect(address).await?, is_kept: false, is_warm: false });
+        };
         // With HTTP/2, one call makes the connection and the others get their part in it.
-        let _turn = match &connecting {
-            None => None,
-            Some(connecting) => {
-                let turn = connecting.lock().await;
-                if let Ok(obtained) = self.take(address) {
-                    return Ok(obtained);
+        let (since, limit) = (instant(), self.upstream.settings.timeouts.connect);
+        let turn = tokio::time::timeout(limit, connecting.lock()).await;
+        let mut turn = turn.map_err(|_| Fault::Connect(ConnectError::Timeout(limit)))?;
+        if let Ok(obtained) = self.take(address) {
+            return Ok(obtained);
+        }
+        if let Some((at, error)) = &*turn
+            && *at >= since
+        {
+            return Err(Fault::Connect(error.clone()));
+        }
+        let connection = match self.connect(address).await {
+            Ok(connection) => connection,
+            Err(fault) => {
+                if let Fault::Connect(error) = &fault {
+                    *turn = Some((instant(), error.clone()));
                 }
-                Some(turn)
+                return Err(fault);
             }
         };
-        let connection = self.connect(address).await?;
-        if let Connection::Multiplexed { share, .. } = &connection {
-            self.share(address, share);
-        }
         Ok(Obtained { connection, is_kept: false, is_warm: false })
     }
 
@@ -205,8 +217,13 @@ where
         Ok(Obtained { connection: self.connect_with(address, tls.as_ref()).await?, is_kept: false, is_warm: false })
     }
 
-    async fn connect(&self, address: &Address) -> Result<Connection<B>, Fault> {
-        self.connect_with(address, address.tls.as_ref()).await
+    /// A new one, in which others get their part if it can be shared.
+    async fn connect(&self, address: &Arc<Address>) -> Result<Connection<B>, Fault> {
+        let connection = self.connect_with(address, address.tls.as_ref()).await?;
+        if let Connection::Multiplexed { share, .. } = &connection {
+            self.share(address, share);
+        }
+        Ok(connection)
     }
 
     async fn connect_with(&self, address: &Address, tls: Option<&TlsTarget>) -> Result<Connection<B>, Fault> {

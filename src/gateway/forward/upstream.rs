@@ -3,7 +3,7 @@
 use std::collections::{HashMap, HashSet};
 use std::net::SocketAddr;
 use std::path::PathBuf;
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError};
 use std::time::{Duration, Instant};
 
 use arc_swap::ArcSwap;
@@ -27,6 +27,8 @@ pub struct Upstream {
     origins: Vec<Origin>,
     addresses: ArcSwap<Vec<Arc<Address>>>,
     resolving: Mutex<Option<Unresolved>>,
+    /// Addresses that names had before, with what is known of them: an answer of the DNS may have them again.
+    former: std::sync::Mutex<Vec<Arc<Address>>>,
     pub(super) budget: Budget,
     dice: Dice,
 }
@@ -141,7 +143,8 @@ pub enum OriginHost {
 
 impl Origin {
     fn is_same(&self, other: &Self) -> bool {
-        let key = |o: &Self| (o.host.clone(), o.authority.clone(), o.tls_digest);
+        let name = |o: &Self| o.tls.as_ref().map(|(_, name)| name.clone());
+        let key = |o: &Self| (o.host.clone(), o.authority.clone(), o.tls_digest, name(o));
         key(self) == key(other)
     }
 
@@ -162,6 +165,9 @@ struct Unresolved {
     why: String,
 }
 
+/// How many former addresses are kept in mind.
+const FORMER: usize = 64;
+
 /// How long a failed look-up answers for the next one.
 const REMEMBERED: Duration = Duration::from_secs(1);
 
@@ -174,6 +180,7 @@ impl Upstream {
             origins,
             addresses: ArcSwap::default(),
             resolving: Mutex::default(),
+            former: std::sync::Mutex::default(),
             budget,
             dice: Dice::default(),
         };
@@ -219,6 +226,11 @@ impl Upstream {
         self.addresses.load().len() > 1
     }
 
+    /// Whether calls would go on without this address.
+    pub(super) fn has_others_in_service(&self, address: &Arc<Address>) -> bool {
+        self.addresses.load().iter().any(|other| !Arc::ptr_eq(other, address) && other.is_in_service())
+    }
+
     /// Whether there are addresses beside these.
     pub(super) fn has_others(&self, tried: &[Arc<Address>]) -> bool {
         self.addresses.load().iter().any(|address| !tried.iter().any(|tried| Arc::ptr_eq(tried, address)))
@@ -236,6 +248,10 @@ impl Upstream {
             return Err(Fault::Connect(ConnectError::Unresolved(why.clone())));
         }
         let result = self.resolve().await;
+        if !self.addresses.load().is_empty() {
+            // What other names have is enough to go on with.
+            return Ok(());
+        }
         *failed = result.as_ref().err().map(|error| Unresolved { at: instant(), why: error.to_string() });
         result.map_err(Fault::Connect)
     }
@@ -262,6 +278,7 @@ impl Upstream {
     /// Puts new addresses in force; those that were there already keep what is known of them.
     fn put(&self, found: Vec<Result<Vec<Remote>, ()>>) {
         let known = self.addresses();
+        let mut former = self.former.lock().unwrap_or_else(PoisonError::into_inner);
         let mut next: Vec<Arc<Address>> = Vec::new();
         for (i, (origin, found)) in self.origins.iter().zip(found).enumerate() {
             let Ok(found) = found else {
@@ -277,11 +294,15 @@ impl Upstream {
                     let (authority, tls) = (origin.authority.clone(), origin.tls.clone());
                     Arc::new(Address::new(remote.clone(), authority, tls, i, self.settings.max_calls))
                 };
-                next.push(known.iter().find(is_it).cloned().unwrap_or_else(fresh));
+                next.push(known.iter().chain(&*former).find(is_it).cloned().unwrap_or_else(fresh));
             }
         }
         let is_same = next.len() == known.len() && next.iter().zip(&*known).all(|(a, b)| Arc::ptr_eq(a, b));
         if !is_same {
+            former.extend(known.iter().cloned());
+            former.retain(|old| !next.iter().any(|address| Arc::ptr_eq(address, old)));
+            let excess = former.len().saturating_sub(FORMER);
+            former.drain(..excess);
             self.addresses.store(Arc::new(next));
         }
     }
@@ -355,6 +376,11 @@ mod tests {
         let second = upstream.addresses();
         assert_eq!(format!("{second:?}"), "[10.0.0.2:80, 10.0.0.3:80, unix:/s]");
         assert!(Arc::ptr_eq(&first[1], &second[0]) && Arc::ptr_eq(&first[2], &second[2]));
+        upstream.put(vec![Ok(vec![tcp(1), tcp(3)]), socket()]);
+        assert!(Arc::ptr_eq(&upstream.addresses()[0], &first[0]), "one that comes back is the one that it was");
+        upstream.put(vec![Ok(vec![tcp(2), tcp(3)]), socket()]);
+        assert!(Arc::ptr_eq(&second[0], &upstream.addresses()[0]));
+        let second = upstream.addresses();
         upstream.put(vec![Err(()), socket()]);
         assert!(Arc::ptr_eq(&second, &upstream.addresses()), "a name that can't be looked up keeps its addresses");
     }

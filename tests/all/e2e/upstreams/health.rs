@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use http::{Response, StatusCode};
 
 use super::{gateway, good, named, saying, text};
-use crate::e2e::harness::{Answer, Call, Recorder, eventually};
+use crate::e2e::harness::{Answer, Call, Connection, Recorder, Scripted, eventually, read_head};
 
 #[test]
 fn when_one_of_two_is_killed_no_call_fails_and_when_it_is_back_it_gets_calls() {
@@ -85,6 +85,42 @@ fn a_health_check_without_a_path_is_a_connection() {
     eventually("nobody is asked any more", || {
         (gateway.call(&good("GET")).code() == "upstream.unhealthy").then_some(())
     });
+}
+
+/// Two addresses that the first failure takes out for good.
+const STRICT: &str = "timeouts = { response = \"300ms\" }\nejection = { failures = 1, least = \"1h\", most = \"1h\" }";
+
+#[test]
+fn a_caller_that_does_not_send_its_body_takes_no_address_out_of_service() {
+    let (upstreams, urls) = named(&["one", "two"]);
+    let gateway = gateway(&urls, STRICT);
+    let token = super::app().token();
+    for body in ["Content-Length: 10\r\n\r\n", "Transfer-Encoding: chunked\r\n\r\n5\r\nhello\r\nzz\r\n"] {
+        for _ in 0..6 {
+            let mut connection = Connection::open(gateway.proxy);
+            let head = format!("POST /any/thing HTTP/1.1\r\nHost: a\r\nAuthorization: Bearer {token}\r\n{body}");
+            connection.send(head.as_bytes());
+            let reply = connection.read(false).unwrap();
+            assert!(matches!(reply.code().as_str(), "request.timeout" | "request.invalid"), "{}", reply.code());
+        }
+    }
+    for _ in 0..40 {
+        assert_eq!(gateway.call(&good("GET")).status, 200);
+    }
+    assert!(upstreams.iter().all(|upstream| upstream.all().len() > 3), "both are in service");
+}
+
+#[test]
+fn calls_that_an_upstream_does_not_bear_never_take_its_last_address_out_of_service() {
+    let silent = |mut stream: std::net::TcpStream, _| {
+        read_head(&mut stream);
+        read_head(&mut stream);
+    };
+    let upstreams = [Scripted::start(silent), Scripted::start(silent)];
+    let gateway = gateway(&upstreams.each_ref().map(Scripted::url), STRICT);
+    for _ in 0..6 {
+        assert_eq!(gateway.call(&good("GET")).code(), "upstream.timeout");
+    }
 }
 
 #[test]

@@ -75,6 +75,32 @@ fn a_call_waits_no_longer_than_it_may() {
 }
 
 #[test]
+fn at_a_stop_no_worker_takes_a_connection_away_that_carries_another_ones_call() {
+    let (upstream, _) = slow(Duration::from_millis(700));
+    let setup = Setup::bearer(&upstream.url(), "max_calls = 8");
+    setup.edit("workers = 1", "workers = 2");
+    let mut gateway = start(setup);
+    // Each worker makes some of the connections, and takes whichever is free.
+    assert!(at_once(&gateway, 8).iter().all(|reply| reply.status == 200));
+    thread::scope(|scope| {
+        let calls: Vec<_> = (0..8)
+            .map(|number| {
+                let gateway = &gateway;
+                scope.spawn(move || {
+                    rest(Duration::from_millis(60 * number));
+                    gateway.call(&good("POST")).status
+                })
+            })
+            .collect();
+        rest(Duration::from_millis(550));
+        gateway.signal("TERM");
+        let statuses: Vec<_> = calls.into_iter().map(|call| call.join().unwrap()).collect();
+        assert_eq!(statuses, [200; 8]);
+    });
+    assert!(gateway.wait().0.success());
+}
+
+#[test]
 fn an_old_connection_takes_no_more_calls() {
     let (upstream, _) = slow(Duration::ZERO);
     let gateway = gateway(&[upstream.url()], "timeouts = { lifetime = \"300ms\" }");
