@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
 
+use arc_swap::ArcSwap;
 use clap::Args;
 use tokio::sync::watch;
 
@@ -100,7 +101,7 @@ fn echo(stopped: watch::Receiver<bool>) -> Result<String, Failure> {
         proxy_protocol: None,
         header_timeout: limit,
         handshake_timeout: limit,
-        write_timeout: limit,
+        write_timeout: Arc::new(ArcSwap::from_pointee(limit)),
         max_connections: 10_000,
     };
     tokio::spawn(serve(listener.into(), settings, Connections::default(), echo::Echo, stopped));

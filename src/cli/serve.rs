@@ -51,9 +51,10 @@ impl Serve {
                 running.stop().await;
             }
             successor = running.relieved() => {
+                // Draining is what the first signal would ask for.
                 tokio::spawn(async {
                     if stop_signal().await.is_ok() {
-                        std::process::exit(1);
+                        tracing::info!("draining already");
                     }
                 });
                 tracing::info!("another process takes calls; draining");

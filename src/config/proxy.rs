@@ -216,7 +216,7 @@ impl ProxySection {
             proxy_protocol,
             header_timeout: self.timeouts.header.0,
             handshake_timeout: self.timeouts.tls_handshake.0,
-            write_timeout: self.timeouts.body_idle.0,
+            write_timeout: Arc::new(ArcSwap::from_pointee(self.timeouts.body_idle.0)),
             max_connections: least("limits", self.limits.connections, 1)?,
         };
         let at_start = AtStart {

@@ -5,10 +5,11 @@ use std::fs;
 use std::io;
 use std::net::SocketAddr;
 use std::os::unix::fs::{FileTypeExt as _, MetadataExt as _, PermissionsExt as _};
-use std::os::unix::net::{UnixListener, UnixStream};
+use std::os::unix::net::UnixListener;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
+use rustix::net::{AddressFamily, SocketAddrUnix, SocketType, connect, socket};
 use tokio::net::{TcpListener, TcpSocket};
 
 use super::Socket;
@@ -132,14 +133,37 @@ pub fn bind_unix(path: &Path, mode: u32) -> Result<Socket, BindError> {
         if !metadata.file_type().is_socket() {
             return Err(fail(io::Error::other("something else is there, which is no socket")));
         }
-        if UnixStream::connect(path).is_ok() {
+        if is_taken(path).map_err(fail)? {
             return Err(fail(io::ErrorKind::AddrInUse.into()));
         }
-        fs::remove_file(path).map_err(fail)?;
     }
-    let listener = UnixListener::bind(path).map_err(fail)?;
-    fs::set_permissions(path, fs::Permissions::from_mode(mode)).map_err(fail)?;
+    // Made beside it, so that it is there with its permissions or not at all.
+    let mut aside = path.as_os_str().to_owned();
+    aside.push(format!(".{}", std::process::id()));
+    let aside = Path::new(&aside);
+    _ = fs::remove_file(aside);
+    let listener = UnixListener::bind(aside).map_err(fail)?;
+    let placed = fs::set_permissions(aside, fs::Permissions::from_mode(mode)).and_then(|()| fs::rename(aside, path));
+    placed.inspect_err(|_| _ = fs::remove_file(aside)).map_err(fail)?;
     Ok(Socket::Unix(listener))
+}
+
+/// Whether a process listens on a Unix socket. Does not wait for it to accept.
+///
+/// # Errors
+/// When that can't be found out: it may be there and refuse this user.
+pub fn is_taken(path: &Path) -> io::Result<bool> {
+    let probe = socket(AddressFamily::UNIX, SocketType::STREAM, None)?;
+    rustix::io::ioctl_fionbio(&probe, true)?;
+    match connect(&probe, &SocketAddrUnix::new(path)?).map_err(io::Error::from) {
+        Ok(()) => Ok(true),
+        Err(error) => match error.kind() {
+            // As many wait already as may.
+            io::ErrorKind::WouldBlock => Ok(true),
+            io::ErrorKind::ConnectionRefused | io::ErrorKind::NotFound => Ok(false),
+            _ => Err(error),
+        },
+    }
 }
 
 /// The file of a Unix socket. Removed when it is no longer of use, unless somebody has put another in its place.
@@ -201,6 +225,27 @@ mod tests {
         assert!(!path.exists());
         fs::write(&path, "data").unwrap();
         assert!(bind_unix(&path, 0o600).is_err() && path.exists());
+    }
+
+    #[test]
+    fn a_socket_of_a_process_that_is_alive_is_never_replaced() {
+        let folder = tempfile::tempdir().unwrap();
+        // It accepts nobody, and as many wait as may.
+        let busy = folder.path().join("busy.sock");
+        let listening = socket(AddressFamily::UNIX, SocketType::STREAM, None).unwrap();
+        rustix::net::bind(&listening, &SocketAddrUnix::new(&busy).unwrap()).unwrap();
+        rustix::net::listen(&listening, 0).unwrap();
+        let waiting = std::os::unix::net::UnixStream::connect(&busy).unwrap();
+        // Of another type, to which no stream can be connected.
+        let other = folder.path().join("other.sock");
+        let datagram = std::os::unix::net::UnixDatagram::bind(&other).unwrap();
+        let before = [identity(&busy), identity(&other)];
+        assert!(bind_unix(&busy, 0o600).unwrap_err().is_taken());
+        assert!(!bind_unix(&other, 0o600).unwrap_err().is_taken());
+        assert_eq!([identity(&busy), identity(&other)], before);
+        assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 2, "nothing is left aside");
+        drop((listening, waiting, datagram));
+        bind_unix(&busy, 0o600).unwrap();
     }
 
     #[test]

@@ -19,7 +19,7 @@ mod trust;
 pub use certificate::ClientCertificate;
 pub use connect::{ConnectError, Connected, Endpoint, Remote, TlsTarget, connect, resolve};
 pub use handover::{receive_sockets, send_sockets};
-pub use listen::{BindError, ListenAddress, SocketFile, bind, bind_alone, bind_unix};
+pub use listen::{BindError, ListenAddress, SocketFile, bind, bind_alone, bind_unix, is_taken};
 pub use peer::{Address, Peer, TrustedProxies};
 pub use serve::{Connections, ServerSettings, Shutdown, serve, told_to_stop};
 pub use server_tls::{CertificateFiles, ClientAuthority, ServerTls, TlsFiles};

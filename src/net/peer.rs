@@ -13,6 +13,8 @@ pub enum Address {
     Internet(SocketAddr),
     /// This machine, by a Unix socket.
     Unix,
+    /// Somebody behind a proxy that can't tell who. Nobody is trusted for it.
+    Unknown,
 }
 
 impl Address {
@@ -20,7 +22,7 @@ impl Address {
     pub fn ip(&self) -> Option<IpAddr> {
         match self {
             Self::Internet(address) => Some(address.ip().to_canonical()),
-            Self::Unix => None,
+            Self::Unix | Self::Unknown => None,
         }
     }
 }
@@ -36,6 +38,7 @@ impl fmt::Display for Address {
         match self {
             Self::Internet(address) => address.fmt(f),
             Self::Unix => f.write_str("unix"),
+            Self::Unknown => f.write_str("unknown"),
         }
     }
 }
@@ -74,6 +77,7 @@ impl TrustedProxies {
         match address {
             Address::Internet(address) => self.includes_ip(address.ip()),
             Address::Unix => self.unix,
+            Address::Unknown => false,
         }
     }
 

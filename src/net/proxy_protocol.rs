@@ -15,7 +15,8 @@ const LINE: usize = 107;
 /// Addresses of Unix sockets and some extensions; nobody sends as much.
 const LONGEST: usize = 4096;
 
-/// Reads a header and nothing after it: who is behind the proxy, or none where it speaks for itself or can't tell.
+/// Reads a header and nothing after it: who is behind the proxy, or none where it speaks for itself. Whoever it can't tell,
+/// or tells in no terms of the internet, is unknown, and has none of the proxy's rights.
 ///
 /// # Errors
 /// When it is no header, is longer than any has to be, or the connection breaks off.
@@ -62,7 +63,7 @@ fn text(line: &[u8]) -> Result<Option<Address>, &'static str> {
     let mut words = line.split(' ');
     let (_proxy, family) = (words.next(), words.next().ok_or("its family")?);
     if family == "UNKNOWN" {
-        return Ok(None);
+        return Ok(Some(Address::Unknown));
     }
     let [Some(source), Some(_), Some(port), Some(_), None] = [(); 5].map(|()| words.next()) else {
         return Err("the number of its words");
@@ -100,13 +101,14 @@ fn binary(version_and_command: u8, family: u8, rest: &[u8]) -> Result<Option<Add
         }
         0x31 => {
             if rest.len() >= 216 {
-                Ok(Some(Address::Unix))
+                // A socket of the proxy's machine, not of ours.
+                Ok(Some(Address::Unknown))
             } else {
                 Err("its length")
             }
         }
         // Unspecified.
-        0x00 => Ok(None),
+        0x00 => Ok(Some(Address::Unknown)),
         _ => Err("its family"),
     }
 }
@@ -138,15 +140,15 @@ mod tests {
         };
         seen(b"PROXY TCP4 192.0.2.7 10.0.0.1 4711 443\r\nGET /", Some("192.0.2.7:4711"));
         seen(b"PROXY TCP6 2001:db8::7 2001:db8::1 4711 443\r\nGET /", Some("[2001:db8::7]:4711"));
-        seen(b"PROXY UNKNOWN\r\nGET /", None);
-        seen(b"PROXY UNKNOWN ffff::1 ffff::2 1 2\r\nGET /", None);
+        seen(b"PROXY UNKNOWN\r\nGET /", Some("unknown"));
+        seen(b"PROXY UNKNOWN ffff::1 ffff::2 1 2\r\nGET /", Some("unknown"));
         let (v4, ports) = ([192, 0, 2, 7, 10, 0, 0, 1], [0x12, 0x67, 1, 0xbb]);
         let extension = [0x04, 0, 3, 1, 2, 3];
         seen(&version_2(1, 0x11, &[&v4[..], &ports, &extension].concat()), Some("192.0.2.7:4711"));
         let v6 = "2001:db8::7".parse::<Ipv6Addr>().unwrap().octets();
         seen(&version_2(1, 0x21, &[&v6[..], &v6, &ports].concat()), Some("[2001:db8::7]:4711"));
-        seen(&version_2(1, 0x31, &[0; 216]), Some("unix"));
-        seen(&version_2(1, 0x00, &[]), None);
+        seen(&version_2(1, 0x31, &[0; 216]), Some("unknown"));
+        seen(&version_2(1, 0x00, &[]), Some("unknown"));
         seen(&version_2(0, 0x11, &[&v4[..], &ports].concat()), None);
         seen(&version_2(0, 0x00, &[]), None);
     }

@@ -38,8 +38,8 @@ pub struct ServerSettings {
     pub header_timeout: Duration,
     /// For the TLS handshake and the first bytes after it.
     pub handshake_timeout: Duration,
-    /// How long a caller may read nothing of what is written.
-    pub write_timeout: Duration,
+    /// How long a caller may read nothing of what is written. It can change, for connections from then on.
+    pub write_timeout: Arc<ArcSwap<Duration>>,
     /// Of all the listeners that share the count.
     pub max_connections: usize,
 }
@@ -181,13 +181,13 @@ async fn open(mut stream: Stream, address: Address, settings: &ServerSettings) -
     };
     let tls = settings.tls.as_ref().filter(|_| matches!(stream, Stream::Internet(_)));
     let Some(tls) = tls else {
-        let begun = timeout(settings.header_timeout, begin(stream, settings.write_timeout)).await;
+        let begun = timeout(settings.header_timeout, begin(stream, **settings.write_timeout.load())).await;
         let (protocol, io) = begun.map_err(|_| Unopened::Silent)?.ok_or(Unopened::Left)?;
         return Ok(Opened::Plain(protocol, io, Peer::new(address, false)));
     };
     let handshake = timeout(settings.handshake_timeout, async {
         let (stream, certificate) = tls.accept(stream).await.map_err(Unopened::NoTls)?;
-        let (protocol, io) = begin(stream, settings.write_timeout).await.ok_or(Unopened::Left)?;
+        let (protocol, io) = begin(stream, **settings.write_timeout.load()).await.ok_or(Unopened::Left)?;
         Ok(Opened::Tls(protocol, Box::new(io), Peer { certificate, ..Peer::new(address, true) }))
     });
     handshake.await.unwrap_or(Err(Unopened::Silent))

@@ -27,10 +27,10 @@ impl Listeners {
     /// # Errors
     /// When an address can't be listened on.
     pub fn open(proxy: &ProxySettings, telemetry: SocketAddr, mut handed: Named) -> Result<Self, StartError> {
-        let mut opened = Vec::new();
+        let (mut opened, mut of_systemd) = (Vec::new(), OfSystemd::new(&proxy.listen));
         for address in &proxy.listen {
             let from_before = take(&mut handed, &name("proxy", address));
-            let sockets = if from_before.is_empty() { open(address, proxy)? } else { from_before };
+            let sockets = if from_before.is_empty() { open(address, proxy, &mut of_systemd)? } else { from_before };
             opened.push((address.clone(), sockets));
         }
         let from_before = take(&mut handed, &name("telemetry", telemetry)).pop();
@@ -104,7 +104,7 @@ fn take(handed: &mut Named, name: &str) -> Vec<Socket> {
     wanted.into_iter().map(|(_, socket)| socket).collect()
 }
 
-fn open(address: &ListenAddress, proxy: &ProxySettings) -> Result<Vec<Socket>, StartError> {
+fn open(address: &ListenAddress, proxy: &ProxySettings, of_systemd: &mut OfSystemd) -> Result<Vec<Socket>, StartError> {
     match address {
         ListenAddress::Internet(address) => net::bind(*address, proxy.workers).map_err(StartError::Proxy),
         ListenAddress::Unix(path) => {
@@ -112,9 +112,7 @@ fn open(address: &ListenAddress, proxy: &ProxySettings) -> Result<Vec<Socket>, S
         }
         ListenAddress::Systemd(wanted) => {
             let fail = |error| StartError::Proxy(BindError { address: address.clone(), error });
-            let given = of_systemd().map_err(fail)?;
-            let fits = |name: &String| wanted.as_ref().is_none_or(|wanted| wanted == name);
-            let given: Vec<_> = given.into_iter().filter(|(name, _)| fits(name)).map(|(_, socket)| socket).collect();
+            let given = of_systemd.take(wanted.as_deref()).map_err(fail)?;
             if given.is_empty() {
                 return Err(fail(io::Error::other("systemd gave no such socket to this process")));
             }
@@ -123,8 +121,36 @@ fn open(address: &ListenAddress, proxy: &ProxySettings) -> Result<Vec<Socket>, S
     }
 }
 
-/// What systemd opened, with its names (sd_listen_fds_with_names(3)).
-fn of_systemd() -> io::Result<Named> {
+/// What systemd opened and nobody has taken yet. It is given once to a process, so it is asked for once.
+struct OfSystemd {
+    named: Vec<String>,
+    given: Option<Named>,
+}
+
+impl OfSystemd {
+    fn new(listen: &[ListenAddress]) -> Self {
+        let named = listen.iter().filter_map(|address| match address {
+            ListenAddress::Systemd(name) => name.clone(),
+            ListenAddress::Internet(_) | ListenAddress::Unix(_) => None,
+        });
+        Self { named: named.collect(), given: None }
+    }
+
+    /// Those of this name, or all that no address names.
+    fn take(&mut self, wanted: Option<&str>) -> io::Result<Vec<Socket>> {
+        let given = match self.given.take() {
+            Some(given) => given,
+            None => given()?,
+        };
+        let fits = |name: &String| wanted.map_or_else(|| !self.named.contains(name), |wanted| wanted == name);
+        let (taken, left): (Named, Named) = given.into_iter().partition(|(name, _)| fits(name));
+        self.given = Some(left);
+        Ok(taken.into_iter().map(|(_, socket)| socket).collect())
+    }
+}
+
+/// With the names (sd_listen_fds_with_names(3)).
+fn given() -> io::Result<Named> {
     let names = std::env::var("LISTEN_FDNAMES").unwrap_or_default();
     let mut names = names.split(':');
     let mut given = ListenFd::from_env();

@@ -26,6 +26,7 @@ use std::sync::Arc;
 use std::thread::JoinHandle;
 use std::time::Duration;
 
+use arc_swap::ArcSwap;
 use metrics_exporter_prometheus::PrometheusHandle;
 use tokio::sync::{Barrier, oneshot, watch};
 use tokio::task::JoinSet;
@@ -341,7 +342,7 @@ fn telemetry_server() -> ServerSettings {
         proxy_protocol: None,
         header_timeout: limit,
         handshake_timeout: limit,
-        write_timeout: limit,
+        write_timeout: Arc::new(ArcSwap::from_pointee(limit)),
         max_connections: 64,
     }
 }

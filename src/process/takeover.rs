@@ -9,6 +9,7 @@ use std::time::Duration;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{UnixListener, UnixStream};
 use tokio::sync::oneshot;
+use tokio::task::JoinSet;
 use tokio::time::timeout;
 
 use super::listeners::Named;
@@ -18,6 +19,8 @@ use crate::net::{SocketFile, receive_sockets, send_sockets};
 const PATIENCE: Duration = Duration::from_secs(10);
 /// How long the next process may take to start.
 const START: Duration = Duration::from_secs(600);
+/// How many may start at the same time.
+const AT_ONCE: usize = 16;
 /// The next process takes calls.
 const READY: u8 = b'r';
 /// The journal is free.
@@ -81,11 +84,22 @@ impl Offer {
         Ok(Self { listener, sockets, file: SocketFile::new(path) })
     }
 
-    /// Waits for a process that takes calls in place of this one.
+    /// Waits for a process that takes calls in place of this one: of those that start, the first that does. One that
+    /// hangs at its start keeps no other from it.
     pub async fn wait(&self) -> Successor {
+        let mut starting = JoinSet::new();
         loop {
-            match self.hand_over().await {
-                Ok(successor) => return successor,
+            let begun = tokio::select! {
+                accepted = self.listener.accept(), if starting.len() < AT_ONCE => {
+                    accepted.and_then(|(stream, _)| self.copies().map(|copies| (stream, copies)))
+                }
+                Some(ended) = starting.join_next() => match ended.unwrap_or_else(|e| Err(io::Error::other(e))) {
+                    Ok(successor) => return successor,
+                    Err(error) => Err(error),
+                },
+            };
+            match begun {
+                Ok((stream, copies)) => _ = starting.spawn(hand_over(stream, copies)),
                 Err(error) => {
                     tracing::warn!(%error, "no other process took over");
                     tokio::time::sleep(Duration::from_millis(100)).await;
@@ -94,21 +108,22 @@ impl Offer {
         }
     }
 
-    async fn hand_over(&self) -> io::Result<Successor> {
-        let (stream, _) = self.listener.accept().await?;
-        check_peer(&stream)?;
-        let copies = self.sockets.iter().map(|(name, socket)| Ok((name.clone(), socket.try_clone()?)));
-        let copies = copies.collect::<io::Result<Named>>()?;
-        let (mut stream, ()) = blocking(stream, move |stream| send_sockets(stream, &copies)).await?;
-        let mut told = [0];
-        timeout(START, stream.read_exact(&mut told)).await.map_err(|_| io::ErrorKind::TimedOut)??;
-        if told == [READY] { Ok(Successor(stream)) } else { Err(io::ErrorKind::InvalidData.into()) }
+    fn copies(&self) -> io::Result<Named> {
+        self.sockets.iter().map(|(name, socket)| Ok((name.clone(), socket.try_clone()?))).collect()
     }
 
     /// Offers nothing any more.
     pub fn withdraw(self) {
         self.file.remove();
     }
+}
+
+async fn hand_over(stream: UnixStream, sockets: Named) -> io::Result<Successor> {
+    check_peer(&stream)?;
+    let (mut stream, ()) = blocking(stream, move |stream| send_sockets(stream, &sockets)).await?;
+    let mut told = [0];
+    timeout(START, stream.read_exact(&mut told)).await.map_err(|_| io::ErrorKind::TimedOut)??;
+    if told == [READY] { Ok(Successor(stream)) } else { Err(io::ErrorKind::InvalidData.into()) }
 }
 
 /// The process after this one, which takes calls.

@@ -1,11 +1,9 @@
 //! The addresses to listen on: free, or taken by a gateway that runs.
 
-use std::os::unix::net::UnixStream;
-
 use super::super::live;
 use super::connect::{Finding, Trial};
 use crate::config::Config;
-use crate::net::{ListenAddress, bind_alone};
+use crate::net::{ListenAddress, bind_alone, is_taken};
 
 pub(super) async fn try_all(config: &Config) -> Vec<Trial> {
     let telemetry = ListenAddress::Internet(config.telemetry.listen);
@@ -28,13 +26,14 @@ fn of_listener(address: &ListenAddress, is_ours: bool) -> Finding {
             Err(error) if error.is_taken() && is_ours => Finding::good("taken by the gateway that runs"),
             Err(error) => Finding::failed(error.to_string()),
         },
-        ListenAddress::Unix(path) => match (UnixStream::connect(path).is_ok(), is_ours) {
-            (true, true) => Finding::good("taken by the gateway that runs"),
-            (true, false) => Finding::failed(format!("{address} is taken: another process listens there")),
-            (false, _) if path.parent().is_some_and(|folder| folder.as_os_str().is_empty() || folder.is_dir()) => {
+        ListenAddress::Unix(path) => match (is_taken(path), is_ours) {
+            (Err(error), _) => Finding::failed(format!("{address} can't be listened on: {error}")),
+            (Ok(true), true) => Finding::good("taken by the gateway that runs"),
+            (Ok(true), false) => Finding::failed(format!("{address} is taken: another process listens there")),
+            (Ok(false), _) if path.parent().is_some_and(|folder| folder.as_os_str().is_empty() || folder.is_dir()) => {
                 Finding::good("free")
             }
-            (false, _) => Finding::failed(format!("{address} has no folder")),
+            (Ok(false), _) => Finding::failed(format!("{address} has no folder")),
         },
         ListenAddress::Systemd(_) => Finding::good("opened by systemd before a start"),
     }

@@ -9,7 +9,7 @@ use super::{call, ci, registry, start};
 use crate::e2e::harness::{Call, Connection, Gateway, Recorder, Scripted, Setup, eventually, read_head, texts};
 
 /// An upstream that answers when it is told to, and tells when it was asked.
-fn waiting() -> (Scripted, mpsc::Sender<()>, mpsc::Receiver<()>) {
+pub(super) fn waiting() -> (Scripted, mpsc::Sender<()>, mpsc::Receiver<()>) {
     let ((answer, wait), (tell, asked)) = (mpsc::channel(), mpsc::channel());
     let (wait, tell) = (Mutex::new(wait), Mutex::new(tell));
     let upstream = Scripted::start(move |mut stream, _| {

@@ -2,7 +2,7 @@
 
 use std::io::{Read as _, Write as _};
 use std::os::unix::net::{UnixDatagram, UnixListener, UnixStream};
-use std::process::{Command, Stdio};
+use std::process::Command;
 use std::time::Duration;
 
 use super::{call, ci, registry};
@@ -80,24 +80,30 @@ fn addresses_that_are_none_are_told() {
 fn sockets_that_systemd_opened_are_used_and_it_is_told_of_the_process() {
     let upstream = Recorder::start();
     let setup = Setup::kore(&upstream.url(), "");
-    setup.edit("listen = \"127.0.0.1:0\"\nworkers", "listen = \"systemd:proxy\"\nworkers");
+    setup.edit(
+        "listen = \"127.0.0.1:0\"\nworkers",
+        "listen = [\"systemd\", \"systemd:second\", \"systemd:proxy\"]\nworkers",
+    );
     setup.apply(&registry(&[ci()]));
     let notify = UnixDatagram::bind(setup.path().join("notify")).unwrap();
     notify.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
-    let listener = UnixListener::bind(setup.path().join("activated.sock")).unwrap();
-    let script =
-        "exec 3<&0 </dev/null; LISTEN_PID=$$ LISTEN_FDS=1 LISTEN_FDNAMES=proxy exec \"$0\" serve -c scopegate.toml";
+    let sockets = ["activated.sock", "second.sock", "third.sock"];
+    let [first, second, third] =
+        sockets.map(|name| std::os::fd::OwnedFd::from(UnixListener::bind(setup.path().join(name)).unwrap()));
+    let script = "exec 3<&0 4>&1 5>&2 </dev/null >/dev/null 2>&1; \
+                  LISTEN_PID=$$ LISTEN_FDS=3 LISTEN_FDNAMES=proxy:second:third exec \"$0\" serve -c scopegate.toml";
     let mut child = Command::new("sh");
     child.args(["-c", script, &binary()]).current_dir(setup.path()).env("NOTIFY_SOCKET", setup.path().join("notify"));
-    child.stdin(std::os::fd::OwnedFd::from(listener.try_clone().unwrap())).stdout(Stdio::null()).stderr(Stdio::null());
-    let mut child = child.spawn().unwrap();
+    let mut child = child.stdin(first).stdout(second).stderr(third).spawn().unwrap();
     let heard = || {
         let mut buffer = [0; 200];
         let length = notify.recv(&mut buffer).unwrap();
         String::from_utf8(buffer[..length].to_vec()).unwrap()
     };
     assert_eq!(heard(), format!("READY=1\nMAINPID={}", child.id()));
-    assert!(by_unix(&setup.path().join("activated.sock"), &call(&ci())).starts_with("HTTP/1.1 200"));
+    for name in sockets {
+        assert!(by_unix(&setup.path().join(name), &call(&ci())).starts_with("HTTP/1.1 200"), "{name}");
+    }
     setup.succeed(&["reload"]);
     let reloading = heard();
     let moment = reloading.strip_prefix("RELOADING=1\nMONOTONIC_USEC=").unwrap_or_else(|| panic!("{reloading}"));

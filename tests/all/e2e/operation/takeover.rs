@@ -1,10 +1,12 @@
 //! One process after another: no call is lost between them, and no token is used twice.
 
 use std::net::{SocketAddr, TcpListener};
+use std::os::unix::net::UnixStream;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use super::drain::waiting;
 use super::{call, ci, registry};
 use crate::e2e::harness::{Call, Child, Connection, Gateway, Recorder, Setup, Token, eventually, rest, texts};
 
@@ -102,7 +104,7 @@ fn processes_that_take_over_from_each_other_lose_no_call() {
     assert!(calls > 100, "{calls}");
     // Three processes later all addresses still answer.
     assert_eq!(gateway.call(&call(&ci())).status, 200);
-    assert!(std::os::unix::net::UnixStream::connect(gateway.setup.path().join("proxy.sock")).is_ok());
+    assert!(UnixStream::connect(gateway.setup.path().join("proxy.sock")).is_ok());
     assert_eq!(Call::get("/readyz").to(gateway.telemetry).status, 200);
     fourth.signal("TERM");
     eventually("nobody listens any more", || std::net::TcpStream::connect(gateway.proxy).is_err().then_some(()));
@@ -147,6 +149,33 @@ fn a_token_of_single_use_is_good_once_whichever_process_is_asked() {
         assert_eq!(statuses, [200, 401], "token {jti}");
     }
     assert_eq!([used(0), used(1), used(5)], [401; 3], "what the process before saw is known");
+    assert!(gateway.wait().0.success());
+}
+
+#[test]
+fn a_process_that_hangs_at_its_start_keeps_no_other_from_taking_over() {
+    let upstream = Recorder::start();
+    let mut gateway = start(&upstream.url(), 1);
+    let hang = || UnixStream::connect(gateway.setup.path().join("takeover.sock")).unwrap();
+    let _hanging = [hang(), hang()];
+    let _second = next(&gateway);
+    assert!(gateway.wait().0.success());
+    assert_eq!(call(&ci()).to(gateway.proxy).status, 200);
+}
+
+#[test]
+fn a_process_that_was_relieved_drains_on_when_it_is_told_to_stop() {
+    let (upstream, answer, asked) = waiting();
+    let mut gateway = start(&upstream.url(), 1);
+    let mut in_hand = Connection::open(gateway.proxy);
+    in_hand.send(&call(&ci()).bytes());
+    asked.recv_timeout(Duration::from_secs(10)).unwrap();
+    let _second = next(&gateway);
+    gateway.await_event("another process takes calls");
+    gateway.signal("TERM");
+    gateway.await_event("draining already");
+    answer.send(()).unwrap();
+    assert_eq!(in_hand.read(false).unwrap().status, 200);
     assert!(gateway.wait().0.success());
 }
 

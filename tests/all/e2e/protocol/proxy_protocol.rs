@@ -27,10 +27,10 @@ fn a_trusted_proxy_says_whom_it_speaks_for_and_need_not_be_asked_again() {
     let (gateway, upstream) = start("127.0.0.1");
     let source = Ipv4Addr::new(192, 0, 2, 7);
     let headers = [
-        (b"PROXY TCP4 192.0.2.7 10.0.0.1 4711 443\r\n".to_vec(), "192.0.2.7:4711", "192.0.2.7"),
-        (version_2(1, source, 4711, &[4, 0, 2, 0, 0]), "192.0.2.7:4711", "192.0.2.7"),
-        (b"PROXY UNKNOWN\r\n".to_vec(), "127.0.0.1:", "127.0.0.1"),
-        (version_2(0, source, 4711, &[]), "127.0.0.1:", "127.0.0.1"),
+        (b"PROXY TCP4 192.0.2.7 10.0.0.1 4711 443\r\n".to_vec(), "192.0.2.7:4711", Some("192.0.2.7")),
+        (version_2(1, source, 4711, &[4, 0, 2, 0, 0]), "192.0.2.7:4711", Some("192.0.2.7")),
+        (b"PROXY UNKNOWN\r\n".to_vec(), "unknown", None),
+        (version_2(0, source, 4711, &[]), "127.0.0.1:", Some("127.0.0.1")),
     ];
     for (number, (header, peer, told)) in headers.iter().enumerate() {
         let mark = format!("header-{number}");
@@ -46,7 +46,36 @@ fn a_trusted_proxy_says_whom_it_speaks_for_and_need_not_be_asked_again() {
         let line = gateway.logged(first.request_id());
         assert!(line["peer"].as_str().unwrap().starts_with(peer), "{line}");
         let seen = upstream.marked(&mark);
-        assert!(seen.len() == 2 && seen.iter().all(|seen| seen.header("x-forwarded-for") == Some(told)));
+        assert!(seen.len() == 2 && seen.iter().all(|seen| seen.header("x-forwarded-for") == *told));
+    }
+}
+
+#[test]
+fn only_a_proxy_that_speaks_for_itself_is_believed_about_others() {
+    let upstream = Recorder::start();
+    let setup = Setup::bearer(&upstream.url(), "");
+    setup.edit("workers = 1", "workers = 1\nproxy_protocol = true\ntrusted_proxies = [\"127.0.0.1\", \"unix\"]");
+    let gateway = Gateway::start(setup, &registry());
+    let begin = |family: u8, rest: &[u8]| {
+        let length = u16::try_from(rest.len()).unwrap().to_be_bytes();
+        [&b"\r\n\r\n\0\r\nQUIT\n\x21"[..], &[family], &length, rest].concat()
+    };
+    let headers = [
+        (b"PROXY UNKNOWN\r\n".to_vec(), None),
+        (begin(0x00, &[]), None),
+        (begin(0x31, &[b'/'; 216]), None),
+        (version_2(1, Ipv4Addr::new(192, 0, 2, 7), 4711, &[]), Some("192.0.2.7")),
+        (version_2(0, Ipv4Addr::UNSPECIFIED, 0, &[]), Some("198.51.100.1, 127.0.0.1")),
+    ];
+    for (number, (header, told)) in headers.iter().enumerate() {
+        let mark = format!("claimed-{number}");
+        let claim = good("GET").mark(&mark).header("X-Forwarded-For", "198.51.100.1").header("X-Request-Id", &mark);
+        let mut connection = Connection::open(gateway.proxy);
+        connection.send(&[header, claim.bytes().as_slice()].concat());
+        let reply = connection.read(false).unwrap();
+        let is_believed = reply.request_id() == mark;
+        assert_eq!((reply.status, is_believed), (200, told.is_some_and(|told| told.contains(','))), "{mark}");
+        assert_eq!(upstream.marked(&mark)[0].header("x-forwarded-for"), *told, "{mark}");
     }
 }
 

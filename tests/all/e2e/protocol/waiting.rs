@@ -102,8 +102,9 @@ fn a_caller_who_reads_nothing_of_a_large_answer_is_left_and_the_upstream_with_it
         tell.lock().unwrap().send(stream.write_all(&vec![b'x'; LENGTH]).is_err()).unwrap();
     });
     let setup = Setup::bearer(&upstream.url(), "");
-    setup.edit("workers = 1", "workers = 1\ntimeouts = { body_idle = \"500ms\" }");
     let gateway = Gateway::start(setup, &registry());
+    gateway.setup.edit("workers = 1", "workers = 1\ntimeouts = { body_idle = \"500ms\" }");
+    assert!(!gateway.setup.succeed(&["reload"]).contains("waiting for a restart"));
     let before = peak(&gateway);
     let mut connection = Connection::open(gateway.proxy);
     connection.send(&good("GET").bytes());
