@@ -173,7 +173,7 @@ where
             Connection::Multiplexed { .. } if upgrade.is_some() => {
                 return Err(Fault::Invalid("HTTP/2, which upgrades nothing").into());
             }
-            Connection::Multiplexed { .. } => for_http2(&mut request, ticket.address()),
+            Connection::Multiplexed { .. } => for_http2(&mut request, ticket.address())?,
         }
         let spare = spare(&request, call, pool.upstream(), is_warm);
         let fault = match in_time(connection.send(request), call, settings.timeouts.response).await {
@@ -279,14 +279,16 @@ fn for_http1<B: Body>(request: &mut Request<B>, address: &Address) {
 }
 
 /// RFC 9113 section 8.3.1: scheme and authority in fields of their own, and no framing.
-fn for_http2<B>(request: &mut Request<B>, address: &Address) {
+fn for_http2<B>(request: &mut Request<B>, address: &Address) -> Result<(), Fault> {
     request.headers_mut().remove(header::HOST);
     request.headers_mut().remove(header::TRANSFER_ENCODING);
     let mut parts = std::mem::take(request.uri_mut()).into_parts();
     parts.scheme = Some(address.scheme());
     parts.authority = Some(address.authority.clone());
-    *request.uri_mut() = Uri::from_parts(parts).unwrap_or_default();
+    // The path that was judged is the path that is sent, or nothing is.
+    *request.uri_mut() = Uri::from_parts(parts).map_err(|_| Fault::Invalid("a path that HTTP/2 can't carry"))?;
     *request.version_mut() = Version::HTTP_2;
+    Ok(())
 }
 
 /// Waits for an answer, as long as the request's body moves and for the limit after that.
