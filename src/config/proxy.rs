@@ -1,5 +1,6 @@
 //! `[proxy]`: the listener that callers reach.
 
+use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -31,19 +32,25 @@ pub(super) struct ProxySection {
     timeouts: TimeoutsSection,
 }
 
-/// One address, or several.
+/// One address, or several. Judged as it is read, so that the error names where it comes from.
 #[derive(Clone, Debug, Deserialize)]
+#[serde(try_from = "ListenText")]
+struct ListenKey(Vec<ListenAddress>);
+
+#[derive(Deserialize)]
 #[serde(untagged, expecting = "expected an address, or a list of addresses")]
-enum ListenKey {
+enum ListenText {
     One(String),
     Many(Vec<String>),
 }
 
-impl ListenKey {
-    fn resolve(&self) -> Result<Vec<ListenAddress>, String> {
-        let texts = match self {
-            Self::One(text) => std::slice::from_ref(text),
-            Self::Many(texts) => texts,
+impl TryFrom<ListenText> for ListenKey {
+    type Error = String;
+
+    fn try_from(text: ListenText) -> Result<Self, String> {
+        let texts = match text {
+            ListenText::One(text) => vec![text],
+            ListenText::Many(texts) => texts,
         };
         let addresses = texts.iter().map(|text| text.parse()).collect::<Result<Vec<ListenAddress>, _>>()?;
         match addresses.iter().enumerate().find(|(i, address)| addresses[..*i].contains(address)) {
@@ -51,7 +58,7 @@ impl ListenKey {
                 Err(format!("{twice} stands there twice"))
             }
             _ if addresses.is_empty() => Err("name at least one address".to_owned()),
-            _ => Ok(addresses),
+            _ => Ok(Self(addresses)),
         }
     }
 }
@@ -78,7 +85,7 @@ struct TimeoutsSection {
 impl Default for ProxySection {
     fn default() -> Self {
         Self {
-            listen: ListenKey::One("0.0.0.0:8080".into()),
+            listen: ListenKey(vec![ListenAddress::Internet(SocketAddr::from(([0, 0, 0, 0], 8080)))]),
             socket_mode: "660".into(),
             workers: 0,
             tls: None,
@@ -198,7 +205,7 @@ impl ProxySection {
             return Err(("proxy_protocol", "of whom? Name the proxies that begin with it in trusted_proxies".into()));
         }
         let proxy_protocol = self.proxy_protocol.then(|| Arc::new(ArcSwap::from_pointee(forwarding.trusted.clone())));
-        let listen = self.listen.resolve().map_err(|why| ("listen", why))?;
+        let listen = self.listen.0.clone();
         let socket_mode = u32::from_str_radix(&self.socket_mode, 8).ok().filter(|mode| *mode <= 0o777);
         let socket_mode = socket_mode.ok_or_else(|| {
             ("socket_mode", format!("{:?} are no permissions; write for example \"660\"", self.socket_mode))
