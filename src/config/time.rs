@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use serde::de::{Deserialize, Deserializer, Error, Visitor};
 
-const LONGEST: Duration = Duration::from_secs(365_243 * 24 * 60 * 60);
+const LONGEST: Duration = Duration::from_secs(365_250 * 24 * 60 * 60);
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Span(pub Duration);
