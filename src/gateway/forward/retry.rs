@@ -25,7 +25,8 @@ const MOST: i64 = 20 * 100;
 
 impl Budget {
     pub fn new(retries: Retries) -> Self {
-        Self { hundredths: AtomicI64::new(MOST), earned: i64::from(retries.percent) }
+        let begun = if retries.percent == 0 { 0 } else { MOST };
+        Self { hundredths: AtomicI64::new(begun), earned: i64::from(retries.percent) }
     }
 
     /// A call began.
@@ -61,6 +62,13 @@ pub(super) fn head<B>(request: &Request<B>) -> Request<()> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_share_of_nothing_is_none() {
+        let budget = Budget::new(Retries { attempts: 1, percent: 0 });
+        budget.earn();
+        assert!(!budget.spend());
+    }
 
     #[test]
     fn retries_are_a_share_of_the_calls() {
