@@ -1,11 +1,14 @@
 //! `[upstream.NAME]`: where calls go.
 
+use std::cell::LazyCell;
 use std::collections::BTreeMap;
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
 use http::Uri;
 use http::uri::Authority;
+use rustls::ClientConfig;
 use rustls::pki_types::ServerName;
 use serde::Deserialize;
 
@@ -20,6 +23,9 @@ use crate::net::ClientTls;
 
 /// A key, and what is wrong with it.
 type Fault = (&'static str, String);
+
+/// TLS settings, and what tells them from others.
+type TlsSettings = (Arc<ClientConfig>, [u8; 32]);
 
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -206,8 +212,9 @@ impl UpstreamSection {
         if self.urls.is_empty() {
             return Err(("urls", "no address; write for example [\"http://127.0.0.1:9000\"]".to_owned()));
         }
-        let tls = self.tls.files(self.http)?;
-        let origins = self.urls.iter().map(|url| self.origin(url, &tls)).collect::<Result<_, _>>()?;
+        let files = self.tls.files(self.http)?;
+        let tls = LazyCell::new(|| files.read().map_err(|error| ("tls", error.to_string())));
+        let origins = self.urls.iter().map(|url| self.origin(url, || tls.clone())).collect::<Result<_, _>>()?;
         Ok(Upstream::new(name, self.settings()?, origins))
     }
 
@@ -247,7 +254,8 @@ impl UpstreamSection {
         headers.collect::<Result<_, _>>().map_err(|why| ("headers", why))
     }
 
-    fn origin(&self, url: &str, tls: &ClientTls) -> Result<Origin, Fault> {
+    /// `tls` is asked for an https address alone: whoever has none needs no trust roots.
+    fn origin(&self, url: &str, tls: impl Fn() -> Result<TlsSettings, Fault>) -> Result<Origin, Fault> {
         let wrong = |why: &str| {
             let help = "write for example \"http://127.0.0.1:9000\", or \"unix:/run/bots.sock\"";
             // Whatever stands before an @ may be a password.
@@ -280,7 +288,7 @@ impl UpstreamSection {
         if is_tls {
             let name = self.tls.name.clone().unwrap_or_else(|| host.clone());
             let name = ServerName::try_from(name).map_err(|_| wrong("has no name that a certificate could have"))?;
-            let (config, of) = tls.read().map_err(|error| ("tls", error.to_string()))?;
+            let (config, of) = tls()?;
             (server, digest) = (Some((config, name)), Some(of));
         }
         let host = match host.parse() {
