@@ -98,11 +98,8 @@ where
             _ = this.ledger.body_fault.set(Reason::RequestBodyTooLarge);
             return Poll::Ready(Some(Err(InboundError::TooLarge)));
         }
-        let frame = hygiene::clean_frame(frame, this.ledger.claimed());
-        Poll::Ready(Some(Ok(match frame.into_trailers() {
-            Ok(trailers) => Frame::trailers(hygiene::without(trailers, |name| this.ledger.is_injected(name))),
-            Err(frame) => frame,
-        })))
+        let is_injected = |name: &_| this.ledger.is_injected(name);
+        Poll::Ready(Some(Ok(hygiene::clean_frame(frame, this.ledger.claimed(), is_injected))))
     }
 
     fn is_end_stream(&self) -> bool {

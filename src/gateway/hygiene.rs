@@ -92,11 +92,16 @@ pub(super) fn clean_response(headers: &mut HeaderMap, claimed: &[HeaderName]) {
     strip(headers, |name| is_hop_by_hop(name) || is_identity(name, claimed));
 }
 
-/// A body's frame: data as it is, trailers without what must not go through.
-pub(super) fn clean_frame(frame: Frame<Bytes>, claimed: &[HeaderName]) -> Frame<Bytes> {
+/// A body's frame: data as it is, trailers without what must not go through, and without what else is barred from them.
+pub(super) fn clean_frame(
+    frame: Frame<Bytes>,
+    claimed: &[HeaderName],
+    is_barred: impl Fn(&HeaderName) -> bool,
+) -> Frame<Bytes> {
     match frame.into_trailers() {
         Ok(mut trailers) => {
             clean_trailers(&mut trailers, claimed);
+            remove(&mut trailers, is_barred);
             Frame::trailers(trailers)
         }
         Err(data) => data,
@@ -108,13 +113,12 @@ fn clean_trailers(trailers: &mut HeaderMap, claimed: &[HeaderName]) {
     strip(trailers, |name| is_hop_by_hop(name) || is_ours(name, claimed) || NEVER_IN_TRAILERS.contains(&name));
 }
 
-/// All fields but those with these names.
-pub(super) fn without(mut headers: HeaderMap, is_doomed: impl Fn(&HeaderName) -> bool) -> HeaderMap {
+/// Removes all fields with these names.
+pub(super) fn remove(headers: &mut HeaderMap, is_doomed: impl Fn(&HeaderName) -> bool) {
     let doomed: Vec<_> = headers.keys().filter(|name| is_doomed(name)).cloned().collect();
     for name in doomed {
         headers.remove(name);
     }
-    headers
 }
 
 fn is_hop_by_hop(name: &str) -> bool {
@@ -134,11 +138,8 @@ fn is_identity(name: &str, claimed: &[HeaderName]) -> bool {
 fn strip(headers: &mut HeaderMap, doomed: impl Fn(&str) -> bool) {
     let listed = headers.get_all(header::CONNECTION).iter().flat_map(|v| v.as_bytes().split(|b| *b == b','));
     let listed = listed.filter_map(|name| HeaderName::from_bytes(name.trim_ascii()).ok());
-    let mut names: Vec<HeaderName> = listed.collect();
-    names.extend(headers.keys().filter(|name| doomed(name.as_str())).cloned());
-    for name in names {
-        headers.remove(name);
-    }
+    let listed: Vec<HeaderName> = listed.collect();
+    remove(headers, |name| doomed(name.as_str()) || listed.contains(name));
 }
 
 #[cfg(test)]

@@ -11,7 +11,7 @@ use super::forward::{Address, Upstream};
 use super::quota::Standing;
 use super::tunnel::Tunnel;
 use super::watch::Spot;
-use crate::model::{BotId, Reason, Refusal, UpstreamName};
+use crate::model::{BotId, Reason, Refusal};
 use crate::policy::{Identity, Route, State, reads_as};
 use crate::registry::{App, ServiceAccount};
 use crate::verify::Proof;
@@ -51,9 +51,7 @@ pub(super) struct Ledger {
     /// The bot that the call is about, once the caller is known.
     pub bot: OnceLock<BotId>,
     /// Where the call was sent.
-    pub upstream: OnceLock<UpstreamName>,
-    /// Whose own headers no trailer may pose as.
-    pub sent_to: OnceLock<Arc<Upstream>>,
+    pub upstream: OnceLock<Arc<Upstream>>,
     /// The address of it that was tried last.
     pub address: OnceLock<Arc<Address>>,
     /// Attempts at it beyond the first.
@@ -105,7 +103,7 @@ impl Ledger {
 
     /// Whether the upstream gets a header of that name from us.
     pub fn is_injected(&self, name: &HeaderName) -> bool {
-        let injected = self.sent_to.get().map_or(&[][..], |upstream| &upstream.settings.headers);
+        let injected = self.upstream.get().map_or(&[][..], |upstream| &upstream.settings.headers);
         injected.iter().any(|(own, _)| reads_as(name.as_str(), own.as_str()))
     }
 

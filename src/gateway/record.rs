@@ -160,7 +160,7 @@ impl Drop for Pending {
             proof,
             single_use: proof.filter(|_| is_single_use).and_then(|p| p.claims.token_id.as_deref()),
             bot: ledger.bot.get(),
-            upstream: ledger.upstream.get(),
+            upstream: ledger.upstream.get().map(|upstream| &upstream.name),
             address: ledger.address.get().map(|address| &*address.label),
             retries: ledger.retries.load(Ordering::Relaxed),
             status: self.status,

@@ -52,6 +52,10 @@ pub enum Connected {
 }
 
 impl Connected {
+    pub fn is_tls(&self) -> bool {
+        matches!(self, Self::Tls(_))
+    }
+
     /// Whether the server chose HTTP/2 for it (RFC 7301).
     pub fn chose_http2(&self) -> bool {
         matches!(self, Self::Tls(stream) if stream.get_ref().1.alpn_protocol() == Some(b"h2"))

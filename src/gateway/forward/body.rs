@@ -130,7 +130,7 @@ impl<B> Body for UpstreamBody<B> {
             }
             Some(Ok(frame)) => {
                 this.give_back_at_end();
-                Some(Ok(hygiene::clean_frame(frame, this.ledger.claimed())))
+                Some(Ok(hygiene::clean_frame(frame, this.ledger.claimed(), |_| false)))
             }
         })
     }

@@ -11,9 +11,10 @@ use hyper::body::Incoming;
 use hyper::client::conn::{http1, http2};
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 
+use super::Protocol;
 use super::fault::Fault;
 use crate::clock::instant;
-use crate::net::Connected;
+use crate::net::{ConnectError, Connected};
 
 const BUFFER: usize = 64 << 10;
 
@@ -88,10 +89,18 @@ where
     B: Body<Data = Bytes, Error: std::error::Error + Send + Sync> + Send + 'static,
 {
     /// On a connection that was just made.
-    pub async fn begin(connected: Connected, is_http2: bool) -> Result<Self, Fault>
+    pub async fn begin(connected: Connected, protocol: Protocol) -> Result<Self, Fault>
     where
         B: Unpin,
     {
+        let is_http2 = match protocol {
+            Protocol::Http2 if connected.is_tls() && !connected.chose_http2() => {
+                let error = std::io::Error::other("the server does not offer HTTP/2");
+                return Err(Fault::Connect(ConnectError::Tls(error)));
+            }
+            Protocol::Http2 => true,
+            Protocol::Http1 | Protocol::ByAlpn => connected.chose_http2(),
+        };
         if is_http2 {
             return Ok(begin_http2(connected).await?.take());
         }

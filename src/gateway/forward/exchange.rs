@@ -5,7 +5,7 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Response, StatusCode, Uri, Version, header};
+use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Response, StatusCode, Version, header};
 use http_body::Body;
 
 use super::super::{Call, Inbound, Refused, hygiene, tunnel};
@@ -15,6 +15,7 @@ use super::fault::Fault;
 use super::payload::Payload;
 use super::pool::{Obtained, Pool};
 use super::retry::{head, is_idempotent};
+use super::wire::fit;
 use super::{Answer, Protocol, Upstream, UpstreamBody};
 use crate::model::{Reason, Refusal};
 use crate::policy::reads_as;
@@ -36,10 +37,7 @@ where
     B::Error: std::fmt::Display,
 {
     let upstream = pool.upstream();
-    _ = call.ledger.upstream.set(upstream.name.clone());
-    if !upstream.settings.headers.is_empty() {
-        _ = call.ledger.sent_to.set(Arc::clone(upstream));
-    }
+    _ = call.ledger.upstream.set(Arc::clone(upstream));
     let mut request = request.map(Payload::of);
     inject(request.headers_mut(), &upstream.settings.headers);
     if let Some(asked) = &upgrade {
@@ -54,7 +52,7 @@ fn inject(headers: &mut HeaderMap, injected: &[(HeaderName, HeaderValue)]) {
         return;
     }
     let is_one = |name: &HeaderName| injected.iter().any(|(own, _)| reads_as(name.as_str(), own.as_str()));
-    *headers = hygiene::without(std::mem::take(headers), is_one);
+    hygiene::remove(headers, is_one);
     for (name, value) in injected {
         headers.insert(name, value.clone());
     }
@@ -167,14 +165,11 @@ where
                 return Err(Failed { fault, again: Some(request) });
             }
         };
-        match connection {
-            Connection::Exclusive(_) => for_http1(&mut request, ticket.address()),
+        if upgrade.is_some() && matches!(connection, Connection::Multiplexed { .. }) {
             // RFC 8441 would take a CONNECT of its own kind.
-            Connection::Multiplexed { .. } if upgrade.is_some() => {
-                return Err(Fault::Invalid("HTTP/2, which upgrades nothing").into());
-            }
-            Connection::Multiplexed { .. } => for_http2(&mut request, ticket.address())?,
+            return Err(Fault::Invalid("HTTP/2, which upgrades nothing").into());
         }
+        fit(&mut request, ticket.address(), &connection)?;
         let spare = spare(&request, call, pool.upstream(), is_warm);
         let fault = match in_time(connection.send(request), call, settings.timeouts.response).await {
             Some(Ok(mut response)) => {
@@ -253,42 +248,6 @@ fn refused(call: &Call, upstream: &Upstream, fault: &Fault) -> Refused {
         _ => format!("upstream {name}"),
     };
     call.refused(Refusal::new(reason).expected(expected).found(fault.to_string()))
-}
-
-/// Says how the body is framed where hyper would not: it takes a body without a length for none in some methods.
-fn frame<B: Body>(request: &mut Request<B>) {
-    let is_empty = request.body().is_end_stream();
-    let is_sized = request.body().size_hint().exact().is_some();
-    let may_have_body = matches!(*request.method(), Method::POST | Method::PUT | Method::PATCH);
-    if is_empty && may_have_body {
-        request.headers_mut().insert(header::CONTENT_LENGTH, HeaderValue::from_static("0"));
-    } else if !is_empty && (!is_sized || request.headers().contains_key(header::TRAILER)) {
-        // Trailers need chunks, also where HTTP/2 told a length beside them.
-        request.headers_mut().insert(header::TRANSFER_ENCODING, HeaderValue::from_static("chunked"));
-    }
-}
-
-fn for_http1<B: Body>(request: &mut Request<B>, address: &Address) {
-    frame(request);
-    request.headers_mut().insert(header::HOST, address.host.clone());
-    if request.uri().authority().is_some() {
-        let path = request.uri().path_and_query().cloned();
-        *request.uri_mut() = path.map(Uri::from).unwrap_or_default();
-        *request.version_mut() = Version::HTTP_11;
-    }
-}
-
-/// RFC 9113 section 8.3.1: scheme and authority in fields of their own, and no framing.
-fn for_http2<B>(request: &mut Request<B>, address: &Address) -> Result<(), Fault> {
-    request.headers_mut().remove(header::HOST);
-    request.headers_mut().remove(header::TRANSFER_ENCODING);
-    let mut parts = std::mem::take(request.uri_mut()).into_parts();
-    parts.scheme = Some(address.scheme());
-    parts.authority = Some(address.authority.clone());
-    // The path that was judged is the path that is sent, or nothing is.
-    *request.uri_mut() = Uri::from_parts(parts).map_err(|_| Fault::Invalid("a path that HTTP/2 can't carry"))?;
-    *request.version_mut() = Version::HTTP_2;
-    Ok(())
 }
 
 /// Waits for an answer, as long as the request's body moves and for the limit after that.

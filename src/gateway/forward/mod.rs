@@ -11,6 +11,7 @@ mod pool;
 mod retry;
 mod tend;
 mod upstream;
+mod wire;
 
 pub use address::Address;
 pub(super) use address::Ticket;

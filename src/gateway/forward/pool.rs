@@ -194,16 +194,11 @@ where
         {
             return Err(Fault::Connect(error.clone()));
         }
-        let connection = match self.connect(address).await {
-            Ok(connection) => connection,
-            Err(fault) => {
-                if let Fault::Connect(error) = &fault {
-                    *turn = Some((instant(), error.clone()));
-                }
-                return Err(fault);
-            }
-        };
-        Ok(Obtained { connection, is_kept: false, is_warm: false })
+        let made = self.connect(address).await;
+        if let Err(Fault::Connect(error)) = &made {
+            *turn = Some((instant(), error.clone()));
+        }
+        Ok(Obtained { connection: made?, is_kept: false, is_warm: false })
     }
 
     /// A new one of HTTP/1.1, where either could be spoken: nothing is upgraded on a connection that others share.
@@ -230,12 +225,7 @@ where
         metrics::counter!("scopegate_upstream_connections_total").increment(1);
         let (protocol, limit) = (self.upstream.settings.protocol, self.upstream.settings.timeouts.connect);
         let connected = connect(&address.remote, tls, limit).await.map_err(Fault::Connect)?;
-        let chose_http2 = connected.chose_http2();
-        if protocol == Protocol::Http2 && address.tls.is_some() && !chose_http2 {
-            let error = std::io::Error::other("the server does not offer HTTP/2");
-            return Err(Fault::Connect(ConnectError::Tls(error)));
-        }
-        let begun = Connection::begin(connected, protocol == Protocol::Http2 || chose_http2);
+        let begun = Connection::begin(connected, protocol);
         tokio::time::timeout(limit, begun).await.unwrap_or(Err(Fault::Connect(ConnectError::Timeout(limit))))
     }
 }

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use http::{Method, Request, StatusCode, header};
+use http::{Request, StatusCode};
 use http_body_util::Empty;
 use tokio::task::{AbortHandle, JoinSet};
 
@@ -12,10 +12,11 @@ use super::address::Address;
 use super::circuit::Change;
 use super::connection::Connection;
 use super::fault::Fault;
+use super::wire::fit;
 use super::{HealthCheck, Protocol, Upstream, UpstreamSet};
 use crate::clock::instant;
 use crate::model::UpstreamName;
-use crate::net::{ConnectError, connect};
+use crate::net::connect;
 
 /// Tends all upstreams that the configuration names, for ever.
 pub async fn tend(upstreams: Arc<UpstreamSet>) {
@@ -108,18 +109,10 @@ pub async fn check_health(address: &Address, check: &HealthCheck, protocol: Prot
 async fn ask(address: &Address, check: &HealthCheck, protocol: Protocol) -> Result<Option<StatusCode>, Fault> {
     let connected = connect(&address.remote, address.tls.as_ref(), check.timeout).await.map_err(Fault::Connect)?;
     let Some(path) = &check.path else { return Ok(None) };
-    let is_http2 = connected.chose_http2() || (protocol == Protocol::Http2 && address.tls.is_none());
-    if protocol == Protocol::Http2 && !is_http2 {
-        return Err(Fault::Connect(ConnectError::Tls(std::io::Error::other("the server does not offer HTTP/2"))));
-    }
-    let mut connection = Connection::begin(connected, is_http2).await?;
+    let mut connection = Connection::begin(connected, protocol).await?;
     let mut request = Request::new(Empty::<Bytes>::new());
-    *request.method_mut() = Method::GET;
-    let target = if is_http2 { format!("{}://{}{path}", address.scheme(), address.authority) } else { path.clone() };
-    *request.uri_mut() = target.parse().map_err(|_| Fault::Invalid("no valid path"))?;
-    if !is_http2 {
-        request.headers_mut().insert(header::HOST, address.host.clone());
-    }
+    *request.uri_mut() = path.parse().map_err(|_| Fault::Invalid("no valid path"))?;
+    fit(&mut request, address, &connection)?;
     let answer = connection.send(request).await.map_err(|not_sent| Fault::Broken(not_sent.error))?;
     Ok(Some(answer.status()))
 }
