@@ -32,16 +32,8 @@ pub struct Browser {
 impl Browser {
     pub fn start() -> Self {
         let profile = tempfile::tempdir().unwrap();
-        let mut driver = Command::new("chromedriver")
-            .arg("--port=0")
-            .env("HOME", profile.path())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::null())
-            .spawn()
-            .unwrap_or_else(|error| panic!("chromedriver: {error}; tests/run installs it"));
-        let mut said = BufReader::new(driver.stdout.take().unwrap()).lines().map_while(Result::ok);
-        let port = |line: String| line.rsplit_once("successfully on port ")?.1.trim_end_matches('.').parse().ok();
-        let port: u16 = said.find_map(port).unwrap();
+        // It takes a free port of IPv4 and exits where another process has the same one of IPv6.
+        let (driver, port) = (0..10).find_map(|_| driver(&profile)).unwrap();
         let mut browser = Self { driver, address: ([127, 0, 0, 1], port).into(), session: String::new(), profile };
         let folder = format!("--user-data-dir={}", browser.profile.path().join("profile").display());
         let switches = SWITCHES.iter().map(|s| (*s).to_owned()).chain([folder]).collect::<Vec<_>>();
@@ -82,6 +74,24 @@ impl Drop for Browser {
         _ = self.driver.kill();
         _ = self.driver.wait();
     }
+}
+
+/// A driver and its port, or `None` if it exits before it listens.
+fn driver(profile: &TempDir) -> Option<(Child, u16)> {
+    let mut driver = Command::new("chromedriver")
+        .arg("--port=0")
+        .env("HOME", profile.path())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::null())
+        .spawn()
+        .unwrap_or_else(|error| panic!("chromedriver: {error}; tests/run installs it"));
+    let mut said = BufReader::new(driver.stdout.take().unwrap()).lines().map_while(Result::ok);
+    let port = |line: String| line.rsplit_once("successfully on port ")?.1.trim_end_matches('.').parse().ok();
+    let port = said.find_map(port);
+    if port.is_none() {
+        _ = driver.wait();
+    }
+    Some((driver, port?))
 }
 
 /// A page to run scripts on.
