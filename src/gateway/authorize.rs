@@ -2,7 +2,9 @@
 
 use std::sync::Arc;
 
-use super::{Authenticated, Caller, Gate, Refused, Step};
+use http_body::Body;
+
+use super::{Authenticated, Caller, Gate, Inbound, Refused, Step};
 use crate::model::BotId;
 use crate::policy::{self, Authorization};
 use crate::registry::UsageBook;
@@ -38,7 +40,10 @@ impl<B> Authorized<B> {
     }
 }
 
-impl<B> Step<Authenticated<B>> for Authorize {
+impl<B> Step<Authenticated<B>> for Authorize
+where
+    Inbound<B>: Body,
+{
     type Out = Authorized<B>;
 
     fn take(&self, authenticated: Authenticated<B>) -> Result<Authorized<B>, Refused> {
@@ -79,6 +84,10 @@ impl<B> Step<Authenticated<B>> for Authorize {
                 Some(authorization)
             }
         };
+        let (request, place) = (authenticated.matched().request(), authenticated.matched().place());
+        let has_body = !request.body().is_end_stream();
+        policy::check_upgrade(&place.route, request.method(), request.version(), request.headers(), has_body)
+            .map_err(|refusal| place.refused(refusal))?;
         Ok(Authorized { authenticated, authorization })
     }
 }

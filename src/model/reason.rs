@@ -99,6 +99,9 @@ reasons! {
     CertificateNotAllowed "certificate.not_allowed" 403 Absent CertificateNotAllowed
         "The client certificate is none of those that the route takes."
         "Use a certificate with one of the names that the route's client_certificate lists as a subject alternative name; the log has those of this one."
+    UpgradeNotAllowed "upgrade.not_allowed" 403 Absent UpgradeNotAllowed
+        "The route goes on with no such protocol."
+        "Name the protocol in the route's upgrade, such as upgrade = [\"websocket\"]; an upgrade has no body, and a WebSocket begins with GET."
     CredentialMissing "credential.missing" 401 Absent CredentialMissing
         "The request carries no credential."
         "Send the token in the header that the route's authenticator names."
@@ -325,8 +328,8 @@ reasons! {
         "The upstream's answer is not valid HTTP."
         "Check the upstream; what it sent is no answer, or has a contradictory header."
     GatewayOverloaded "gateway.overloaded" 503 Absent GatewayOverloaded
-        "The gateway has as many calls in hand as it takes."
-        "Try again shortly. What there is too much of stands in the log: of calls, proxy.limits.concurrent_requests bounds them."
+        "The gateway has no room for this call."
+        "Try again shortly. The log says what it has too much or too little of: proxy.limits.concurrent_requests bounds calls, and the limit of open files connections."
     TunnelIdle "tunnel.idle" 408 Absent TunnelIdle
         "Nothing went through the upgraded connection for too long."
         "Send a ping from time to time, or raise proxy.timeouts.tunnel_idle."

@@ -2,6 +2,7 @@
 
 mod certificate;
 mod connect;
+mod descriptors;
 mod handover;
 mod io;
 mod listen;
@@ -18,6 +19,7 @@ mod trust;
 
 pub use certificate::ClientCertificate;
 pub use connect::{ConnectError, Connected, Endpoint, Remote, TlsTarget, connect, resolve};
+pub use descriptors::{DescriptorPlan, Exhausted, connections_are_scarce};
 pub use handover::{receive_sockets, send_sockets};
 pub use listen::{BindError, ListenAddress, SocketFile, bind, bind_alone, bind_unix, is_taken};
 pub use peer::{Address, Peer, TrustedProxies};

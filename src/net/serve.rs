@@ -94,6 +94,7 @@ pub async fn serve<S, B>(
             }
             // Out of file descriptors, most likely: those who hold some need time to give them back.
             Err(error) if !is_of_one_connection(&error) => {
+                metrics::counter!("scopegate_accept_errors_total").increment(1);
                 tracing::warn!(%error, "accept failed");
                 tokio::time::sleep(Duration::from_millis(50)).await;
             }

@@ -47,4 +47,4 @@ pub use route::{
 };
 pub use state::{Followed, Live, State};
 pub use table::{Conflict, Found, Misled, RouteTable, Sought, allowed_methods, wrong_method};
-pub use upgrade::{WEBSOCKET, offered_token, strip_tokens, upgrade};
+pub use upgrade::{WEBSOCKET, check_upgrade, offered_token, strip_tokens, upgrade};

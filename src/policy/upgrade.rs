@@ -22,6 +22,41 @@ pub fn upgrade<'r>(route: &'r Route, method: &Method, version: Version, headers:
     (**protocol != *WEBSOCKET || *method == Method::GET).then_some(protocol)
 }
 
+/// Refuses a call that asks for a protocol which it does not get. What a client merely offers, and goes on without, is
+/// not asked for: another version of HTTP, or TLS (RFC 9110 section 7.8 lets a server ignore it).
+///
+/// # Errors
+/// `upgrade.not_allowed`, with what is missing.
+pub fn check_upgrade(
+    route: &Route,
+    method: &Method,
+    version: Version,
+    headers: &HeaderMap,
+    has_body: bool,
+) -> Result<(), Refusal> {
+    let may_ask = version == Version::HTTP_11 && headers.contains_key(header::UPGRADE);
+    if !may_ask || !listed(headers, header::CONNECTION, "upgrade") {
+        return Ok(());
+    }
+    let Some(asked) = elements(headers, header::UPGRADE).find(|name| !is_optional(name)) else { return Ok(()) };
+    let granted = upgrade(route, method, version, headers).filter(|_| !has_body);
+    let is_permitted = |name: &str| route.upgrades.iter().any(|known| known.eq_ignore_ascii_case(name));
+    let expected = match granted {
+        Some(_) => return Ok(()),
+        None if !elements(headers, header::UPGRADE).any(is_permitted) => {
+            format!("upgrade = [{:?}] at the route", asked.to_ascii_lowercase())
+        }
+        None if has_body => "an upgrade without a body".to_owned(),
+        None => "a WebSocket that begins with GET".to_owned(),
+    };
+    Err(Refusal::new(Reason::UpgradeNotAllowed).expected(expected).found(format!("{method} with Upgrade: {asked}")))
+}
+
+fn is_optional(name: &str) -> bool {
+    let family = name.split_once('/').map_or(name, |(family, _)| family);
+    ["h2c", "h2", "HTTP", "TLS"].iter().any(|known| known.eq_ignore_ascii_case(family))
+}
+
 /// The token among the subprotocols that a WebSocket offers: `bearer.TOKEN` where the authenticator takes "bearer". None
 /// where there is no such entry.
 ///

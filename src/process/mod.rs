@@ -4,6 +4,7 @@
 //! with a runtime, a listener and an upstream pool of its own; it reaches the rest by the atomic pointer, and the journal by a channel.
 
 mod answers;
+mod descriptors;
 mod error;
 mod files;
 mod follow;
@@ -95,6 +96,8 @@ pub struct Prepared {
     upstreams: Arc<UpstreamSet>,
     open: Connections,
     listeners: Listeners,
+    /// Questions that the telemetry listener takes at once.
+    telemetry: usize,
     journal: Journal,
     predecessor: Option<Predecessor>,
     tokens: Arc<TokenService<Store>>,
@@ -106,9 +109,10 @@ impl Prepared {
     /// # Errors
     /// When a port is taken, or the registry or the journal can't be read.
     pub async fn new(
-        parts: Parts,
+        mut parts: Parts,
         log: impl FnOnce(&Arc<Live>, &Issued) -> Arc<dyn AccessLog>,
     ) -> Result<Self, StartError> {
+        let descriptors = descriptors::divide(&mut parts.config.proxy);
         let config = &parts.config;
         let watch = files::Watch::new(&config.files);
         let (predecessor, handed) = find_predecessor(config).await?;
@@ -140,7 +144,8 @@ impl Prepared {
         let upstreams = Arc::new(UpstreamSet::new(config.upstreams.clone()));
         let tokens = Arc::new(tokens);
         let open = Arc::default();
-        Ok(Self { gate, parts, watch, upstreams, open, listeners, journal, predecessor, tokens })
+        let telemetry = descriptors.telemetry;
+        Ok(Self { gate, parts, watch, upstreams, open, listeners, telemetry, journal, predecessor, tokens })
     }
 
     /// Takes calls.
@@ -148,7 +153,8 @@ impl Prepared {
     /// # Errors
     /// When the system gives no threads.
     pub fn start(self) -> Result<Running, StartError> {
-        let Self { gate, parts, watch, upstreams, open, listeners, journal, predecessor, tokens } = self;
+        let Self { gate, parts, watch, upstreams, open, listeners, telemetry, journal, predecessor, tokens } = self;
+        let status_server = telemetry_server(telemetry);
         let Parts { config, source, store, metrics, clock } = parts;
         let takeover_path = config.proxy.takeover.clone();
         let (shutdown, stop) = watch::channel(false);
@@ -204,7 +210,7 @@ impl Prepared {
         control.spawn(reload::run(reload));
         control.spawn(upkeep(metrics.clone(), gate, Arc::clone(&open)));
         let status = Status::new(health.clone(), metrics, key_set);
-        control.spawn(net::serve(telemetry, telemetry_server(), Connections::default(), status, ended));
+        control.spawn(net::serve(telemetry, status_server, Connections::default(), status, ended));
         health.set_ready(true);
         let offer = takeover_path.zip(copies.transpose().map_err(StartError::Socket)?);
         let offer =
@@ -335,7 +341,7 @@ fn takes_encrypted(routes: &RouteTable) -> bool {
     routes.routes().iter().any(|route| takes(&route.authenticator.kind))
 }
 
-fn telemetry_server() -> ServerSettings {
+fn telemetry_server(max_connections: usize) -> ServerSettings {
     let limit = Duration::from_secs(10);
     ServerSettings {
         tls: None,
@@ -343,7 +349,7 @@ fn telemetry_server() -> ServerSettings {
         header_timeout: limit,
         handshake_timeout: limit,
         write_timeout: Arc::new(ArcSwap::from_pointee(limit)),
-        max_connections: 64,
+        max_connections,
     }
 }
 

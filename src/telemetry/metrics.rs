@@ -41,6 +41,10 @@ pub fn install_metrics() -> Result<PrometheusHandle, MetricsError> {
         ("scopegate_incomplete_total", "Calls whose answer was not handed over whole, by how they ended."),
         ("scopegate_connections_refused_total", "Connections closed at once, since there were too many."),
         (
+            "scopegate_accept_errors_total",
+            "Connections that could not be accepted, since the system had no file descriptor or no memory left.",
+        ),
+        (
             "scopegate_bad_requests_total",
             "Requests that were no HTTP; answered below the gateway, so they are in no access log.",
         ),

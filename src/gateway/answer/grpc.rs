@@ -105,6 +105,7 @@ pub(super) fn status(reason: Reason) -> Status {
         Reason::TokenRefreshed => Status::FailedPrecondition,
         Reason::RoleMissing
         | Reason::CorsNotAllowed
+        | Reason::UpgradeNotAllowed
         | Reason::AppMismatch
         | Reason::AppWrongBot
         | Reason::AppWrongAccount

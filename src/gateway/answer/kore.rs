@@ -63,6 +63,7 @@ pub(super) fn words(reason: Reason) -> (u16, &'static str, u16) {
         | Reason::AppWrongNetwork => CREDENTIALS,
         Reason::RouteUnknown
         | Reason::CorsNotAllowed
+        | Reason::UpgradeNotAllowed
         | Reason::RequestInvalid
         | Reason::RequestHeadersTooLarge
         | Reason::RequestBodyTooLarge

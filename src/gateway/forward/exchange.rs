@@ -100,10 +100,11 @@ where
             }
             Err(failed) => failed,
         };
-        let is_break = fault.is_break();
+        let (is_break, is_our_own) = (fault.is_break(), fault.is_our_own());
         tried.push(Arc::clone(&address));
         worst.take(fault, address);
-        let may_again = tried.len() <= usize::try_from(retries.attempts).unwrap_or(usize::MAX)
+        let may_again = !is_our_own
+            && tried.len() <= usize::try_from(retries.attempts).unwrap_or(usize::MAX)
             && call.ledger.body_fault.get().is_none()
             // An address that can't be reached is not asked again at once.
             && (is_break || upstream.has_others(&tried));

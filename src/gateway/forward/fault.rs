@@ -2,7 +2,6 @@
 
 use std::error::Error as _;
 use std::fmt;
-use std::io;
 use std::time::Duration;
 
 use crate::model::Reason;
@@ -25,6 +24,7 @@ pub(super) enum Fault {
 impl Fault {
     pub fn reason(&self) -> Reason {
         match self {
+            Self::Connect(ConnectError::Exhausted(_)) => Reason::GatewayOverloaded,
             Self::Connect(ConnectError::Timeout(_)) => Reason::UpstreamConnectTimeout,
             Self::Connect(ConnectError::Unresolved(_)) => Reason::UpstreamUnresolved,
             Self::Connect(ConnectError::Io(_)) => Reason::UpstreamUnreachable,
@@ -42,7 +42,7 @@ impl Fault {
     pub fn progress(&self) -> u8 {
         match self {
             Self::OutOfService(_) | Self::QueueFull(_) | Self::QueuedTooLong(_) => 0,
-            Self::Connect(ConnectError::Unresolved(_)) => 1,
+            Self::Connect(ConnectError::Unresolved(_) | ConnectError::Exhausted(_)) => 1,
             Self::Connect(ConnectError::Io(_)) => 2,
             Self::Connect(ConnectError::Timeout(_)) => 3,
             Self::Connect(ConnectError::Tls(_)) => 4,
@@ -53,9 +53,8 @@ impl Fault {
     /// Whether it is between the gateway and the address alone: no call can bring it about.
     pub fn is_of_address(&self) -> bool {
         match self {
-            Self::Connect(ConnectError::Io(error)) => !is_our_own(error),
-            Self::Connect(ConnectError::Timeout(_) | ConnectError::Tls(_)) => true,
-            Self::Connect(ConnectError::Unresolved(_))
+            Self::Connect(ConnectError::Io(_) | ConnectError::Timeout(_) | ConnectError::Tls(_)) => true,
+            Self::Connect(ConnectError::Unresolved(_) | ConnectError::Exhausted(_))
             | Self::Broken(_)
             | Self::Invalid(_)
             | Self::NoAnswer(_)
@@ -70,6 +69,11 @@ impl Fault {
         matches!(self, Self::NoAnswer(_)) || self.is_break()
     }
 
+    /// Whether the gateway itself lacks something: then no upstream is to blame, and no other address is of use.
+    pub fn is_our_own(&self) -> bool {
+        matches!(self, Self::Connect(ConnectError::Exhausted(_)))
+    }
+
     pub fn was_attempted(&self) -> bool {
         !matches!(self, Self::OutOfService(_) | Self::QueueFull(_) | Self::QueuedTooLong(_))
     }
@@ -78,13 +82,6 @@ impl Fault {
     pub fn is_break(&self) -> bool {
         matches!(self, Self::Broken(error) if !is_nonsense(error))
     }
-}
-
-/// The gateway has no file descriptor or no port left, which says nothing about others.
-fn is_our_own(error: &io::Error) -> bool {
-    use io::ErrorKind::{AddrInUse, AddrNotAvailable, OutOfMemory};
-    // EMFILE and ENFILE have no kind of their own.
-    matches!(error.kind(), AddrInUse | AddrNotAvailable | OutOfMemory) || matches!(error.raw_os_error(), Some(23 | 24))
 }
 
 /// Bytes came, and they were no HTTP.

@@ -19,7 +19,7 @@ pub use body::UpstreamBody;
 pub use circuit::{Ejection, Thresholds};
 pub use payload::Payload;
 pub use retry::Retries;
-pub use tend::{check_health, tend};
+pub use tend::{Unhealthy, check_health, tend};
 pub use upstream::{
     HealthCheck, Origin, OriginHost, Protocol, Upstream, UpstreamSet, UpstreamSettings, UpstreamTimeouts,
 };

@@ -13,7 +13,7 @@ use super::connection::{Connection, Exclusive, Multiplexed};
 use super::fault::Fault;
 use super::{Protocol, Upstream};
 use crate::clock::instant;
-use crate::net::{ConnectError, TlsTarget, connect};
+use crate::net::{ConnectError, TlsTarget, connect, connections_are_scarce};
 
 /// The connections that take another call. Those of HTTP/1.1 that carry one belong to its answer, which gives them back.
 pub(super) struct Pool<B> {
@@ -90,7 +90,7 @@ impl<B> Pool<B> {
     /// Takes back a connection whose answer is complete.
     pub fn give_back(&self, address: &Arc<Address>, connection: Exclusive<B>) {
         let (now, upstream) = (instant(), &self.upstream);
-        if is_too_old(upstream, connection.born, now) {
+        if is_too_old(upstream, connection.born, now) || connections_are_scarce() {
             return;
         }
         let mut slots = self.slots();

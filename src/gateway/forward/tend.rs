@@ -1,6 +1,7 @@
 //! What goes on beside the calls: names are looked up again, addresses are asked whether they work.
 
 use std::collections::HashMap;
+use std::fmt;
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -73,6 +74,9 @@ async fn watch_health(upstream: &Upstream) {
             let name = upstream.name.clone();
             checks.spawn(async move {
                 let found = check_health(&address, &check, protocol).await;
+                if found.as_ref().is_err_and(|unhealthy| unhealthy.is_our_own) {
+                    return;
+                }
                 let change = address.circuit.checked(found.is_ok(), check.thresholds, instant());
                 match (change, found) {
                     (Some(Change::Returned), _) => {
@@ -90,16 +94,42 @@ async fn watch_health(upstream: &Upstream) {
     }
 }
 
+/// Why an address does not seem to work.
+#[derive(Debug)]
+pub struct Unhealthy {
+    why: String,
+    /// Whether the gateway itself could not ask, which says nothing about the address.
+    is_our_own: bool,
+}
+
+impl Unhealthy {
+    fn new(why: String) -> Self {
+        Self { why, is_our_own: false }
+    }
+}
+
+impl From<Fault> for Unhealthy {
+    fn from(fault: Fault) -> Self {
+        Self { why: fault.to_string(), is_our_own: fault.is_our_own() }
+    }
+}
+
+impl fmt::Display for Unhealthy {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.why)
+    }
+}
+
 /// Asks an address whether it works.
 ///
 /// # Errors
 /// Why it does not seem to.
-pub async fn check_health(address: &Address, check: &HealthCheck, protocol: Protocol) -> Result<(), String> {
+pub async fn check_health(address: &Address, check: &HealthCheck, protocol: Protocol) -> Result<(), Unhealthy> {
     let asked = tokio::time::timeout(check.timeout, ask(address, check, protocol)).await;
-    let status = asked.map_err(|_| format!("no answer within {:?}", check.timeout))?.map_err(|e| e.to_string())?;
+    let status = asked.map_err(|_| Unhealthy::new(format!("no answer within {:?}", check.timeout)))??;
     match status {
         Some(status) if !(check.statuses.0..=check.statuses.1).contains(&status.as_u16()) => {
-            Err(format!("it answers {status}"))
+            Err(Unhealthy::new(format!("it answers {status}")))
         }
         _ => Ok(()),
     }

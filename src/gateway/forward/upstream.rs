@@ -162,7 +162,7 @@ impl Origin {
 #[derive(Debug)]
 struct Unresolved {
     at: Instant,
-    why: String,
+    error: ConnectError,
 }
 
 /// How many former addresses are kept in mind.
@@ -242,17 +242,17 @@ impl Upstream {
         if !self.addresses.load().is_empty() {
             return Ok(());
         }
-        if let Some(Unresolved { at, why }) = &*failed
+        if let Some(Unresolved { at, error }) = &*failed
             && instant().duration_since(*at) < REMEMBERED
         {
-            return Err(Fault::Connect(ConnectError::Unresolved(why.clone())));
+            return Err(Fault::Connect(error.clone()));
         }
         let result = self.resolve().await;
         if !self.addresses.load().is_empty() {
             // What other names have is enough to go on with.
             return Ok(());
         }
-        *failed = result.as_ref().err().map(|error| Unresolved { at: instant(), why: error.to_string() });
+        *failed = result.as_ref().err().map(|error| Unresolved { at: instant(), error: error.clone() });
         result.map_err(Fault::Connect)
     }
 

@@ -13,6 +13,7 @@ pub(super) struct Frames {
     /// What is left of the payload.
     left: u64,
     is_closed: bool,
+    is_over: bool,
 }
 
 impl Frames {
@@ -24,6 +25,11 @@ impl Frames {
     /// Whether a Close frame has begun: nothing may follow it (RFC 6455 section 5.5.1).
     pub fn is_closed(&self) -> bool {
         self.is_closed
+    }
+
+    /// Whether the whole Close frame is there.
+    pub fn is_over(&self) -> bool {
+        self.is_over
     }
 
     pub fn advance(&mut self, mut bytes: &[u8]) {
@@ -48,6 +54,7 @@ impl Frames {
                 self.end_header();
             }
             if self.is_at_boundary() {
+                self.is_over |= self.is_closed;
                 break;
             }
         }
@@ -117,9 +124,11 @@ mod tests {
         frames.advance(&[0x88]);
         assert!(!frames.is_closed() && !frames.is_at_boundary());
         frames.advance(&[2]);
-        assert!(frames.is_closed() && !frames.is_at_boundary());
+        assert!(frames.is_closed() && !frames.is_at_boundary() && !frames.is_over());
         frames.advance(&[3, 232]);
-        assert!(frames.is_at_boundary());
+        assert!(frames.is_at_boundary() && frames.is_over());
+        frames.advance(&[0x81]);
+        assert!(frames.is_over(), "whatever follows");
     }
 
     #[test]

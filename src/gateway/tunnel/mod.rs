@@ -104,6 +104,8 @@ impl Tunnel {
         let (caller_reader, caller_writer) = split(TokioIo::new(caller));
         let (upstream_reader, upstream_writer) = split(TokioIo::new(upstream));
         let quiet = Quiet::new();
+        let ((caller_closes, caller_closed), (upstream_closes, upstream_closed)) =
+            (watch::channel(false), watch::channel(false));
         let frames = || (*self.asked.protocol == *WEBSOCKET).then(Frames::default);
         let mut up = Pump {
             from: Side::Caller,
@@ -112,6 +114,8 @@ impl Tunnel {
             frames: frames(),
             count: &ledger.bytes_in,
             quiet: &quiet,
+            closes: caller_closes,
+            other_closes: upstream_closed,
         };
         let mut down = Pump {
             from: Side::Upstream,
@@ -120,6 +124,8 @@ impl Tunnel {
             frames: frames(),
             count: &ledger.bytes_out,
             quiet: &quiet,
+            closes: upstream_closes,
+            other_closes: caller_closed,
         };
         let outcome = self.join(&mut up, &mut down, &quiet, ledger).await;
         // Whoever reads no more is not waited for long.

@@ -6,11 +6,11 @@ use std::time::Duration;
 
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
 use tokio::sync::watch;
-use tokio::time::{Instant, sleep};
+use tokio::time::{Instant, sleep, timeout};
 
-use super::Side;
 use super::farewell::Farewell;
 use super::frames::Frames;
+use super::{CLOSING, Side};
 
 /// Half of what a tunnel needs while it is quiet; most are, most of the time.
 const BUFFER: usize = 8 << 10;
@@ -36,6 +36,10 @@ pub(super) struct Pump<'t, R, W> {
     pub frames: Option<Frames>,
     pub count: &'t AtomicU64,
     pub quiet: &'t Quiet,
+    /// Told when the side that is read has begun a Close.
+    pub closes: watch::Sender<bool>,
+    /// Whether the side that is written to has.
+    pub other_closes: watch::Receiver<bool>,
 }
 
 impl<R: AsyncRead + Unpin, W: AsyncWrite + Unpin> Pump<'_, R, W> {
@@ -43,6 +47,10 @@ impl<R: AsyncRead + Unpin, W: AsyncWrite + Unpin> Pump<'_, R, W> {
     pub async fn run(&mut self, mut told: watch::Receiver<Option<Farewell>>) -> Finish {
         let mut buffer = vec![0; BUFFER];
         loop {
+            // Nothing may follow a Close, and whether the side's connection ends soon is its own affair.
+            if self.frames.as_ref().is_some_and(Frames::is_over) {
+                return Finish::Closed;
+            }
             let read = tokio::select! {
                 biased;
                 word = word(&mut told) => {
@@ -59,6 +67,9 @@ impl<R: AsyncRead + Unpin, W: AsyncWrite + Unpin> Pump<'_, R, W> {
                 }
                 Ok(length) => {
                     if self.pass(&buffer[..length]).await.is_err() {
+                        if self.from == Side::Caller {
+                            _ = timeout(CLOSING, self.hear_out(length, &mut buffer)).await;
+                        }
                         return Finish::Broken(self.from.other());
                     }
                 }
@@ -74,8 +85,24 @@ impl<R: AsyncRead + Unpin, W: AsyncWrite + Unpin> Pump<'_, R, W> {
         self.count.fetch_add(bytes.len() as u64, Ordering::Relaxed);
         if let Some(frames) = &mut self.frames {
             frames.advance(bytes);
+            if frames.is_closed() {
+                self.closes.send_replace(true);
+            }
         }
         Ok(())
+    }
+
+    /// Reads a WebSocket up to its Close, for a side that gets nothing any more: who is told of that closes, too, and is
+    /// not to find its connection broken before it has read why.
+    async fn hear_out(&mut self, mut length: usize, buffer: &mut [u8]) -> io::Result<()> {
+        let Some(frames) = &mut self.frames else { return Ok(()) };
+        loop {
+            frames.advance(&buffer[..length]);
+            if length == 0 || frames.is_over() {
+                return Ok(());
+            }
+            length = self.reader.read(buffer).await?;
+        }
     }
 
     /// Nothing more comes.
@@ -100,13 +127,22 @@ impl<R: AsyncRead + Unpin, W: AsyncWrite + Unpin> Pump<'_, R, W> {
     /// protocol we know no last word.
     async fn leave(&mut self, word: Farewell, buffer: &mut [u8]) -> io::Result<()> {
         let Some(mut frames) = self.frames.take() else { return Ok(()) };
-        let mut is_said = frames.is_closed();
+        let (mut is_said, mut is_shut) = (frames.is_closed(), false);
         if frames.is_at_boundary() && !is_said {
             self.say(word).await?;
             is_said = true;
         }
         while !frames.is_closed() {
-            let length = self.reader.read(buffer).await?;
+            let length = tokio::select! {
+                biased;
+                // The other side has both words: its connection ends, however long this side takes.
+                () = closes(&mut self.other_closes), if is_said && !is_shut => {
+                    is_shut = true;
+                    self.writer.shutdown().await?;
+                    continue;
+                }
+                read = self.reader.read(buffer) => read?,
+            };
             if length == 0 {
                 return Ok(());
             }
@@ -118,6 +154,7 @@ impl<R: AsyncRead + Unpin, W: AsyncWrite + Unpin> Pump<'_, R, W> {
             }
             frames.advance(&buffer[end..length]);
         }
+        self.closes.send_replace(true);
         Ok(())
     }
 
@@ -135,6 +172,11 @@ async fn word(told: &mut watch::Receiver<Option<Farewell>>) -> Farewell {
         // Whoever could say something is gone, and so is the tunnel.
         None => std::future::pending().await,
     }
+}
+
+/// Waits until a side has begun a Close.
+async fn closes(side: &mut watch::Receiver<bool>) {
+    _ = side.wait_for(|closes| *closes).await;
 }
 
 /// Section 5.3: a key that nobody foresees, for bytes that everybody knows.

@@ -102,6 +102,7 @@ const ELSEWHERE_TESTED: &[(Reason, &str)] = &[
     (Reason::CertificateNotAllowed, "client_certificates"),
     (Reason::KeysUnavailable, "identity"),
     (Reason::CorsNotAllowed, "cors"),
+    (Reason::UpgradeNotAllowed, "streams"),
     (Reason::OauthRequestInvalid, "oauth"),
     (Reason::OauthClientUnproved, "oauth"),
     (Reason::OauthClientMismatch, "oauth"),

@@ -178,6 +178,18 @@ impl Gateway {
         Self::await_calls(setup, child)
     }
 
+    /// Applies the registry and starts the gateway with this limit of open files.
+    pub fn with_open_files(setup: Setup, registry: &Registry, limit: &str) -> Self {
+        setup.apply(registry);
+        let child = Child::with_open_files(setup.path(), &SERVE, limit);
+        Self::await_calls(setup, child)
+    }
+
+    /// Standard error so far.
+    pub fn events(&self) -> Vec<String> {
+        self.child.err()
+    }
+
     /// Applies the registry and starts the gateway with an access log that goes into a pipe.
     pub fn logging_to(setup: Setup, registry: &Registry, out: PipeWriter) -> Self {
         setup.apply(registry);

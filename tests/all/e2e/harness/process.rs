@@ -63,6 +63,17 @@ impl Child {
         child
     }
 
+    /// With this limit of open files, such as `-Sn 64` for the soft one.
+    pub fn with_open_files(folder: &Path, arguments: &[&str], limit: &str) -> Self {
+        let (out, write) = pipe().unwrap();
+        let script = format!("ulimit {limit} && exec \"$0\" \"$@\"");
+        let mut command = Command::new("sh");
+        command.args(["-c", &script, &binary()]).args(arguments).current_dir(folder).stdin(Stdio::null());
+        let mut child = Self::run(command, folder, write);
+        child.out = Lines::read(out);
+        child
+    }
+
     /// Its standard output goes into a pipe that is the caller's to read, or not.
     pub fn unread(folder: &Path, arguments: &[&str], environment: &[(&str, &str)], out: PipeWriter) -> Self {
         Self::run(command(folder, arguments, environment), folder, out)

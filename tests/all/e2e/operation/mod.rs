@@ -4,6 +4,7 @@ mod apply;
 mod connect;
 mod crash;
 mod demo;
+mod descriptors;
 mod drain;
 mod init;
 mod keys;

@@ -2,7 +2,7 @@
 
 use std::io::{Read as _, Write as _};
 use std::net::Shutdown;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use super::{app, last, live, open, registry, setup, start};
 use crate::e2e::harness::{
@@ -44,33 +44,69 @@ fn messages_go_both_ways_through_an_upgrade_that_the_route_permits() {
     assert!(header("authorization").is_empty());
 }
 
+fn asking(target: &str, connection: &str, protocol: &str) -> Call {
+    let call = Call::get(target).bearer(app().token());
+    call.header("Connection", connection).header("Upgrade", protocol).header("HTTP2-Settings", "AAMAAABk")
+}
+
 #[test]
-fn an_upgrade_that_the_route_does_not_name_is_not_asked_for() {
+fn a_protocol_that_a_client_merely_offers_is_ignored() {
     let upstream = Recorder::start();
     let gateway = start(&upstream.url());
-    let asking = |target: &str, protocol: &str| {
-        Call::get(target)
-            .bearer(app().token())
-            .header("Connection", "Upgrade, HTTP2-Settings")
-            .header("Upgrade", protocol)
-    };
-    for (target, protocol) in
-        [("/any/feed", "websocket"), ("/live/feed", "h2c"), ("/live/feed", "TLS/1.0"), ("/plain/feed", "x-echo")]
-    {
-        let mut connection = Connection::open(gateway.proxy);
-        assert_eq!(connection.call(&asking(target, protocol).header("HTTP2-Settings", "AAMAAABk")).status, 200);
+    let both = "Upgrade, HTTP2-Settings";
+    for (target, connection, protocol) in [
+        ("/any/feed", both, "h2c"),
+        ("/live/feed", both, "h2c"),
+        ("/live/feed", "keep-alive, upgrade", "TLS/1.0, HTTP/2.0"),
+        ("/any/feed", "Upgrade", "tls/1.3"),
+        // Without Connection it is no request for an upgrade.
+        ("/any/feed", "keep-alive", "websocket"),
+    ] {
+        let mut opened = Connection::open(gateway.proxy);
+        assert_eq!(opened.call(&asking(target, connection, protocol)).status, 200, "{protocol}");
         // The connection goes on as it was.
-        assert_eq!(connection.call(&Call::get("/any/thing").bearer(app().token())).status, 200);
+        assert_eq!(opened.call(&Call::get("/any/thing").bearer(app().token())).status, 200);
     }
-    // A WebSocket begins with GET, and an upgrade with nothing to say in HTTP.
-    let post = Call::post("/plain/feed", "").bearer(app().token()).header("Connection", "upgrade");
-    assert_eq!(gateway.call(&post.header("Upgrade", "websocket")).status, 200);
-    let body = Call { body: Some(b"body".to_vec()), ..asking("/live/feed", "websocket") };
-    assert_eq!(gateway.call(&body).status, 200);
+    let body = Call { body: Some(b"body".to_vec()), ..asking("/plain/feed", both, "h2c") };
+    assert_eq!(gateway.call(&Call { method: "POST".into(), ..body }).status, 200);
     for seen in upstream.all() {
         let [connection, upgrade] = ["connection", "upgrade"].map(|name| seen.header(name));
         assert_eq!((connection, upgrade, seen.header("http2-settings")), (None, None, None), "{}", seen.target);
     }
+    let url = format!("http://{}/any/curl", gateway.proxy);
+    let authorization = format!("Authorization: Bearer {}", app().token());
+    let arguments = ["-sS", "-o", "/dev/null", "-w", "%{http_code} %{http_version}", "--http2", "-H"];
+    let output = std::process::Command::new("curl").args(arguments).args([&authorization, &url]).output().unwrap();
+    assert_eq!(String::from_utf8_lossy(&output.stdout), "200 1.1");
+}
+
+#[test]
+fn a_protocol_that_is_asked_for_and_that_the_route_does_not_name_is_refused_with_what_is_missing() {
+    let upstream = Recorder::start();
+    let gateway = start(&upstream.url());
+    let post = |call: Call| Call { method: "POST".into(), ..call };
+    let websocket = "upgrade = [\"websocket\"] at the route";
+    for (call, expected) in [
+        (asking("/any/feed", "Upgrade", "websocket"), websocket),
+        (asking("/any/feed", "keep-alive, Upgrade", "WebSocket"), websocket),
+        (asking("/any/feed", "upgrade", "h2c, websocket"), websocket),
+        (asking("/any/feed", "upgrade", "x-echo"), "upgrade = [\"x-echo\"] at the route"),
+        (asking("/plain/feed", "upgrade", "SPDY/3.1"), "upgrade = [\"spdy/3.1\"] at the route"),
+        (post(asking("/plain/feed", "upgrade", "websocket")), "a WebSocket that begins with GET"),
+        (
+            Call { body: Some(b"body".to_vec()), ..asking("/live/feed", "upgrade", "websocket") },
+            "an upgrade without a body",
+        ),
+    ] {
+        let reply = gateway.call(&call);
+        assert_eq!((reply.status, reply.code().as_str()), (403, "upgrade.not_allowed"), "{call:?}");
+        let line = gateway.logged(reply.request_id());
+        assert_eq!((&line["reason"], &line["expected"]), (&"upgrade.not_allowed".into(), &expected.into()), "{line}");
+    }
+    assert_eq!(gateway.call(&Call { headers: vec![], ..asking("/any/feed", "upgrade", "websocket") }).status, 401);
+    let nobody = Call::get("/any/feed").header("Connection", "upgrade").header("Upgrade", "websocket");
+    assert_eq!(gateway.call(&nobody).code(), "credential.missing", "who calls is asked first");
+    assert!(upstream.all().is_empty());
 }
 
 #[test]
@@ -178,6 +214,69 @@ fn a_gateway_that_stops_tells_both_sides_and_waits_for_them() {
     let ended = out.lines().filter(|line| line.contains(r#""outcome":"ended""#) && line.contains("gateway.stopping"));
     assert_eq!(ended.count(), 3, "{out}");
     assert_eq!(upstream.closed(), [Some(1001); 3]);
+}
+
+/// A WebSocket server that says a word and then does this with its connection.
+fn leaving(how: impl Fn(&std::net::TcpStream) + Send + Sync + 'static) -> Sockets {
+    Sockets::start(move |socket| {
+        _ = socket.read();
+        socket.send(tungstenite::Message::text("hello")).unwrap();
+        how(socket.get_ref());
+        None
+    })
+}
+
+#[test]
+fn a_connection_ends_when_both_close_frames_are_there() {
+    let soon = Duration::from_secs(2);
+    // An upstream that goes without a word.
+    let gone = leaving(|stream| _ = stream.shutdown(Shutdown::Both));
+    // One that closes and keeps its connection.
+    let kept = Sockets::start(|socket| {
+        _ = socket.read();
+        socket.send(tungstenite::Message::text("hello")).unwrap();
+        socket.close(None).unwrap();
+        while socket.read().is_ok() {}
+        rest(Duration::from_secs(4));
+        None
+    });
+    for upstream in [&gone, &kept] {
+        let gateway = start(&upstream.url());
+        let mut socket = open(&gateway, &live(&app().token()));
+        let begun = Instant::now();
+        assert!(matches!(socket.hear(), Heard::Closed(1011 | 1005, _)));
+        assert!(begun.elapsed() < soon, "{:?}", begun.elapsed());
+        drop(last(&gateway));
+        assert!(begun.elapsed() < soon, "{:?}", begun.elapsed());
+    }
+    // One that does not answer when we end it: the client does not wait for that.
+    let deaf = leaving(|_| rest(Duration::from_secs(4)));
+    let setup = setup(&deaf.url(), "");
+    setup.edit("workers = 1", "workers = 1\ntimeouts = { tunnel_idle = \"1s\" }");
+    let gateway = Gateway::start(setup, &registry(&app()));
+    let mut socket = open(&gateway, &live(&app().token()));
+    let begun = Instant::now();
+    assert_eq!(socket.hear(), Heard::Closed(1001, "tunnel.idle".into()));
+    assert!(begun.elapsed() < Duration::from_secs(3), "{:?}", begun.elapsed());
+}
+
+#[test]
+fn a_client_whose_upstream_broke_off_while_it_spoke_still_hears_why() {
+    // What is unread when it closes makes the upstream's end a reset.
+    let upstream = leaving(|stream| {
+        rest(Duration::from_millis(300));
+        _ = stream.shutdown(Shutdown::Both);
+    });
+    let gateway = start(&upstream.url());
+    let mut socket = open(&gateway, &live(&app().token()));
+    let begun = Instant::now();
+    for _ in 0..4 {
+        socket.say(&"x".repeat(10_000));
+        rest(Duration::from_millis(100));
+    }
+    assert_eq!(socket.hear(), Heard::Closed(1011, "upstream.invalid".into()));
+    assert!(begun.elapsed() < Duration::from_secs(3), "{:?}", begun.elapsed());
+    assert_eq!(last(&gateway)["outcome"], "cut");
 }
 
 #[test]
