@@ -43,6 +43,9 @@ impl Check {
             println!("{}", if is_ready { "ready" } else { "not ready" });
             return Ok(if is_ready { ExitCode::SUCCESS } else { ExitCode::FAILURE });
         }
+        for warning in &config.warnings {
+            eprintln!("warning: {warning}");
+        }
         if !self.json {
             self.print_routes(&config).await;
         }
@@ -65,8 +68,13 @@ impl Check {
             }
         }
         look_at_the_registry(config).await;
+        let warnings = match config.warnings.len() {
+            0 => "good".to_owned(),
+            1 => "good, with 1 warning".to_owned(),
+            several => format!("good, with {several} warnings"),
+        };
         println!(
-            "\n{} is good: {} routes, {} scopes",
+            "\n{} is {warnings}: {} routes, {} scopes",
             self.config.path.display(),
             routes.len(),
             config.scopes.iter().count()

@@ -78,6 +78,20 @@ impl Default for HostsKey {
 }
 
 impl HostsKey {
+    pub fn all(&self) -> impl Iterator<Item = &String> {
+        let (all, each) = match self {
+            Self::All(hosts) => (Some(hosts), None),
+            Self::Each(each) => (None, Some(each)),
+        };
+        all.into_iter().flatten().chain(each.into_iter().flat_map(BTreeMap::values).flatten())
+    }
+
+    /// Those whose routes have hosts of their own.
+    pub fn authenticators(&self) -> impl Iterator<Item = &String> {
+        let each = if let Self::Each(each) = self { Some(each) } else { None };
+        each.into_iter().flat_map(BTreeMap::keys)
+    }
+
     /// The hosts of the routes of an authenticator.
     pub fn of(&self, authenticator: &str) -> &[String] {
         match self {

@@ -1,18 +1,22 @@
 //! From files to settings.
 
-use std::collections::{BTreeMap, HashMap};
+mod clash;
+mod routes;
+mod warnings;
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
+use self::routes::Broken;
 use super::authenticator::{AuthenticatorSection, two_ids_for_one_token};
 use super::cors::CorsSection;
 use super::diagnostic::nearest;
 use super::file::{MainFile, PartFile, ProfileSection};
-use super::identity::IdentitySection;
 use super::profile;
 use super::quota::QuotaSection;
-use super::route::{Names, RouteSection};
+use super::route::{RouteSection, unknown};
 use super::scope::ScopeSection;
 use super::source::Source;
 use super::tokens::OauthSettings;
@@ -23,10 +27,9 @@ use super::{
 use crate::endpoints::EndpointSettings;
 use crate::gateway::forward::Upstream;
 use crate::model::{AuthenticatorName, QuotaName, UpstreamName};
-use crate::policy::{Authenticator, AuthenticatorKind, Authority, Identity, Quota, Route, RouteTable, Target};
+use crate::policy::{Authenticator, AuthenticatorKind, HostPattern, Quota, RouteTable};
 use crate::registry::{GrantRules, ScopeCatalogue};
 use crate::tokens::RotationSettings;
-use crate::verify::Origin;
 
 /// A configuration in which every name leads somewhere.
 #[derive(Debug)]
@@ -48,6 +51,8 @@ pub struct Config {
     pub watch: bool,
     /// The files that it was read from, and those that it names and whose content is a part of it.
     pub files: Vec<PathBuf>,
+    /// What works, and is hardly meant.
+    pub warnings: Vec<Diagnostic>,
 }
 
 impl Config {
@@ -87,7 +92,12 @@ pub fn load(path: &Path) -> Result<Config, ConfigError> {
         let help = Some("`-c FILE` names another file; config/scopegate.toml is a commented example".to_owned());
         ConfigError(vec![Diagnostic { help, ..diagnostic }])
     })?;
-    resolve(source, path, true)
+    let config = resolve(source, path, true)?;
+    // A gateway tells at its start and at each reload; commands have no log, and `check` prints them.
+    for warning in &config.warnings {
+        tracing::warn!(%warning, "configuration");
+    }
+    Ok(config)
 }
 
 /// Reads a text instead of a file, and leaves the environment out. Included files are relative to the working directory.
@@ -120,9 +130,10 @@ fn resolve(source: Source, path: &Path, with_environment: bool) -> Result<Config
                 if let Some(Err(why)) = cors {
                     parts.report(&source, &["profile", name, "cors"], format!("profile.{name}.cors.{why}"), None);
                 }
-                parts.add_profile(name, text, section);
+                parts.add_profile(&source, name, text, section);
             }
             None => {
+                parts.broken.parts = true;
                 let help = nearest(name, profile::names()).map(|near| format!("did you mean {near:?}?"));
                 let help = help.or_else(|| Some(format!("known: {}", profile::names().collect::<Vec<_>>().join(", "))));
                 parts.report(&source, &["profiles", &i.to_string()], format!("there is no profile {name:?}"), help);
@@ -147,26 +158,37 @@ fn resolve(source: Source, path: &Path, with_environment: bool) -> Result<Config
     parts.add(&source, PartFile { upstream, authenticator, quota, route, scope });
     match oauth.resolve() {
         Ok(oauth) => parts.issue_as(&source, oauth),
-        Err((key, why)) => parts.report(&source, &key, format!("{}: {why}", key.join(".")), None),
+        Err((key, why)) => {
+            parts.broken.oauth = true;
+            parts.report(&source, &key, format!("{}: {why}", key.join(".")), None);
+        }
     }
 
-    let upstreams = parts.upstreams();
+    let (names, upstreams) = parts.upstreams();
+    parts.check_upstreams_of_profiles(&source, &main.profile, &names);
     let scopes = Arc::new(parts.catalogue());
     let grants = GrantRules {
         catalogue: (*scopes).clone(),
         grantable: parts.by_authenticator(AuthenticatorSection::grantable),
         authenticators: parts.by_authenticator(AuthenticatorSection::taken),
     };
-    let routes = parts.routes(&upstreams, &scopes, &source, &identity);
+    let routes = parts.routes(&names, &scopes, &source, &identity);
     let proxy = proxy
         .resolve(&mut parts.files)
         .map_err(|(key, why)| parts.report(&source, &["proxy", key], format!("proxy.{key}: {why}"), None));
-    let store = store.resolve();
+    let store = store
+        .resolve()
+        .map_err(|(key, why)| parts.report(&source, &["store", key], format!("store.{key}: {why}"), None));
     let replay = replay
-        .resolve(&store)
+        .resolve(store.as_ref().ok())
         .map_err(|(key, why)| parts.report(&source, &["replay", key], format!("replay.{key}: {why}"), None));
+    let telemetry = telemetry.resolve();
     if let (Ok(proxy), Some(routes)) = (&proxy, &routes) {
         parts.check_listener(&source, proxy, routes);
+    }
+    if let Ok(proxy) = &proxy {
+        let files = clash::Files { store: store.as_ref().ok(), replay: replay.as_ref().ok(), telemetry: &telemetry };
+        parts.check_clashes(&source, proxy, &files);
     }
     let access_life = parts.oauth.as_ref().map_or(Duration::ZERO, |oauth| oauth.life);
     let identity_life = routes.iter().filter_map(|routes| routes.identity().token()).map(|token| token.lifetime).max();
@@ -174,22 +196,26 @@ fn resolve(source: Source, path: &Path, with_environment: bool) -> Result<Config
     let issuing = super::tokens::endpoints(&khoros, &icr)
         .and_then(|e| Ok((tokens.resolve(e.longest_life().max(access_life))?, e)));
     let issuing = issuing.map_err(|(key, why)| parts.report(&source, &key, format!("{}: {why}", key.join(".")), None));
-    match (proxy, replay, routes, issuing) {
-        (Ok(proxy), Ok(replay), Some(routes), Ok((rotation, endpoints))) if parts.faults.is_empty() => Ok(Config {
-            proxy,
-            telemetry: telemetry.resolve(),
-            store,
-            replay,
-            registry: registry.resolve(),
-            endpoints,
-            rotation,
-            upstreams,
-            routes: Arc::new(routes),
-            scopes,
-            grants,
-            watch,
-            files: parts.files,
-        }),
+    match (proxy, store, replay, routes, issuing) {
+        (Ok(proxy), Ok(store), Ok(replay), Some(routes), Ok((rotation, endpoints))) if parts.faults.is_empty() => {
+            parts.warn(&source, &proxy, &routes, &upstreams, with_environment);
+            Ok(Config {
+                proxy,
+                telemetry,
+                store,
+                replay,
+                registry: registry.resolve(),
+                endpoints,
+                rotation,
+                upstreams,
+                routes: Arc::new(routes),
+                scopes,
+                grants,
+                watch,
+                files: parts.files,
+                warnings: parts.warnings,
+            })
+        }
         _ => Err(ConfigError(parts.faults)),
     }
 }
@@ -206,6 +232,8 @@ struct Parts {
     /// Those whose content is a part of the configuration.
     files: Vec<PathBuf>,
     faults: Vec<Diagnostic>,
+    warnings: Vec<Diagnostic>,
+    broken: Broken,
 }
 
 /// An entry of a list, and where it stands.
@@ -221,15 +249,17 @@ impl Parts {
         self.faults.push(Diagnostic { place: source.name.clone(), line: source.line(path), message, help });
     }
 
-    fn add_profile(&mut self, name: &str, text: &str, section: Option<&ProfileSection>) {
+    fn add_profile(&mut self, main: &Source, name: &str, text: &str, section: Option<&ProfileSection>) {
         let source = Arc::new(Source::new(format!("profile {name}"), text));
         match source.read::<PartFile>(false) {
             Ok(mut part) => {
+                let hosts_are_good =
+                    section.is_none_or(|section| self.check_hosts_of_profile(main, name, section, &part));
                 for route in &mut part.route {
                     if let Some(section) = section {
                         route.upstream = route.upstream.take().or_else(|| section.upstream.clone());
                         let hosts = section.hosts.of(route.hosts_of.as_deref().unwrap_or(&route.authenticator));
-                        route.hosts.extend(hosts.iter().cloned());
+                        route.hosts.extend(hosts.iter().filter(|_| hosts_are_good).cloned());
                         route.quota = route.quota.take().filter(|_| section.quotas);
                         if let Some(cors) = section.cors.as_ref().filter(|cors| cors.settings().is_ok()) {
                             route.open_to(cors);
@@ -239,6 +269,44 @@ impl Parts {
                 self.put(&source, part, true);
             }
             Err(ConfigError(faults)) => self.faults.extend(faults),
+        }
+    }
+
+    /// Once, and not for each of its routes.
+    fn check_hosts_of_profile(&mut self, main: &Source, name: &str, section: &ProfileSection, part: &PartFile) -> bool {
+        let place = ["profile", name, "hosts"];
+        let before = self.faults.len();
+        for why in section.hosts.all().filter_map(|host| host.parse::<HostPattern>().err()) {
+            self.report(main, &place, format!("profile.{name}.hosts: {why}"), None);
+        }
+        let of_routes = |route: &RouteSection| route.hosts_of.clone().unwrap_or_else(|| route.authenticator.clone());
+        let known: BTreeSet<String> = part.route.iter().map(of_routes).collect();
+        for unknown in section.hosts.authenticators().filter(|one| !known.contains(*one)) {
+            let message = format!("profile.{name}.hosts: no route of the profile has the authenticator {unknown:?}");
+            let help = match nearest(unknown, known.iter().map(String::as_str)) {
+                Some(near) => format!("did you mean {near:?}?"),
+                None => format!("known: {}", known.iter().cloned().collect::<Vec<_>>().join(", ")),
+            };
+            self.report(main, &place, message, Some(help));
+        }
+        self.faults.len() == before
+    }
+
+    /// Once, and not for each of its routes.
+    fn check_upstreams_of_profiles(
+        &mut self,
+        main: &Source,
+        profiles: &BTreeMap<String, ProfileSection>,
+        known: &[UpstreamName],
+    ) {
+        for (name, section) in profiles {
+            let Some(upstream) = &section.upstream else { continue };
+            if known.iter().any(|one| one.as_str() == upstream) || self.broken.upstreams.contains(upstream) {
+                continue;
+            }
+            let (key, why, help) = unknown("upstream", upstream, known.iter().map(UpstreamName::as_str));
+            self.report(main, &["profile", name, key], format!("profile.{name}.{key}: {why}"), help);
+            self.broken.upstreams.insert(upstream.clone());
         }
     }
 
@@ -266,6 +334,7 @@ impl Parts {
             .filter_map(|(name, (_, section))| (!section.fill_in(oauth.as_ref())).then(|| name.clone()))
             .collect();
         if !lacking.is_empty() {
+            self.broken.oauth = true;
             let message = format!("oauth.issuer is missing, which authenticator {} needs", lacking.join(", "));
             let help = "write the URL by which clients know this gateway: [oauth] issuer = \"https://id.example.com\"";
             let place: &[&str] = if main.line(&["oauth"]).is_some() { &["oauth"] } else { &["profiles"] };
@@ -282,6 +351,7 @@ impl Parts {
             Err(error) => return self.report(main, &place, format!("{pattern:?} is no pattern: {error}"), None),
         };
         if found.is_empty() && !pattern.contains(['*', '?', '[']) {
+            self.broken.parts = true;
             self.report(main, &place, format!("{} does not exist", whole.display()), None);
         }
         if pattern.contains(['*', '?', '[']) {
@@ -295,7 +365,10 @@ impl Parts {
                 .and_then(|s| s.read(false).map(|part| (s, part)))
             {
                 Ok((source, part)) => self.add(&Arc::new(source), part),
-                Err(ConfigError(faults)) => self.faults.extend(faults),
+                Err(ConfigError(faults)) => {
+                    self.broken.parts = true;
+                    self.faults.extend(faults);
+                }
             }
         }
     }
@@ -324,16 +397,19 @@ impl Parts {
         self.scopes.extend(part.scope.into_iter().enumerate().map(|(i, scope)| place(i, scope)));
     }
 
-    fn upstreams(&mut self) -> HashMap<UpstreamName, Arc<Upstream>> {
-        let mut resolved = HashMap::new();
+    /// All that are declared by name, and those that are good.
+    fn upstreams(&mut self) -> (Vec<UpstreamName>, HashMap<UpstreamName, Arc<Upstream>>) {
+        let (mut names, mut resolved) = (Vec::new(), HashMap::new());
         for (name, (source, section)) in std::mem::take(&mut self.upstreams) {
             let id = match UpstreamName::new(&name) {
                 Ok(id) => id,
                 Err(error) => {
-                    self.report(&source, &["upstream", &name], error.to_string(), None);
+                    self.report(&source, &["upstream", &name], format!("upstream {name:?}: {error}"), None);
+                    self.broken.upstreams.insert(name);
                     continue;
                 }
             };
+            names.push(id.clone());
             self.files.extend(section.files());
             match section.resolve(id.clone()) {
                 Ok(upstream) => _ = resolved.insert(id, Arc::new(upstream)),
@@ -342,7 +418,7 @@ impl Parts {
                 }
             }
         }
-        resolved
+        (names, resolved)
     }
 
     fn catalogue(&mut self) -> ScopeCatalogue {
@@ -368,6 +444,7 @@ impl Parts {
                 Ok(quota) => _ = resolved.insert(name, Arc::new(quota)),
                 Err((key, why)) => {
                     self.report(&source, &["quota", &name, key], dotted("quota", &name, key, &why), None);
+                    self.broken.quotas.insert(name);
                 }
             }
         }
@@ -391,6 +468,7 @@ impl Parts {
                 Err((key, why)) => {
                     let message = dotted("authenticator", name, key, &why);
                     self.report(source, &["authenticator", name, key], message, None);
+                    self.broken.authenticators.insert(name.clone());
                 }
             }
         }
@@ -402,112 +480,10 @@ impl Parts {
         }
         authenticators
     }
-
-    fn routes(
-        &mut self,
-        upstreams: &HashMap<UpstreamName, Arc<Upstream>>,
-        scopes: &ScopeCatalogue,
-        main: &Source,
-        identity: &IdentitySection,
-    ) -> Option<RouteTable> {
-        let authenticators = self.resolved_authenticators();
-        let identity = self.identity(main, identity, &authenticators);
-        let names: Vec<UpstreamName> = upstreams.keys().cloned().collect();
-        let only = if let [only] = &names[..] { Some(only) } else { None };
-        let quotas = self.quotas();
-        let names =
-            Names { authenticators: &authenticators, upstreams: &names, upstream: only, scopes, quotas: &quotas };
-        let authority = self.oauth.as_ref().and_then(|oauth| authority(oauth, &authenticators));
-        let placed = std::mem::take(&mut self.routes);
-        let (mut routes, mut places) = (Vec::new(), Vec::new());
-        let mut ids = HashMap::new();
-        for placed in &placed {
-            let index = placed.index.to_string();
-            let id = &placed.entry.id;
-            if let Some(other) = ids.insert(id.clone(), placed) {
-                let first = place(other);
-                self.report(
-                    &placed.source,
-                    &["route", &index, "id"],
-                    format!("route {id} is declared twice, first in {first}"),
-                    None,
-                );
-            }
-            match placed.entry.resolve(&names) {
-                Ok(route) if authority.is_none() && matches!(route.target, Target::Endpoint(e) if e.is_of_oauth()) => {
-                    let message = format!("route {id}: as whom would it issue tokens?");
-                    let help = "add the profile: profiles = [\"oauth\"], and [oauth] issuer = \"https://…\"";
-                    self.report(&placed.source, &["route", &index, "endpoint"], message, Some(help.into()));
-                }
-                Ok(route) => {
-                    routes.push(Arc::new(route));
-                    places.push(placed);
-                }
-                Err((key, why, help)) => {
-                    self.report(&placed.source, &["route", &index, key], format!("route {id}: {why}"), help);
-                }
-            }
-        }
-        let table = self.table(routes, &places)?.telling(identity);
-        Some(authority.into_iter().fold(table, |table, authority| table.issuing_as(Arc::new(authority))))
-    }
-
-    fn identity(
-        &mut self,
-        main: &Source,
-        section: &IdentitySection,
-        authenticators: &BTreeMap<String, Arc<Authenticator>>,
-    ) -> Identity {
-        let issuer = self.oauth.as_ref().map(|oauth| oauth.issuer.as_str());
-        section.resolve(issuer, authenticators.values().map(|one| &**one)).unwrap_or_else(|([part, key], why)| {
-            self.report(main, &["identity", part, key], format!("identity.{part}.{key}: {why}"), None);
-            Identity::default()
-        })
-    }
-
-    fn table(&mut self, routes: Vec<Arc<Route>>, places: &[&Placed<RouteSection>]) -> Option<RouteTable> {
-        RouteTable::new(routes)
-            .map_err(|conflicts| {
-                for conflict in conflicts {
-                    let (first, second) = (places[conflict.first], places[conflict.second]);
-                    let message = format!(
-                        "route {}: {conflict}: {} in {}, once parameter names are erased",
-                        second.entry.id,
-                        first.entry.id,
-                        place(first)
-                    );
-                    self.report(&second.source, &["route", &second.index.to_string(), "path"], message, None);
-                }
-            })
-            .ok()
-    }
-}
-
-/// The authenticators of the profile `oauth`, as its endpoints use them.
-fn authority(oauth: &OauthSettings, authenticators: &BTreeMap<String, Arc<Authenticator>>) -> Option<Authority> {
-    let rules = |name: &str, origin| match &authenticators.get(name)?.kind {
-        AuthenticatorKind::Jwt(jwt) if jwt.rules.origin == origin => Some(jwt.rules.clone()),
-        AuthenticatorKind::Jwt(_) | AuthenticatorKind::Basic | AuthenticatorKind::Anonymous => None,
-    };
-    Some(Authority {
-        issuer: oauth.issuer.as_str().into(),
-        audience: oauth.audience.as_str().into(),
-        life: oauth.life,
-        assertions: rules("oauth-client", Origin::App)?,
-        access: rules("oauth", Origin::Access)?,
-    })
 }
 
 /// What is wrong with a key, or with the section's name where there is none.
 fn dotted(section: &str, name: &str, key: &str, why: &str) -> String {
     let dot = if key.is_empty() { "" } else { "." };
     format!("{section}.{name}{dot}{key}: {why}")
-}
-
-fn place(placed: &Placed<RouteSection>) -> String {
-    let (name, index) = (&placed.source.name, placed.index.to_string());
-    match placed.source.line(&["route", &index, "id"]) {
-        Some(line) => format!("{name}:{line}"),
-        None => name.clone(),
-    }
 }

@@ -10,6 +10,7 @@ use serde::de::{Deserializer, Error as _};
 use super::certificate::ClientCertificateKey;
 use super::cors::CorsSection;
 use super::diagnostic::nearest;
+use super::methods::methods;
 use super::quota::KeyPart;
 use crate::model::{Endpoint, Level, PermissionName, RoleName, RouteId, ScopeId, UpstreamName};
 use crate::policy::{
@@ -74,6 +75,14 @@ impl<'de> Deserialize<'de> for EndpointKey {
 pub(super) enum QuotaChoice {
     Named(String),
     Keyed(KeyedQuota),
+}
+
+impl QuotaChoice {
+    pub fn name(&self) -> &str {
+        match self {
+            Self::Named(name) | Self::Keyed(KeyedQuota { name, .. }) => name,
+        }
+    }
 }
 
 #[derive(Clone, Debug, Deserialize)]
@@ -259,19 +268,7 @@ impl RouteSection {
     }
 
     fn methods(&self) -> Result<Vec<Method>, Fault> {
-        if self.methods.is_empty() {
-            return fault("methods", "name at least one method, for example methods = [\"GET\"]");
-        }
-        let parse = |name: &String| match name.parse::<Method>() {
-            Ok(Method::CONNECT | Method::TRACE) => fault("methods", format!("{name} is never taken")),
-            Ok(method) if name.bytes().all(|b| b.is_ascii_uppercase() || b == b'-') => Ok(method),
-            _ => Err((
-                "methods",
-                format!("{name:?} is no method"),
-                Some("methods are compared exactly; write GET, POST, …".into()),
-            )),
-        };
-        self.methods.iter().map(parse).collect()
+        methods(&self.methods).map_err(|(why, help)| ("methods", why, help))
     }
 
     /// RFC 9110 section 7.8: names of protocols, with a version or without.
@@ -316,8 +313,14 @@ impl RouteSection {
             },
             None => match names.upstream {
                 Some(upstream) => Ok(upstream.clone()),
+                None if names.upstreams.is_empty() => {
+                    let help = "add one: [upstream.bots] with urls = [\"http://127.0.0.1:9000\"]";
+                    Err(("upstream", "there is no upstream".into(), Some(help.into())))
+                }
                 None => {
-                    fault("upstream", "which upstream? There is none, or more than one: name it here or in [profile.…]")
+                    let known = names.upstreams.iter().map(|name| format!("{:?}", name.as_str()));
+                    let known = known.collect::<Vec<_>>().join(", ");
+                    fault("upstream", format!("which upstream? There are {known}: name one here or in [profile.…]"))
                 }
             },
         }
@@ -473,7 +476,7 @@ fn undeclared(id: &ScopeId, level: Option<Level>, scopes: &ScopeCatalogue) -> Fa
     ("scope", format!("no scope {id:?} is declared{at}"), Some(help))
 }
 
-fn unknown<'k>(key: &'static str, name: &str, known: impl Iterator<Item = &'k str> + Clone) -> Fault {
+pub(super) fn unknown<'k>(key: &'static str, name: &str, known: impl Iterator<Item = &'k str> + Clone) -> Fault {
     let help = match nearest(name, known.clone()) {
         Some(near) => format!("did you mean {near:?}?"),
         None => format!("known: {}", known.collect::<Vec<_>>().join(", ")),

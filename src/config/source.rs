@@ -10,11 +10,8 @@ use serde::de::DeserializeOwned;
 use toml_edit::{ImDocument, Item, Value};
 
 use super::diagnostic::nearest;
+use super::environment::{self, PREFIX as ENVIRONMENT};
 use super::{ConfigError, Diagnostic};
-
-/// The prefix of environment variables: two underscores, so that what an orchestrator sets for a service of our name
-/// is no setting.
-const ENVIRONMENT: &str = "SCOPEGATE__";
 
 /// A file, or a profile in the binary.
 #[derive(Debug)]
@@ -74,6 +71,12 @@ impl Source {
         };
         let is_variable = error.metadata.as_ref().is_some_and(|m| m.name.contains("environment"));
         if is_variable {
+            let help = match &error.kind {
+                Kind::UnknownField(..) => {
+                    environment::corrected(&path).map_or(help, |name| Some(format!("did you mean {name}?")))
+                }
+                _ => help,
+            };
             let place = format!("environment variable {ENVIRONMENT}{}", path.join("__").to_uppercase());
             return Diagnostic { place, line: None, message, help };
         }

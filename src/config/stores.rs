@@ -30,10 +30,27 @@ pub struct StoreLocation {
 }
 
 impl StoreSection {
-    pub fn resolve(&self) -> StoreLocation {
-        StoreLocation { url: self.url.clone(), key_file: self.key_file.clone() }
+    /// # Errors
+    /// What is wrong, and with which key.
+    pub fn resolve(&self) -> Result<StoreLocation, (&'static str, String)> {
+        const KNOWN: &str = "a store is a file of SQLite: url = \"sqlite://data/scopegate.db\"";
+        file_of(&self.url, "store", KNOWN).map_err(|why| ("url", why))?;
+        if self.key_file.as_ref().is_some_and(|path| path.as_os_str().is_empty()) {
+            return Err(("key_file", "it names no file; without the key it is master.key beside the database".into()));
+        }
+        Ok(StoreLocation { url: self.url.clone(), key_file: self.key_file.clone() })
     }
 }
+
+impl StoreLocation {
+    /// The database.
+    pub fn path(&self) -> &Path {
+        Path::new(self.url.strip_prefix("sqlite://").unwrap_or(&self.url))
+    }
+}
+
+/// What has room in about 100 GB of memory.
+const MOST_ENTRIES: usize = 1_000_000_000;
 
 #[derive(Debug, serde::Deserialize)]
 #[serde(deny_unknown_fields, default)]
@@ -75,9 +92,11 @@ pub enum ReplayPlace {
 impl ReplaySection {
     /// # Errors
     /// What is wrong, and with which key.
-    pub fn resolve(&self, store: &StoreLocation) -> Result<ReplaySettings, (&'static str, String)> {
-        if self.max_entries == 0 {
-            return Err(("max_entries", "at least 1".into()));
+    pub fn resolve(&self, store: Option<&StoreLocation>) -> Result<ReplaySettings, (&'static str, String)> {
+        const KNOWN: &str = "there are \"sqlite://data/replay.db\", and \"memory://\", which forgets at a restart";
+        let max_entries = self.max_entries;
+        if !(1..=MOST_ENTRIES).contains(&max_entries) {
+            return Err(("max_entries", format!("{max_entries} is out of range: 1 to {MOST_ENTRIES}")));
         }
         let place = if self.url == "memory://" {
             if self.durability.is_some() {
@@ -85,8 +104,8 @@ impl ReplaySection {
             }
             ReplayPlace::Memory
         } else {
-            let path = journal_path(&self.url).map_err(|why| ("url", why))?;
-            if store.url.strip_prefix("sqlite://").is_some_and(|store| same_file(store, path)) {
+            let path = file_of(&self.url, "replay memory", KNOWN).map_err(|why| ("url", why))?;
+            if store.is_some_and(|store| same_file(store.path(), Path::new(path))) {
                 return Err(("url", "that is the store's file; the journal is one of its own".into()));
             }
             let durability = match self.durability {
@@ -99,22 +118,26 @@ impl ReplaySection {
     }
 }
 
-fn journal_path(url: &str) -> Result<&str, String> {
-    const KNOWN: &str = "there are \"sqlite://data/replay.db\", and \"memory://\", which forgets at a restart";
-    let Some((scheme, path)) = url.split_once("://") else { return Err(format!("no scheme; {KNOWN}")) };
-    // The rest of the URL may hold a password.
+/// The file that a URL names, without what stands behind the scheme of another: it may be a password.
+fn file_of<'u>(url: &'u str, what: &str, known: &str) -> Result<&'u str, String> {
+    let Some((scheme, path)) = url.split_once("://") else { return Err(format!("no scheme; {known}")) };
     if scheme != "sqlite" {
-        return Err(format!("this version has no replay memory at {scheme}://; {KNOWN}"));
+        let scheme =
+            if scheme.bytes().all(|b| b.is_ascii_alphanumeric() || b"+-.".contains(&b)) { scheme } else { "…" };
+        return Err(format!("this version has no {what} at {scheme}://; {known}"));
     }
     if path.is_empty() || path.ends_with('/') || path.contains('?') || path == ":memory:" {
-        return Err(format!("{path:?} is no file, without options after its name; {KNOWN}"));
+        return Err(format!("{path:?} is no file, without options after its name; {known}"));
+    }
+    if Path::new(path).is_dir() {
+        return Err(format!("{path:?} is a folder, and the {what} is a file; {known}"));
     }
     Ok(path)
 }
 
 /// As far as their names tell.
-fn same_file<'p>(a: &'p str, b: &'p str) -> bool {
-    let parts = |path: &'p str| Path::new(path).components().filter(|part| *part != Component::CurDir);
+pub(super) fn same_file<'p>(a: &'p Path, b: &'p Path) -> bool {
+    let parts = |path: &'p Path| path.components().filter(|part| *part != Component::CurDir);
     parts(a).eq(parts(b))
 }
 

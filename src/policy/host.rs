@@ -1,6 +1,7 @@
 //! Host names in their one form: lower case, without a port and a final dot.
 
 use std::fmt;
+use std::net::{Ipv4Addr, Ipv6Addr};
 use std::str::FromStr;
 
 /// The host of an authority (RFC 3986 section 3.2), as routes and accounts name it.
@@ -29,9 +30,49 @@ pub fn canonical_host(authority: &str) -> Result<String, &'static str> {
 /// What would be right, where it is not in its one form: no request could ever match it.
 pub fn configured_host(text: &str) -> Result<String, String> {
     match canonical_host(text) {
+        _ if text == "_" => Err(format!("{text:?} is not any host here: leave the hosts out")),
+        Ok(host) if !is_sound(&host) => Err(misread(text)),
         Ok(host) if host.eq_ignore_ascii_case(text) => Ok(host),
         Ok(host) => Err(format!("{text:?} can match no request; write {host:?}, without port and final dot")),
-        Err(_) => Err(format!("{text:?} is no host name")),
+        Err(_) => Err(misread(text)),
+    }
+}
+
+/// Whether a request could name it: no label is empty, and an address is one.
+fn is_sound(host: &str) -> bool {
+    match host.strip_prefix('[').and_then(|host| host.strip_suffix(']')) {
+        Some(address) => address.parse::<Ipv6Addr>().is_ok(),
+        None => {
+            let is_number = host.bytes().all(|b| b.is_ascii_digit() || b == b'.');
+            host.split('.').all(|label| !label.is_empty()) && (!is_number || host.parse::<Ipv4Addr>().is_ok())
+        }
+    }
+}
+
+/// What is wrong with a host in the syntax of another server, and how it is written here.
+fn misread(text: &str) -> String {
+    let parent = text.trim_start_matches('*').trim_start_matches('.');
+    if let Some((_, rest)) = text.split_once("://") {
+        let host = rest.split('/').next().unwrap_or_default();
+        let host = canonical_host(host).unwrap_or_else(|_| "bots.example.com".to_owned());
+        format!("{text:?} is a URL; write the host alone: {host:?}")
+    } else if let Some((host, _)) = text.split_once('/') {
+        format!("{text:?} has a path, which belongs in path; write the host alone: {host:?}")
+    } else if text.parse::<Ipv6Addr>().is_ok() {
+        format!("{text:?} stands in brackets in a URL; write \"[{text}]\"")
+    } else if (text.starts_with('.') || text.starts_with('*')) && canonical_host(parent).is_ok_and(|h| is_sound(&h)) {
+        format!(
+            "{text:?} would be taken literally: write \"*.{parent}\" for all hosts below it, and {parent:?} for itself"
+        )
+    } else if text.contains(['{', '<', ':', '(', '[', '\\', '^', '$', '|', '~', '*', '?', '+']) {
+        format!(
+            "{text:?} would be taken literally: hosts are no regular expressions and have no parameters; write a whole name, or \
+             \"*.example.com\" for all hosts below one"
+        )
+    } else if !text.is_ascii() {
+        format!("{text:?} is not how clients send it: write it in its ASCII form, which begins with xn--")
+    } else {
+        format!("{text:?} is not a host name")
     }
 }
 
@@ -81,12 +122,16 @@ impl FromStr for HostPattern {
         };
         match canonical_host(parent) {
             Ok(host) if host.starts_with('[') => Err(format!("{text:?}: nothing is below an address")),
+            Ok(host) if !is_sound(&host) => Err(misread(parent)),
             Ok(host) if host.eq_ignore_ascii_case(parent) => Ok(Self { text: format!("*.{host}"), is_below: true }),
             Ok(host) => Err(format!(
                 "{text:?} can match no request; write {:?}, without port and final dot",
                 format!("*.{host}")
             )),
-            Err(_) => Err(format!("{text:?} is no host name: a * stands alone before the first dot")),
+            Err(_) if parent.contains('*') || parent.is_empty() => Err(format!(
+                "{text:?} would be taken literally: a * stands alone before the first dot, as in \"*.example.com\""
+            )),
+            Err(_) => Err(misread(parent)),
         }
     }
 }
@@ -129,6 +174,34 @@ mod tests {
         for text in ["*", "*.", "**.a", "a.*.b", "*a.b", "*.a.b:80", "*.a.b.", "*.*.a", "*.[::1]", "", "a/b"] {
             assert!(text.parse::<HostPattern>().is_err(), "{text}");
         }
+    }
+
+    #[test]
+    fn a_host_in_the_syntax_of_another_server_is_refused_with_ours() {
+        for (text, write) in [
+            (".example.com", "\"*.example.com\""),
+            ("*example.com", "\"*.example.com\""),
+            ("**.example.com", "\"*.example.com\""),
+            ("example.*", "\"*.example.com\""),
+            ("~^(www\\.)?example\\.com$", "\"*.example.com\""),
+            ("{sub}.example.com", "\"*.example.com\""),
+            (":sub.example.com", "\"*.example.com\""),
+            ("<sub>.example.com", "\"*.example.com\""),
+            ("_", "leave the hosts out"),
+            ("*", "leave the hosts out"),
+            ("https://bots.example.com/x", "\"bots.example.com\""),
+            ("bots.example.com/x", "\"bots.example.com\""),
+            ("bots.example.com:99999", "\"bots.example.com\""),
+            ("::1", "\"[::1]\""),
+            ("[::x]", "regular expressions"),
+            ("127.0.0.256", "not a host name"),
+            ("a..b", "not a host name"),
+            ("bücher.example", "xn--"),
+        ] {
+            let error = text.parse::<HostPattern>().unwrap_err();
+            assert!(error.contains(write), "{text}: {error}");
+        }
+        assert!("[::1]".parse::<HostPattern>().is_ok() && "127.0.0.1".parse::<HostPattern>().is_ok());
     }
 
     #[test]

@@ -5,8 +5,8 @@
 
 use http::HeaderValue;
 
-use super::Pattern;
 use super::pattern::Segment;
+use super::{Pattern, PatternError};
 
 /// How the path is made.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -46,10 +46,15 @@ impl Rewrite {
     /// # Errors
     /// What is wrong with it.
     pub fn strip(text: &str, patterns: &[Pattern]) -> Result<Self, String> {
-        let prefix = plain(text)?;
+        let whole =
+            || format!("{text:?}: write whole segments as they are, no parameters, and no slash at the end: \"/bots\"");
+        let prefix = match text.parse::<Pattern>() {
+            Err(PatternError::Foreign(_)) => return Err(whole()),
+            _ => plain(text)?,
+        };
         let is_literal = |segment: &Segment| matches!(segment, Segment::Literal(text) if !text.is_empty());
         if !prefix.segments.iter().all(is_literal) {
-            return Err(format!("{text:?}: write whole segments, no parameters, and no slash at the end: \"/bots\""));
+            return Err(whole());
         }
         if let Some(other) = patterns.iter().find(|pattern| !pattern.segments.starts_with(&prefix.segments)) {
             return Err(format!("{} does not begin with {text}", other.as_str()));

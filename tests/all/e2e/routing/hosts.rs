@@ -64,8 +64,8 @@ fn a_pattern_that_no_host_can_match_is_refused_with_its_line() {
     for (host, wanted) in [
         ("*.example.com:443", "write \"*.example.com\""),
         ("*", "leave the hosts out"),
-        ("a.*.example.com", "is no host name"),
-        ("*a.example.com", "is no host name"),
+        ("a.*.example.com", "\"*.example.com\" for all hosts below one"),
+        ("*a.example.com", "\"*.a.example.com\" for all hosts below it"),
         ("*.[::1]", "nothing is below an address"),
     ] {
         let setup = Setup::bearer("http://127.0.0.1:9", &route("x", "/x", &format!("hosts = [{host:?}]")));
