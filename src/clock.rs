@@ -20,6 +20,9 @@ impl Timestamp {
         Self(millis)
     }
 
+    /// The last one that RFC 3339 can write.
+    const LAST_SECOND: i64 = 253_402_300_799;
+
     pub const fn from_secs(secs: i64) -> Self {
         Self(secs.saturating_mul(1000))
     }
@@ -92,8 +95,10 @@ impl FromStr for Timestamp {
     type Err = NoTimestamp;
 
     fn from_str(text: &str) -> Result<Self, NoTimestamp> {
-        if let Ok(seconds) = text.parse() {
-            return Ok(Self::from_secs(seconds));
+        if let Ok(seconds) = text.parse::<i64>() {
+            // A larger number is most likely in milliseconds.
+            let is_time = (0..=Self::LAST_SECOND).contains(&seconds);
+            return if is_time { Ok(Self::from_secs(seconds)) } else { Err(NoTimestamp(text.to_owned())) };
         }
         let time = humantime::parse_rfc3339_weak(text).ok();
         let since = time.and_then(|time| time.duration_since(UNIX_EPOCH).ok());

@@ -29,7 +29,7 @@ pub(super) struct Audit {
     #[arg(long, value_name = "TIME")]
     since: Option<Timestamp>,
     /// The most rows
-    #[arg(long, value_name = "N", default_value_t = 50)]
+    #[arg(long, value_name = "N", default_value_t = 50, value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
     limit: u32,
     /// Rows older than the one of this id: the next page
     #[arg(long, value_name = "ROW")]

@@ -17,7 +17,10 @@ use rustls::ClientConfig;
 use rustls::pki_types::ServerName;
 
 use super::Failure;
+use crate::config::positive_duration;
+use crate::model::port_of;
 use crate::net::{ClientTls, Connected, Endpoint};
+use crate::policy::is_host;
 
 /// No answer that a command waits for is longer.
 const MAX_ANSWER: usize = 1 << 20;
@@ -32,7 +35,7 @@ pub(super) struct CallArguments {
     #[arg(long)]
     allow_plain_http: bool,
     /// How long an answer may take
-    #[arg(long, value_name = "TIME", default_value = "10s", value_parser = humantime::parse_duration)]
+    #[arg(long, value_name = "TIME", default_value = "10s", value_parser = positive_duration)]
     timeout: Duration,
 }
 
@@ -51,7 +54,11 @@ pub(super) fn base_address(text: &str) -> Result<Uri, Failure> {
         Some(authority) if authority.as_str().contains('@') => {
             Err(Failure::new("the address holds a user name: leave it out"))
         }
-        Some(_) => Ok(url),
+        Some(authority) => match port_of(authority) {
+            Ok(_) if !is_host(authority.host()) => Err(Failure::new(format!("{text:?} names no host and no address"))),
+            Ok(_) => Ok(url),
+            Err(why) => Err(Failure::new(format!("{text:?} {why}"))),
+        },
         None => {
             Err(Failure::new(format!("{text:?} is no address to call: write https://host, or http:// on this machine")))
         }

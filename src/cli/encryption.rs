@@ -12,6 +12,7 @@ use super::edit::EditArguments;
 use super::open::{ConfigArgument, now};
 use super::table::table;
 use crate::clock::Timestamp;
+use crate::config::duration;
 use crate::jose::{EncryptionKind, KeyError};
 use crate::model::ClientId;
 use crate::registry::{
@@ -87,7 +88,7 @@ pub(super) struct Rotate {
     #[arg(long, value_name = "ID", value_parser = ClientId::new)]
     app: ClientId,
     /// How long the key before stays good; 0s retires it at once
-    #[arg(long, value_name = "TIME", default_value = "24h", value_parser = humantime::parse_duration)]
+    #[arg(long, value_name = "TIME", default_value = "24h", value_parser = duration)]
     overlap: Duration,
     /// What the new key is
     #[arg(long, value_enum, default_value_t = Kind::Rsa)]

@@ -11,7 +11,7 @@ use super::open::{ConfigArgument, now, open_store};
 use super::table::table;
 use super::view::{KEY_HEADING, KeyView, joined};
 use crate::clock::Timestamp;
-use crate::config::SecretsShown;
+use crate::config::{SecretsShown, duration};
 use crate::jose::KeyMaterial;
 use crate::model::{Algorithm, ClientId, KeyId};
 use crate::registry::{Change, EditError, Editor, LastKey, NewKey, Repository as _};
@@ -63,7 +63,7 @@ pub(super) struct Rotate {
     #[command(flatten)]
     key: NewKeyArguments,
     /// How long the former keys are good beside the new one
-    #[arg(long, value_name = "TIME", default_value = "24h", value_parser = humantime::parse_duration)]
+    #[arg(long, value_name = "TIME", default_value = "24h", value_parser = duration)]
     overlap: Duration,
     /// What the app signs with from now on; its former algorithms stay as long as keys overlap
     #[arg(long = "alg", value_name = "ALGORITHM")]
@@ -107,7 +107,7 @@ pub(super) struct Retire {
     #[arg(long, value_name = "TIME", conflicts_with = "span")]
     at: Option<Timestamp>,
     /// In how long
-    #[arg(long = "in", id = "span", value_name = "TIME", default_value = "24h", value_parser = humantime::parse_duration)]
+    #[arg(long = "in", id = "span", value_name = "TIME", default_value = "24h", value_parser = duration)]
     span: Duration,
 }
 

@@ -5,6 +5,7 @@ use clap::Args;
 
 use super::Failure;
 use super::open::{ConfigArgument, actor, now, open_store};
+use crate::config::positive_duration;
 
 /// Make the running gateway read its configuration again
 ///
@@ -15,7 +16,7 @@ pub(super) struct Reload {
     #[command(flatten)]
     config: ConfigArgument,
     /// How long to wait for answers
-    #[arg(long, value_name = "TIME", default_value = "5s", value_parser = humantime::parse_duration)]
+    #[arg(long, value_name = "TIME", default_value = "5s", value_parser = positive_duration)]
     wait: Duration,
 }
 

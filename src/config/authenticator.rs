@@ -1,5 +1,6 @@
 //! `[authenticator.NAME]`: how a kind of route is authenticated.
 
+use std::ops::RangeInclusive;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -21,6 +22,8 @@ const LONGEST_LEEWAY: Duration = Duration::from_secs(300);
 
 /// A jti has to be remembered for as long as its token is good.
 const SINGLE_USE_LIFETIME: Duration = Duration::from_secs(24 * 3600);
+const SINGLE_USE_LIFETIMES: RangeInclusive<Span> =
+    Span::of(Duration::from_secs(1))..=Span::of(Duration::from_secs(366 * 24 * 3600));
 
 /// Every key may be absent, so that a file can change single keys of a profile's authenticator.
 #[derive(Clone, Debug, Default, Deserialize)]
@@ -276,12 +279,17 @@ impl AuthenticatorSection {
             require_exp: self.require_exp.unwrap_or(true),
             require_iat: self.require_iat.unwrap_or(false),
             leeway: self.leeway()?,
-            max_lifetime: self.max_lifetime.map(|s| s.0),
+            max_lifetime: self.max_lifetime.map(Span::positive).transpose().map_err(|why| ("max_lifetime", why))?,
             single_use: match self.single_use {
                 Some(SingleUseKey::Present) => SingleUsePolicy::Present,
                 Some(SingleUseKey::Enforced) | None => SingleUsePolicy::Enforced,
             },
-            single_use_lifetime: Some(self.single_use_lifetime.map_or(SINGLE_USE_LIFETIME, |s| s.0)),
+            single_use_lifetime: Some(
+                self.single_use_lifetime
+                    .unwrap_or(Span::of(SINGLE_USE_LIFETIME))
+                    .within(&SINGLE_USE_LIFETIMES)
+                    .map_err(|why| ("single_use_lifetime", why))?,
+            ),
             single_use_memory: LONGEST_LEEWAY,
             max_token_bytes,
             encrypted: self.takes_encrypted(),
@@ -340,21 +348,22 @@ impl AuthenticatorSection {
     }
 
     fn leeway(&self) -> Result<Leeway, (&'static str, String)> {
+        let bounded = |span: Option<Span>| match span {
+            Some(span) if span.0 > LONGEST_LEEWAY => {
+                Err(("leeway", format!("{span} is too much: clocks that differ by more than 5m need mending")))
+            }
+            span => Ok(span.map(|span| span.0).unwrap_or_default()),
+        };
         let leeway = match self.leeway {
             None => Leeway { exp: LEEWAY, nbf: LEEWAY, iat: LEEWAY },
-            Some(LeewayKey::All(Span(all))) => Leeway { exp: all, nbf: all, iat: all },
+            Some(LeewayKey::All(all)) => {
+                let all = bounded(Some(all))?;
+                Leeway { exp: all, nbf: all, iat: all }
+            }
             Some(LeewayKey::Each(each)) => {
-                let of = |span: Option<Span>| span.map(|s| s.0).unwrap_or_default();
-                Leeway { exp: of(each.exp), nbf: of(each.nbf), iat: of(each.iat) }
+                Leeway { exp: bounded(each.exp)?, nbf: bounded(each.nbf)?, iat: bounded(each.iat)? }
             }
         };
-        let largest = leeway.exp.max(leeway.nbf).max(leeway.iat);
-        if largest > LONGEST_LEEWAY {
-            return Err((
-                "leeway",
-                format!("{largest:?} is too much: clocks that differ by more than 5m need mending"),
-            ));
-        }
         Ok(leeway)
     }
 }

@@ -49,10 +49,11 @@ impl CorsSection {
                     .to_owned(),
             );
         }
-        let max_age = self.max_age.map_or(Duration::from_secs(600), |span| span.0);
-        if max_age > LONGEST {
-            return Err(format!("max_age: {max_age:?} is out of range: 0s to 1day"));
+        let max_age = self.max_age.unwrap_or(Span::of(Duration::from_secs(600)));
+        if max_age.0 > LONGEST || max_age.0.subsec_nanos() != 0 {
+            return Err(format!("max_age: {max_age} is out of range: whole seconds, 0s to 1day"));
         }
+        let max_age = max_age.0;
         let is_any = self.headers == ["*"];
         Ok(CorsSettings {
             origins,

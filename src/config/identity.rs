@@ -77,10 +77,9 @@ impl JwtKey {
         let Some(header) = names.read(["jwt", "header"], self.header.as_deref(), Some(own))? else {
             return Err((["jwt", "header"], "the token needs a header: leave the key out for the usual one".into()));
         };
-        let lifetime = self.lifetime.map_or(60 * SECOND, |span| span.0);
-        if !(5 * SECOND..=3600 * SECOND).contains(&lifetime) {
-            return Err((["jwt", "lifetime"], format!("{lifetime:?} is out of range: 5s to 1h")));
-        }
+        let lifetime = self.lifetime.unwrap_or(Span::of(60 * SECOND));
+        let bounds = Span::of(5 * SECOND)..=Span::of(3600 * SECOND);
+        let lifetime = lifetime.within(&bounds).map_err(|why| (["jwt", "lifetime"], why))?;
         let issuer = self.issuer.as_deref().or(issuer).unwrap_or("scopegate");
         for (key, text) in [("audience", self.audience.as_str()), ("issuer", issuer)] {
             if text.is_empty() {

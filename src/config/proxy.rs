@@ -1,6 +1,7 @@
 //! `[proxy]`: the listener that callers reach.
 
 use std::net::SocketAddr;
+use std::ops::RangeInclusive;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -9,10 +10,18 @@ use arc_swap::ArcSwap;
 use serde::Deserialize;
 
 use super::forwarding::{self, ForwardedKey, HeadersKey};
+use super::range::within;
 use super::time::Span;
 use super::tls::TlsSection;
 use crate::gateway::{Forwarding, Limits};
 use crate::net::{ListenAddress, ServerSettings};
+
+const MOST_WORKERS: usize = 1024;
+/// One TiB.
+const MOST_BYTES: u64 = 1 << 40;
+/// More than one machine has room for.
+const MANY: RangeInclusive<usize> = 1..=10_000_000;
+const HEADER_BYTES: RangeInclusive<usize> = 1024..=16 << 20;
 
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields, default)]
@@ -116,7 +125,7 @@ impl Default for LimitsSection {
 
 impl Default for TimeoutsSection {
     fn default() -> Self {
-        let seconds = |n| Span(Duration::from_secs(n));
+        let seconds = |n| Span::of(Duration::from_secs(n));
         Self {
             header: seconds(30),
             tls_handshake: seconds(10),
@@ -194,25 +203,24 @@ impl ProxySection {
     /// # Errors
     /// What is wrong, and with which key.
     pub fn resolve(&self, files: &mut Vec<PathBuf>) -> Result<ProxySettings, (&'static str, String)> {
-        let least = |key, value: usize, least: usize| {
-            if value < least { Err((key, format!("{value} is too few: at least {least}"))) } else { Ok(value) }
-        };
         let tls = self.tls.as_ref().map(|tls| tls.resolve(files)).transpose().map_err(|error| ("tls", error))?;
         let cores = std::thread::available_parallelism().map_or(1, usize::from);
-        let workers = if self.workers == 0 { cores } else { self.workers };
+        let workers = if self.workers == 0 { cores } else { within("workers", self.workers, &(0..=MOST_WORKERS))? };
+        within("cache_bytes", self.cache_bytes, &(0..=MOST_BYTES))?;
         let forwarding = forwarding::resolve(&self.trusted_proxies, self.trusted_headers, self.forwarded)?;
         if self.proxy_protocol && forwarding.trusted.is_empty() {
             return Err(("proxy_protocol", "of whom? Name the proxies that begin with it in trusted_proxies".into()));
         }
         let proxy_protocol = self.proxy_protocol.then(|| Arc::new(ArcSwap::from_pointee(forwarding.trusted.clone())));
         let listen = self.listen.0.clone();
-        let socket_mode = u32::from_str_radix(&self.socket_mode, 8).ok().filter(|mode| *mode <= 0o777);
+        let socket_mode = Some(&self.socket_mode).filter(|mode| mode.bytes().all(|b| b.is_ascii_digit()));
+        let socket_mode = socket_mode.and_then(|mode| u32::from_str_radix(mode, 8).ok()).filter(|mode| *mode <= 0o777);
         let socket_mode = socket_mode.ok_or_else(|| {
             ("socket_mode", format!("{:?} are no permissions; write for example \"660\"", self.socket_mode))
         })?;
         let limits = Limits {
-            concurrent_requests: least("limits", self.limits.concurrent_requests, 1)?,
-            header_bytes: least("limits", self.limits.header_bytes, 1024)?,
+            concurrent_requests: within("limits.concurrent_requests", self.limits.concurrent_requests, &MANY)?,
+            header_bytes: within("limits.header_bytes", self.limits.header_bytes, &HEADER_BYTES)?,
             body_bytes: self.limits.body_bytes.unwrap_or(u64::MAX),
             body_idle: self.timeouts.body_idle.0,
             tunnel_idle: self.timeouts.tunnel_idle.0,
@@ -221,10 +229,10 @@ impl ProxySection {
         let server = ServerSettings {
             tls,
             proxy_protocol,
-            header_timeout: self.timeouts.header.0,
-            handshake_timeout: self.timeouts.tls_handshake.0,
+            header_timeout: self.timeouts.header.positive().map_err(|why| ("timeouts.header", why))?,
+            handshake_timeout: self.timeouts.tls_handshake.positive().map_err(|why| ("timeouts.tls_handshake", why))?,
             write_timeout: Arc::new(ArcSwap::from_pointee(self.timeouts.body_idle.0)),
-            max_connections: least("limits", self.limits.connections, 1)?,
+            max_connections: within("limits.connections", self.limits.connections, &MANY)?,
         };
         let at_start = AtStart {
             listen: listen.clone(),

@@ -270,7 +270,7 @@ impl RegistryFile {
                 .enumerate()
                 .filter_map(|(i, g)| reader.table_grant(i, g))
                 .collect(),
-            apps: file.app.into_iter().map(|app| app.desired(&account)).collect(),
+            apps: file.app.into_iter().enumerate().map(|(i, app)| reader.app(i, app, &account)).collect(),
             service_accounts: file
                 .service_account
                 .into_iter()
@@ -333,6 +333,14 @@ struct Reader<'a> {
 }
 
 impl Reader<'_> {
+    fn app(&mut self, index: usize, entry: AppEntry, account: &impl Fn(Option<AccountId>) -> AccountId) -> DesiredApp {
+        if let Some(why) = entry.max_lifetime.and_then(|span| span.positive().err()) {
+            let message = format!("app {}: max_lifetime: {why}", entry.client_id);
+            self.fault(&["app", &index.to_string(), "max_lifetime"], message);
+        }
+        entry.desired(account)
+    }
+
     fn fault(&mut self, path: &[&str], message: String) {
         let (place, line) = (self.source.name.clone(), self.source.line(path));
         self.faults.push(Diagnostic { place, line, message, help: None });

@@ -16,6 +16,7 @@ use super::diagnostic::nearest;
 use super::file::{MainFile, PartFile, ProfileSection};
 use super::profile;
 use super::quota::QuotaSection;
+use super::range;
 use super::route::{RouteSection, unknown};
 use super::scope::ScopeSection;
 use super::source::Source;
@@ -173,9 +174,9 @@ fn resolve(source: Source, path: &Path, with_environment: bool) -> Result<Config
         authenticators: parts.by_authenticator(AuthenticatorSection::taken),
     };
     let routes = parts.routes(&names, &scopes, &source, &identity);
-    let proxy = proxy
-        .resolve(&mut parts.files)
-        .map_err(|(key, why)| parts.report(&source, &["proxy", key], format!("proxy.{key}: {why}"), None));
+    let proxy = proxy.resolve(&mut parts.files).map_err(|(key, why)| {
+        parts.report(&source, &range::path(&["proxy"], key), format!("proxy.{key}: {why}"), None)
+    });
     let store = store
         .resolve()
         .map_err(|(key, why)| parts.report(&source, &["store", key], format!("store.{key}: {why}"), None));
@@ -414,7 +415,12 @@ impl Parts {
             match section.resolve(id.clone()) {
                 Ok(upstream) => _ = resolved.insert(id, Arc::new(upstream)),
                 Err((key, why)) => {
-                    self.report(&source, &["upstream", &name, key], format!("upstream.{name}.{key}: {why}"), None);
+                    self.report(
+                        &source,
+                        &range::path(&["upstream", &name], key),
+                        format!("upstream.{name}.{key}: {why}"),
+                        None,
+                    );
                 }
             }
         }

@@ -1,6 +1,7 @@
 //! A text with its lines: from a key's path to the line where it stands.
 
 use std::fs;
+use std::io;
 use std::path::Path;
 
 use figment::Figment;
@@ -9,8 +10,8 @@ use figment::providers::{Env, Format as _, Toml};
 use serde::de::DeserializeOwned;
 use toml_edit::{ImDocument, Item, Value};
 
-use super::diagnostic::nearest;
 use super::environment::{self, PREFIX as ENVIRONMENT};
+use super::spoken;
 use super::{ConfigError, Diagnostic};
 
 /// A file, or a profile in the binary.
@@ -32,7 +33,7 @@ impl Source {
         let name = path.display().to_string();
         match fs::read_to_string(path) {
             Ok(text) => Ok(Self::new(name, text)),
-            Err(error) => Err(Diagnostic { place: name, line: None, message: error.to_string(), help: None }),
+            Err(error) => Err(Diagnostic { place: name, line: None, message: unreadable(&error), help: None }),
         }
     }
 
@@ -52,22 +53,17 @@ impl Source {
 
     fn diagnose(&self, error: &figment::Error) -> Diagnostic {
         let mut path: Vec<&str> = error.path.iter().map(String::as_str).collect();
-        let (message, help) = match &error.kind {
-            Kind::UnknownField(name, known) => {
-                if path.last() != Some(&name.as_str()) {
-                    path.push(name);
-                }
-                let near = nearest(name, known.iter().copied()).map(|k| format!("did you mean {k:?}?"));
-                let help = near.unwrap_or_else(|| format!("known keys: {}", known.join(", ")));
-                (format!("unknown key {name:?}"), Some(help))
-            }
-            Kind::MissingField(name) => (format!("the key {name:?} is missing"), None),
-            Kind::Message(text) => (text.clone(), None),
-            kind => (kind.to_string(), None),
-        };
+        if let Kind::UnknownField(name, _) = &error.kind
+            && path.last() != Some(&name.as_str())
+        {
+            path.push(name);
+        }
+        let is_listed = matches!(&error.kind, Kind::Message(text) if text.starts_with("data did not match"));
+        let (message, help) = spoken::told(&error.kind);
+        let message = if is_listed { "this is in none of the forms that it may have".to_owned() } else { message };
         let message = match path.as_slice() {
             [] => message,
-            path => format!("{}: {message}", path.join(".")),
+            path => format!("{}: {message}", spoken::place(self.document.as_ref().map(ImDocument::as_table), path)),
         };
         let is_variable = error.metadata.as_ref().is_some_and(|m| m.name.contains("environment"));
         if is_variable {
@@ -101,6 +97,17 @@ impl Source {
 
     fn line_at(&self, offset: usize) -> usize {
         1 + self.text.bytes().take(offset).filter(|b| *b == b'\n').count()
+    }
+}
+
+/// Why a file can't be read.
+fn unreadable(error: &io::Error) -> String {
+    match error.kind() {
+        io::ErrorKind::InvalidData => {
+            "it is not UTF-8: convert it, for example with iconv -f UTF-16 -t UTF-8 FILE".to_owned()
+        }
+        io::ErrorKind::IsADirectory => "it is a directory: name the file in it".to_owned(),
+        _ => error.to_string(),
     }
 }
 

@@ -8,10 +8,12 @@ use serde::Deserialize;
 
 use super::time::Span;
 use crate::endpoints::{EndpointSettings, IcrSettings, KhorosSettings, UnknownOwner};
-use crate::model::Algorithm;
+use crate::model::{Algorithm, port_of};
+use crate::policy::is_host;
 use crate::tokens::{Lifetimes, RotationSettings};
 
 const DAY: Duration = Duration::from_secs(86_400);
+const MINUTE: Span = Span::of(Duration::from_secs(60));
 
 #[derive(Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields, default)]
@@ -64,14 +66,13 @@ pub(super) type Fault = ([&'static str; 2], String);
 impl KhorosSection {
     fn resolve(&self) -> Result<KhorosSettings, Fault> {
         let default = KhorosSettings::default();
-        let life = self.token_lifetime.map_or(default.lifetimes.life, |s| s.0);
-        let grace = self.grace.map_or(default.lifetimes.grace, |s| s.0);
-        if life < Duration::from_secs(60) || life > 366 * DAY {
-            return Err((["khoros", "token_lifetime"], format!("{life:?} is out of range: 1m to 366days")));
+        let life = self.token_lifetime.unwrap_or(Span::of(default.lifetimes.life));
+        let grace = self.grace.unwrap_or(Span::of(default.lifetimes.grace));
+        life.within(&(MINUTE..=Span::of(366 * DAY))).map_err(|why| (["khoros", "token_lifetime"], why))?;
+        if grace.0 >= life.0 {
+            return Err((["khoros", "grace"], format!("{grace} is not less than the lifetime of a token, {life}")));
         }
-        if grace >= life {
-            return Err((["khoros", "grace"], format!("{grace:?} is not less than the lifetime of a token, {life:?}")));
-        }
+        let (life, grace) = (life.0, grace.0);
         let unknown_owner = match self.unknown_owner {
             Some(UnknownOwnerKey::Refuse) => UnknownOwner::Refuse,
             Some(UnknownOwnerKey::Create) | None => UnknownOwner::Create,
@@ -83,10 +84,9 @@ impl KhorosSection {
 impl IcrSection {
     fn resolve(&self) -> Result<IcrSettings, Fault> {
         let default = IcrSettings::default().token_lifetime;
-        let token_lifetime = self.token_lifetime.map_or(default, |s| s.0);
-        if !(Duration::from_secs(60)..=default).contains(&token_lifetime) {
-            return Err((["icr", "token_lifetime"], format!("{token_lifetime:?} is out of range: 1m to 1h")));
-        }
+        let token_lifetime = self.token_lifetime.unwrap_or(Span::of(default));
+        let token_lifetime =
+            token_lifetime.within(&(MINUTE..=Span::of(default))).map_err(|why| (["icr", "token_lifetime"], why))?;
         Ok(IcrSettings { token_lifetime })
     }
 }
@@ -97,10 +97,8 @@ impl OauthSection {
     /// # Errors
     /// What is wrong, and with which key.
     pub fn resolve(&self) -> Result<Option<OauthSettings>, Fault> {
-        let life = self.token_lifetime.map_or(Duration::from_secs(3600), |s| s.0);
-        if life < Duration::from_secs(60) || life > DAY {
-            return Err((["oauth", "token_lifetime"], format!("{life:?} is out of range: 1m to 1day")));
-        }
+        let life = self.token_lifetime.unwrap_or(Span::of(Duration::from_secs(3600)));
+        let life = life.within(&(MINUTE..=Span::of(DAY))).map_err(|why| (["oauth", "token_lifetime"], why))?;
         let audience = self.audience.clone();
         if audience.as_deref().is_some_and(str::is_empty) {
             return Err((["oauth", "audience"], "name the API that the tokens are for, or leave it out".into()));
@@ -118,6 +116,12 @@ fn check_issuer(issuer: &str) -> Result<(), &'static str> {
     let uri: Uri = issuer.parse().map_err(|_| FORM)?;
     let (Some(scheme), Some(authority)) = (uri.scheme_str(), uri.authority()) else { return Err(FORM) };
     let host = authority.host();
+    if port_of(authority).is_err() {
+        return Err("ports are 1 to 65535");
+    }
+    if !is_host(host) {
+        return Err(FORM);
+    }
     if format!("{scheme}://{authority}") != issuer || authority.as_str().contains('@') || host.is_empty() {
         return Err(FORM);
     }
@@ -138,15 +142,16 @@ impl TokensSection {
     /// # Errors
     /// What is wrong, and with which key.
     pub fn resolve(&self, longest_life: Duration) -> Result<RotationSettings, Fault> {
-        let every = self.rotate_every.map_or(30 * DAY, |s| s.0);
-        let lead = self.publish_ahead.map_or(DAY, |s| s.0);
-        if every < Duration::from_secs(60) {
-            return Err((["tokens", "rotate_every"], format!("{every:?} is too often: at least 1m")));
+        let every = self.rotate_every.unwrap_or(Span::of(30 * DAY));
+        let lead = self.publish_ahead.unwrap_or(Span::of(DAY));
+        every.within(&(MINUTE..=Span::of(365_250 * DAY))).map_err(|why| (["tokens", "rotate_every"], why))?;
+        if lead.0 >= every.0 {
+            return Err((
+                ["tokens", "publish_ahead"],
+                format!("{lead} is not less than the time that a key signs, {every}"),
+            ));
         }
-        if lead >= every {
-            let why = format!("{lead:?} is not less than the time that a key signs, {every:?}");
-            return Err((["tokens", "publish_ahead"], why));
-        }
+        let (every, lead) = (every.0, lead.0);
         let algorithm = self.algorithm.unwrap_or(Algorithm::EdDsa);
         if !matches!(algorithm, Algorithm::EdDsa | Algorithm::Rs256) {
             return Err((["tokens", "algorithm"], format!("{algorithm} is not one of EdDSA and RS256")));

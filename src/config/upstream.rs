@@ -2,6 +2,7 @@
 
 use std::cell::LazyCell;
 use std::collections::BTreeMap;
+use std::ops::RangeInclusive;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -13,16 +14,24 @@ use rustls::pki_types::ServerName;
 use serde::Deserialize;
 
 use super::injected::InjectedHeader;
+use super::range::{self, within};
 use super::time::Span;
 use crate::gateway::forward::{
     Ejection, HealthCheck, Origin, OriginHost, Protocol, Retries, Thresholds, Upstream, UpstreamSettings,
     UpstreamTimeouts,
 };
-use crate::model::UpstreamName;
-use crate::net::ClientTls;
+use crate::model::{UpstreamName, port_of};
+use crate::net::{ClientTls, LONGEST_SOCKET};
+use crate::policy::is_host;
 
 /// A key, and what is wrong with it.
-type Fault = (&'static str, String);
+type Fault = range::Fault;
+
+/// More than one machine has room for.
+const MANY: usize = 10_000_000;
+const PAUSES: RangeInclusive<Span> = Span::of(Duration::from_millis(10))..=Span::of(DAY);
+const RESOLVING: RangeInclusive<Span> = Span::of(Duration::from_secs(1))..=Span::of(DAY);
+const DAY: Duration = Duration::from_secs(86_400);
 
 /// TLS settings, and what tells them from others.
 type TlsSettings = (Arc<ClientConfig>, [u8; 32]);
@@ -86,12 +95,12 @@ impl Default for TimeoutsSection {
     fn default() -> Self {
         let UpstreamTimeouts { connect, response, body_idle, idle, lifetime, queue } = UpstreamTimeouts::default();
         Self {
-            connect: Span(connect),
-            response: Span(response),
-            body_idle: Span(body_idle),
-            idle: Span(idle),
-            lifetime: Span(lifetime.unwrap_or_default()),
-            queue: Span(queue),
+            connect: Span::of(connect),
+            response: Span::of(response),
+            body_idle: Span::of(body_idle),
+            idle: Span::of(idle),
+            lifetime: Span::of(lifetime.unwrap_or_default()),
+            queue: Span::of(queue),
         }
     }
 }
@@ -100,10 +109,10 @@ impl TimeoutsSection {
     /// A bound of nothing is none, where none may be.
     fn resolve(&self) -> Result<UpstreamTimeouts, Fault> {
         let bound = |span: Span| (!span.0.is_zero()).then_some(span.0);
-        let needed = |name: &str, span: Span| bound(span).ok_or_else(|| ("timeouts", format!("{name} is 0")));
+        let needed = |key, span: Span| span.positive().map_err(|why| (key, why));
         Ok(UpstreamTimeouts {
-            connect: needed("connect", self.connect)?,
-            response: needed("response", self.response)?,
+            connect: needed("timeouts.connect", self.connect)?,
+            response: needed("timeouts.response", self.response)?,
             body_idle: self.body_idle.0,
             idle: self.idle.0,
             lifetime: bound(self.lifetime),
@@ -129,11 +138,11 @@ struct HealthSection {
 }
 
 fn five_seconds() -> Span {
-    Span(Duration::from_secs(5))
+    Span::of(Duration::from_secs(5))
 }
 
 fn two_seconds() -> Span {
-    Span(Duration::from_secs(2))
+    Span::of(Duration::from_secs(2))
 }
 
 fn good_statuses() -> String {
@@ -149,23 +158,24 @@ fn three() -> u32 {
 }
 
 impl HealthSection {
-    fn resolve(&self) -> Result<HealthCheck, String> {
+    fn resolve(&self) -> Result<HealthCheck, Fault> {
         let (first, last) = self.status.split_once('-').unwrap_or((&self.status, &self.status));
         let status = |text: &str| text.parse().ok().filter(|status| (100..600).contains(status));
-        let wrong = || format!("status {:?} is no status; write for example \"200\" or \"200-399\"", self.status);
+        let wrong =
+            || ("health.status", format!("{:?} is no status; write for example \"200\" or \"200-399\"", self.status));
         let statuses = status(first).zip(status(last)).filter(|(a, b)| a <= b).ok_or_else(wrong)?;
         if let Some(path) = self.path.as_ref().filter(|p| !p.starts_with('/') || p.parse::<Uri>().is_err()) {
-            return Err(format!("path {path:?} is no path; write for example \"/healthz\""));
-        }
-        if self.every.0.is_zero() || self.timeout.0.is_zero() || self.healthy == 0 || self.unhealthy == 0 {
-            return Err("every, timeout, healthy and unhealthy are at least 1".to_owned());
+            return Err(("health.path", format!("{path:?} is no path; write for example \"/healthz\"")));
         }
         Ok(HealthCheck {
             path: self.path.clone(),
-            every: self.every.0,
-            timeout: self.timeout.0,
+            every: self.every.within(&PAUSES).map_err(|why| ("health.every", why))?,
+            timeout: self.timeout.positive().map_err(|why| ("health.timeout", why))?,
             statuses,
-            thresholds: Thresholds { healthy: self.healthy, unhealthy: self.unhealthy },
+            thresholds: Thresholds {
+                healthy: within("health.healthy", self.healthy, &(1..=1000))?,
+                unhealthy: within("health.unhealthy", self.unhealthy, &(1..=1000))?,
+            },
         })
     }
 }
@@ -181,7 +191,7 @@ struct EjectionSection {
 impl Default for EjectionSection {
     fn default() -> Self {
         let Ejection { failures, least, most } = UpstreamSettings::default().ejection;
-        Self { failures, least: Span(least), most: Span(most) }
+        Self { failures, least: Span::of(least), most: Span::of(most) }
     }
 }
 
@@ -221,15 +231,24 @@ impl UpstreamSection {
     fn settings(&self) -> Result<UpstreamSettings, Fault> {
         let default = UpstreamSettings::default();
         let at_least_one = |key: &'static str, value: Option<usize>| match value {
-            Some(0) => Err((key, "0 would let no call through".to_owned())),
-            value => Ok(value),
+            Some(0) => Err((key, format!("0 would let no call through: 1 to {MANY}"))),
+            value => value.map(|value| within(key, value, &(1..=MANY))).transpose(),
+        };
+        let at_most = |key: &'static str, value: Option<usize>, default: usize| {
+            value.map_or(Ok(default), |value| within(key, value, &(0..=MANY)))
         };
         let health = self.health.as_ref().map(HealthSection::resolve).transpose();
         let EjectionSection { failures, least, most } = self.ejection.clone();
-        if failures > 0 && (least.0.is_zero() || most.0 < least.0) {
-            return Err(("ejection", "least is more than 0, and most at least as much".to_owned()));
+        within("ejection.failures", failures, &(0..=1_000_000))?;
+        if failures > 0 {
+            least.positive().map_err(|why| ("ejection.least", why))?;
+            if most.0 < least.0 {
+                return Err(("ejection.most", format!("{most} is less than least, {least}")));
+            }
         }
         let RetriesSection { attempts, percent } = self.retries.clone();
+        within("retries.attempts", attempts, &(0..=10))?;
+        within("retries.percent", percent, &(0..=100))?;
         Ok(UpstreamSettings {
             protocol: match self.http {
                 HttpKey::One => Protocol::Http1,
@@ -237,13 +256,16 @@ impl UpstreamSection {
                 HttpKey::Auto => Protocol::ByAlpn,
             },
             timeouts: self.timeouts.resolve()?,
-            max_idle: self.max_idle.unwrap_or(default.max_idle),
+            max_idle: at_most("max_idle", self.max_idle, default.max_idle)?,
             max_calls: at_least_one("max_calls", self.max_calls)?,
-            max_queue: self.max_queue.unwrap_or(default.max_queue),
+            max_queue: at_most("max_queue", self.max_queue, default.max_queue)?,
             max_streams: at_least_one("max_streams", self.max_streams)?.unwrap_or(default.max_streams),
             headers: self.injected()?,
-            resolve_every: self.resolve_every.map_or(default.resolve_every, |span| span.0.max(Duration::from_secs(1))),
-            health: health.map_err(|why| ("health", why))?,
+            resolve_every: match self.resolve_every {
+                Some(span) => span.within(&RESOLVING).map_err(|why| ("resolve_every", why))?,
+                None => default.resolve_every,
+            },
+            health: health?,
             ejection: Ejection { failures, least: least.0, most: most.0 },
             retries: Retries { attempts, percent },
         })
@@ -266,6 +288,12 @@ impl UpstreamSection {
             if !path.starts_with('/') {
                 return Err(wrong("names no absolute path"));
             }
+            if path.len() > LONGEST_SOCKET {
+                return Err(wrong(&format!(
+                    "is too long for a socket: its path has {} bytes, and may have {LONGEST_SOCKET}",
+                    path.len()
+                )));
+            }
             let (host, authority) = (OriginHost::Socket(path.into()), Authority::from_static("localhost"));
             return Ok(Origin { host, authority, tls: None, tls_digest: None });
         }
@@ -283,7 +311,10 @@ impl UpstreamSection {
             return Err(wrong("has a path; a route's rewrite or strip_prefix changes what is sent"));
         }
         let host = authority.host().trim_start_matches('[').trim_end_matches(']').to_owned();
-        let port = authority.port_u16().unwrap_or(if is_tls { 443 } else { 80 });
+        let port = port_of(&authority).map_err(|why| wrong(&why))?.unwrap_or(if is_tls { 443 } else { 80 });
+        if !is_host(authority.host()) {
+            return Err(wrong("names no host and no address"));
+        }
         let (mut server, mut digest) = (None, None);
         if is_tls {
             let name = self.tls.name.clone().unwrap_or_else(|| host.clone());

@@ -8,6 +8,7 @@ mod id;
 mod level;
 mod nearest;
 mod network;
+mod port;
 mod reason;
 mod refusal;
 mod text;
@@ -23,6 +24,7 @@ pub use id::{
 pub use level::Level;
 pub use nearest::nearest;
 pub use network::{InvalidNetwork, Network};
+pub use port::port_of;
 pub use reason::{BearerError, Reason};
 pub use refusal::Refusal;
 pub use text::{path_segment, printable, quoted, shell_word};

@@ -15,6 +15,8 @@ use tokio::net::{TcpListener, TcpSocket};
 use super::Socket;
 
 const BACKLOG: u32 = 4096;
+/// The longest path of a Unix socket: the system has 108 bytes for it, with one that ends it.
+pub const LONGEST_SOCKET: usize = 107;
 
 /// An address that a listener has, or is to have.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -42,6 +44,10 @@ impl FromStr for ListenAddress {
 
     fn from_str(text: &str) -> Result<Self, String> {
         match text.split_once(':') {
+            Some(("unix", path)) if path.len() > LONGEST_SOCKET => Err(format!(
+                "{text:?} is too long for a socket: its path has {} bytes, and may have {LONGEST_SOCKET}",
+                path.len()
+            )),
             Some(("unix", path)) if !path.is_empty() => Ok(Self::Unix(path.into())),
             Some(("systemd", name)) if !name.is_empty() => Ok(Self::Systemd(Some(name.to_owned()))),
             None if text == "systemd" => Ok(Self::Systemd(None)),

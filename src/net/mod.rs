@@ -21,7 +21,7 @@ pub use certificate::ClientCertificate;
 pub use connect::{ConnectError, Connected, Endpoint, Remote, TlsTarget, connect, resolve};
 pub use descriptors::{DescriptorPlan, Exhausted, connections_are_scarce};
 pub use handover::{receive_sockets, send_sockets};
-pub use listen::{BindError, ListenAddress, SocketFile, bind, bind_alone, bind_unix, is_taken};
+pub use listen::{BindError, LONGEST_SOCKET, ListenAddress, SocketFile, bind, bind_alone, bind_unix, is_taken};
 pub use peer::{Address, Peer, TrustedProxies};
 pub use serve::{Connections, ServerSettings, Shutdown, serve, told_to_stop};
 pub use server_tls::{CertificateFiles, ClientAuthority, ServerTls, TlsFiles};

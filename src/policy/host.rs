@@ -38,6 +38,12 @@ pub fn configured_host(text: &str) -> Result<String, String> {
     }
 }
 
+/// Whether a text is a host name or an address, as a URL has it.
+pub fn is_host(text: &str) -> bool {
+    !text.rsplit(']').next().is_some_and(|rest| rest.contains(':'))
+        && canonical_host(text).is_ok_and(|host| is_sound(&host))
+}
+
 /// Whether a request could name it: no label is empty, and an address is one.
 fn is_sound(host: &str) -> bool {
     match host.strip_prefix('[').and_then(|host| host.strip_suffix(']')) {

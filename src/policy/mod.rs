@@ -34,7 +34,7 @@ pub use diagnose::{Case, Near, Unsolved, is_placeholder, nearest};
 pub use dialect::Foreign;
 pub use explain::{Attempt, Check, Explanation, Moment, Outcome, explain, explain_token};
 pub use hints::advise_call;
-pub use host::{HostPattern, canonical_host, configured_host};
+pub use host::{HostPattern, canonical_host, configured_host, is_host};
 pub use identity::{Identity, IdentityHeaders, IdentityToken, begins, has_other_meaning, is_of_our_family, reads_as};
 pub use method::METHOD_OVERRIDE;
 pub use mistakes::likely_mistakes;

@@ -29,6 +29,7 @@ use super::call::{CallArguments, Caller, base_address};
 use super::jwt::app_id;
 use super::signer::{Manner, SignerArgument};
 use crate::clock::Clock;
+use crate::config::duration;
 use crate::model::Algorithm;
 use crate::secret::random;
 
@@ -85,10 +86,10 @@ struct KeepingArguments {
     #[arg(long, value_name = "FILE")]
     token_file: PathBuf,
     /// Refresh when less than this of the token's life is left [default: a third of it, at most 30 days]
-    #[arg(long, value_name = "TIME", value_parser = humantime::parse_duration)]
+    #[arg(long, value_name = "TIME", value_parser = duration)]
     refresh_below: Option<Duration>,
     /// Exit with status 1 when a refresh failed and less than this is left [default: a twelfth of the life, at most 7 days]
-    #[arg(long, value_name = "TIME", value_parser = humantime::parse_duration)]
+    #[arg(long, value_name = "TIME", value_parser = duration)]
     exit_below: Option<Duration>,
     /// Look once, refresh if it is time to, and end
     #[arg(long)]

@@ -5,6 +5,7 @@ use clap::{Args, ValueEnum};
 
 use crate::cli::Failure;
 use crate::cli::edit::EditArguments;
+use crate::config::positive_duration;
 use crate::model::{Algorithm, AuthenticatorName, BotId, ClientId, InvalidNetwork, Network};
 use crate::registry::{AppSettings, Change};
 
@@ -66,8 +67,8 @@ enum OnOff {
 #[derive(Clone, Copy, Debug)]
 struct Lifetime(Option<Duration>);
 
-fn lifetime(text: &str) -> Result<Lifetime, humantime::DurationError> {
-    if text == "none" { Ok(Lifetime(None)) } else { humantime::parse_duration(text).map(|span| Lifetime(Some(span))) }
+fn lifetime(text: &str) -> Result<Lifetime, String> {
+    if text == "none" { Ok(Lifetime(None)) } else { positive_duration(text).map(|span| Lifetime(Some(span))) }
 }
 
 /// A network, or all of them.

@@ -8,7 +8,7 @@ use crate::cli::Failure;
 use crate::cli::edit::EditArguments;
 use crate::cli::material::{MaterialArgument, NewSecret, SecretOutArgument};
 use crate::cli::view::{AppView, joined, list};
-use crate::config::SecretsShown;
+use crate::config::{SecretsShown, positive_duration};
 use crate::model::{AccountId, Algorithm, AuthenticatorName, BotId, ClientId, Family, KeyId, Level, Network};
 use crate::registry::{AppRecord, AppSettings, DEFAULT_ACCOUNT, NewKey};
 use crate::secret::random;
@@ -49,7 +49,7 @@ pub(in crate::cli) struct Create {
     #[arg(long)]
     require_exp: bool,
     /// Take no token that is good for longer
-    #[arg(long, value_name = "TIME", value_parser = humantime::parse_duration)]
+    #[arg(long, value_name = "TIME", value_parser = positive_duration)]
     max_lifetime: Option<Duration>,
     /// A network that its calls may come from, such as 10.0.0.0/8, or one address; several times for several, from anywhere
     /// if absent

@@ -9,7 +9,7 @@ use super::super::Failure;
 use super::super::open::ConfigArgument;
 use super::{curl, openapi, postman};
 use crate::config::Config;
-use crate::model::Level;
+use crate::model::{Level, port_of};
 use crate::net::ListenAddress;
 use crate::policy::{ErrorFormat, Pattern, Requirement, Route};
 use crate::verify::Origin;
@@ -176,5 +176,6 @@ pub(in super::super) fn base_url(text: &str) -> Result<String, String> {
     if !is_http || uri.query().is_some() || uri.host().is_none_or(str::is_empty) {
         return Err(wrong());
     }
+    uri.authority().map(port_of).transpose().map_err(|why| format!("{text:?} {why}"))?;
     Ok(text.trim_end_matches('/').to_owned())
 }

@@ -10,6 +10,7 @@ use super::super::Failure;
 use super::super::call::{CallArguments, base_address};
 use super::super::skew;
 use crate::clock::Clock;
+use crate::config::duration;
 
 /// Compare this machine's clock with a gateway's
 ///
@@ -20,7 +21,7 @@ pub(in super::super) struct CompareClock {
     #[arg(value_name = "URL")]
     url: String,
     /// The difference that is taken
-    #[arg(long, value_name = "TIME", default_value = "30s", value_parser = humantime::parse_duration)]
+    #[arg(long, value_name = "TIME", default_value = "30s", value_parser = duration)]
     max: Duration,
     /// Print JSON
     #[arg(long)]

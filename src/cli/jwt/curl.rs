@@ -8,7 +8,7 @@ use http::{HeaderName, Method, Uri, header};
 use super::super::Failure;
 use super::super::catalog::export::{Part, base_url, of_listener, parts};
 use crate::config::{self, Config};
-use crate::model::{path_segment, shell_word};
+use crate::model::{path_segment, port_of, shell_word};
 use crate::policy::{Found, Route, canonical_host, judge};
 
 #[derive(Debug, Args)]
@@ -74,6 +74,7 @@ impl CurlArguments {
         let Some(host) = url.authority().filter(|_| is_http) else {
             return Err(Failure::new(format!("{url} is no address to call: write http://host:port/path")));
         };
+        port_of(host).map_err(|why| Failure::new(format!("{url} {why}")))?;
         if let Some(header) = &self.header {
             let scheme = if *header == header::AUTHORIZATION { "Bearer" } else { "" };
             return Ok((method, url.to_string(), Some((header.clone(), scheme.to_owned()))));

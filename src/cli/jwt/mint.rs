@@ -15,6 +15,7 @@ use super::super::signer::{Manner, SignerArgument};
 use super::super::skew;
 use super::curl::CurlArguments;
 use crate::clock::{Clock, Timestamp};
+use crate::config::positive_duration;
 use crate::jose::sign;
 use crate::model::{Algorithm, ClientId};
 
@@ -45,7 +46,7 @@ pub(in super::super) struct Mint {
     #[arg(long)]
     kid: Option<String>,
     /// How long from now the token is good [default: 10m; of icr: 9m]
-    #[arg(long, value_name = "TIME", value_parser = humantime::parse_duration)]
+    #[arg(long, value_name = "TIME", value_parser = positive_duration)]
     lifetime: Option<Duration>,
     /// Leave exp and iat out
     #[arg(long)]

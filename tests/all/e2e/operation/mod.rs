@@ -13,12 +13,14 @@ mod listeners;
 mod literal;
 mod logs;
 mod minute;
+mod ranges;
 mod readme;
 mod reload;
 mod startup;
 mod takeover;
 mod watch;
 mod why;
+mod words;
 
 use super::harness::{App, Call, Gateway, Recorder, Registry, Setup};
 

@@ -70,7 +70,7 @@ const FAULTS: [Fault; 27] = [
     Fault {
         text: "[proxy]\nlisten = \"TAKEN\"\n[replay]\ndurability = \"disk\"",
         line: 4,
-        said: &["replay.durability", "`process`", "`power`"],
+        said: &["replay.durability", "\"disk\" is not one of \"process\", \"power\""],
     },
     Fault {
         text: "[proxy]\nlisten = \"TAKEN\"\n[replay]\nurl = \"memory://\"\ndurability = \"power\"",

@@ -103,10 +103,10 @@ fn what_an_upstream_can_not_be_is_told_with_its_line() {
         ("headers = { host = \"other\" }", "set by the gateway itself"),
         ("headers = { x-key = { file = \"/no/such/file\" } }", "/no/such/file"),
         ("max_calls = 0", "would let no call through"),
-        ("timeouts = { connect = \"0s\" }", "connect is 0"),
+        ("timeouts = { connect = \"0s\" }", "timeouts.connect: 0s is out of range"),
         ("health = { path = \"healthz\" }", "is no path"),
         ("health = { status = \"2xx\" }", "is no status"),
-        ("ejection = { least = \"10s\", most = \"5s\" }", "at least as much"),
+        ("ejection = { least = \"10s\", most = \"5s\" }", "5s is less than least, 10s"),
         ("tls = { ca = \"/no/such/ca\" }", ""),
     ] {
         let setup = Setup::bearer(&url, settings);
