@@ -51,6 +51,8 @@ pub mod model;
 pub mod password;
 
 pub mod clock;
+pub mod files;
+pub mod health;
 pub mod secret;
 
 pub use gateway::ScopegateLayer;

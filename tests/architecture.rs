@@ -21,13 +21,21 @@ const ROWS: [&[&str]; 11] = [
     &["registry", "replay", "net"],
     &["jose"],
     &["model", "password"],
-    &["secret", "clock"],
+    &["secret", "clock", "files", "health"],
 ];
 
 /// Adapters at the edge: (module, who may name it, what it may use).
 const EDGES: [(&str, &[&str], &[&str]); 2] = [
-    ("store", &["process", "cli"], &["tokens", "registry", "replay", "jose", "model", "password", "secret", "clock"]),
-    ("telemetry", &["process", "cli"], &["gateway", "policy", "registry", "net", "jose", "model", "secret", "clock"]),
+    (
+        "store",
+        &["process", "cli"],
+        &["tokens", "registry", "replay", "jose", "model", "password", "secret", "clock", "files", "health"],
+    ),
+    (
+        "telemetry",
+        &["process", "cli"],
+        &["gateway", "policy", "registry", "net", "jose", "model", "secret", "clock", "health"],
+    ),
 ];
 
 /// Crates that one module alone names.

@@ -9,7 +9,7 @@ use std::process::ExitCode;
 use clap::Args;
 
 use super::Failure;
-use super::live::is_ready;
+use super::live::readiness;
 use super::open::{ConfigArgument, now};
 use super::service::warn;
 use super::table::table;
@@ -39,8 +39,8 @@ impl Check {
     pub async fn run(self) -> Result<ExitCode, Failure> {
         let config = self.config.load()?;
         if self.live {
-            let is_ready = is_ready(config.telemetry.listen).await?;
-            println!("{}", if is_ready { "ready" } else { "not ready" });
+            let (is_ready, said) = readiness(config.telemetry.listen).await?;
+            println!("{}", said.trim_end());
             return Ok(if is_ready { ExitCode::SUCCESS } else { ExitCode::FAILURE });
         }
         for warning in &config.warnings {

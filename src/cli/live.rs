@@ -10,19 +10,22 @@ use hyper_util::rt::TokioIo;
 
 use super::Failure;
 use crate::net::Endpoint;
+use crate::telemetry::{NOT_READY, READY};
 
-/// What is answered is a word.
-const MAX_ANSWER: usize = 1024;
+/// What is answered is a word, or what is wrong, a line each.
+const MAX_ANSWER: usize = 64 * 1024;
 const LIMIT: Duration = Duration::from_secs(3);
 
-/// Whether `/readyz` says so within three seconds.
-pub(super) async fn is_ready(listen: SocketAddr) -> Result<bool, Failure> {
-    Ok(asked(listen).await?.0 == StatusCode::OK)
+/// What `/readyz` says within three seconds, and whether that is that calls are taken and nothing is wrong.
+pub(super) async fn readiness(listen: SocketAddr) -> Result<(bool, String), Failure> {
+    let (status, body) = asked(listen).await?;
+    Ok((status == StatusCode::OK, String::from_utf8_lossy(&body).into_owned()))
 }
 
 /// Whether a gateway answers there, be it ready or not.
 pub(super) async fn is_gateway(listen: SocketAddr) -> bool {
-    matches!(asked(listen).await, Ok((_, body)) if matches!(&body[..], b"ready\n" | b"not ready\n"))
+    let is_ours = |body: &[u8]| [READY, NOT_READY].iter().any(|word| body.starts_with(word.as_bytes()));
+    matches!(asked(listen).await, Ok((_, body)) if is_ours(&body))
 }
 
 async fn asked(listen: SocketAddr) -> Result<(StatusCode, Bytes), Failure> {

@@ -75,7 +75,7 @@ impl InjectedHeader {
         let text = match self {
             Self::Text(text) => text.clone(),
             Self::File(FromFile { file, prefix }) => {
-                let text = std::fs::read_to_string(file).map_err(|error| format!("{}: {error}", file.display()))?;
+                let text = crate::files::read_text(file).map_err(|error| format!("{}: {error}", file.display()))?;
                 let text = text.trim_end_matches(['\r', '\n']);
                 if text.is_empty() {
                     return Err(format!("{} is empty", file.display()));

@@ -15,6 +15,7 @@ use super::source::Source;
 use super::time::Span;
 use super::{ConfigError, Diagnostic};
 use crate::clock::NoTimestamp;
+use crate::files;
 use crate::jose::{DecryptionMaterial, KeyError, KeyMaterial};
 use crate::model::{AccountId, Algorithm, AuthenticatorName, BotId, ClientId, KeyId, Level, Network, ScopeId};
 use crate::policy::configured_host;
@@ -409,7 +410,7 @@ impl Reader<'_> {
     /// What stands in another file.
     fn text(&self, key: &'static str, path: &Path) -> Result<String, (&'static str, String)> {
         let path = self.folder.join(path);
-        std::fs::read_to_string(&path).map_err(|error| (key, format!("{}: {error}", path.display())))
+        files::read_text(&path).map_err(|error| (key, format!("{}: {error}", path.display())))
     }
 
     fn encryption_key(&mut self, index: usize, entry: EncryptionKeyEntry) -> Option<DesiredEncryptionKey> {
@@ -418,7 +419,7 @@ impl Reader<'_> {
             (Some(text), None) => Ok(text.0),
             (None, Some(path)) => {
                 let path = self.folder.join(path);
-                let text = std::fs::read_to_string(&path).map(Secret::new);
+                let text = files::read_text(&path).map(Secret::new);
                 text.map_err(|error| ("private_key_file", format!("{}: {error}", path.display())))
             }
             _ => {

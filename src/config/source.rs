@@ -1,6 +1,5 @@
 //! A text with its lines: from a key's path to the line where it stands.
 
-use std::fs;
 use std::io;
 use std::path::Path;
 
@@ -13,6 +12,7 @@ use toml_edit::{ImDocument, Item, Value};
 use super::environment::{self, PREFIX as ENVIRONMENT};
 use super::spoken;
 use super::{ConfigError, Diagnostic};
+use crate::files;
 
 /// A file, or a profile in the binary.
 #[derive(Debug)]
@@ -31,7 +31,7 @@ impl Source {
 
     pub fn file(path: &Path) -> Result<Self, Diagnostic> {
         let name = path.display().to_string();
-        match fs::read_to_string(path) {
+        match files::read_text(path) {
             Ok(text) => Ok(Self::new(name, text)),
             Err(error) => Err(Diagnostic { place: name, line: None, message: unreadable(&error), help: None }),
         }

@@ -3,11 +3,10 @@
 use std::collections::HashMap;
 use std::fmt;
 use std::io;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use arc_swap::ArcSwap;
-use rustls::pki_types::pem::PemObject as _;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::server::danger::ClientCertVerifier;
 use rustls::server::{ClientHello, NoServerSessionStorage, ResolvesServerCert, WebPkiClientVerifier};
@@ -18,7 +17,7 @@ use tokio_rustls::TlsAcceptor;
 use tokio_rustls::server::TlsStream;
 
 use super::names::dns_names;
-use super::tls::certificates;
+use super::tls::{certificates, private_key};
 use super::{ClientCertificate, TlsError};
 
 /// Which files a listener's TLS is made of.
@@ -192,8 +191,4 @@ impl ResolvesServerCert for Certificates {
         let fits = |key: &&Arc<CertifiedKey>| key.key.choose_scheme(hello.signature_schemes()).is_some();
         Some(Arc::clone(named.iter().find(fits).or(named.first()).unwrap_or(&self.first)))
     }
-}
-
-fn private_key(path: &Path) -> Result<PrivateKeyDer<'static>, TlsError> {
-    PrivateKeyDer::from_pem_file(path).map_err(|error| TlsError::File { path: path.into(), error })
 }

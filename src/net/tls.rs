@@ -4,8 +4,10 @@ use std::fmt;
 use std::path::{Path, PathBuf};
 
 use rustls::RootCertStore;
-use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::{self, PemObject};
+use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+
+use crate::files;
 
 /// Files that give no TLS.
 #[derive(Debug)]
@@ -51,9 +53,16 @@ pub(super) fn roots(path: &Path) -> Result<RootCertStore, TlsError> {
 
 pub(super) fn certificates(path: &Path) -> Result<Vec<CertificateDer<'static>>, TlsError> {
     let fail = |error| TlsError::File { path: path.into(), error };
-    let certificates: Result<Vec<_>, _> = CertificateDer::pem_file_iter(path).map_err(fail)?.collect();
+    let content = files::read(path).map_err(|error| fail(pem::Error::Io(error)))?;
+    let certificates: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(&content).collect();
     match certificates.map_err(fail)? {
         none if none.is_empty() => Err(TlsError::Empty(path.into())),
         some => Ok(some),
     }
+}
+
+pub(super) fn private_key(path: &Path) -> Result<PrivateKeyDer<'static>, TlsError> {
+    let fail = |error| TlsError::File { path: path.into(), error };
+    let content = files::read(path).map_err(|error| fail(pem::Error::Io(error)))?;
+    PrivateKeyDer::from_pem_slice(&content).map_err(fail)
 }

@@ -5,12 +5,12 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use aws_lc_rs::digest::{Context, SHA256};
-use rustls::pki_types::PrivateKeyDer;
-use rustls::pki_types::pem::{self, PemObject as _};
+use rustls::pki_types::pem;
 use rustls::{ClientConfig, RootCertStore};
 
 use super::TlsError;
-use super::tls::{certificates, roots};
+use super::tls::{certificates, private_key, roots};
+use crate::files;
 
 /// The files that a client's TLS is made of, and what it offers.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -54,9 +54,7 @@ impl ClientTls {
         let mut config = match &self.identity {
             None => builder.with_no_client_auth(),
             Some((cert, key)) => {
-                let read = PrivateKeyDer::from_pem_file(key);
-                let read = read.map_err(|error| TlsError::File { path: key.clone(), error })?;
-                let config = builder.with_client_auth_cert(certificates(cert)?, read);
+                let config = builder.with_client_auth_cert(certificates(cert)?, private_key(key)?);
                 config.map_err(|e| TlsError::Unusable { path: cert.clone(), error: e.to_string() })?
             }
         };
@@ -84,7 +82,7 @@ impl ClientTls {
         };
         for path in self.files() {
             let fail = |error: io::Error| TlsError::File { path: path.clone(), error: pem::Error::Io(error) };
-            add(&std::fs::read(path).map_err(fail)?);
+            add(&files::read(path).map_err(fail)?);
         }
         add(&[u8::from(self.ca.is_some()), u8::from(self.identity.is_some())]);
         self.protocols.iter().for_each(|protocol| add(protocol));

@@ -7,6 +7,7 @@ use std::thread;
 use http::header;
 use tokio::runtime::{Builder, Handle};
 use tokio::sync::{Semaphore, oneshot};
+use tokio::task::JoinHandle;
 
 use crate::endpoints::{self, Endpoints};
 use crate::gateway::{Answering, Asked, Caller, OwnAnswers, Visit};
@@ -14,7 +15,7 @@ use crate::model::{Reason, Refusal};
 use crate::policy::Target;
 use crate::store::Store;
 
-/// Calls in the making. Callers that leave don't end theirs, so the gateway's own limit is none here.
+/// Calls in the making. One that is about to be dropped still counts, so the gateway's own limit is none here.
 const AT_ONCE: usize = 128;
 
 pub(super) struct Answers {
@@ -38,7 +39,8 @@ impl Answers {
 }
 
 impl OwnAnswers for Answers {
-    /// A caller that leaves does not stop what it began: a token may have been issued already.
+    /// A caller that leaves drops its call: what has not been committed by then never is, so that no token is issued that
+    /// has no holder. What was committed is followed within a second.
     fn answer(&self, asked: Asked) -> Answering {
         let Ok(place) = Arc::clone(&self.places).try_acquire_owned() else {
             let refusal =
@@ -47,17 +49,26 @@ impl OwnAnswers for Answers {
         };
         let endpoints = Arc::clone(&self.endpoints);
         let answering = call_of(asked).map(|call| {
-            self.runtime.spawn(async move {
+            AbortOnDrop(self.runtime.spawn(async move {
                 let _place = place;
                 endpoints.answer(call).await
-            })
+            }))
         });
         Box::pin(async move {
             match answering {
-                Ok(answering) => answering.await.unwrap_or(Err(Refusal::new(Reason::GatewayInternal))),
+                Ok(mut answering) => (&mut answering.0).await.unwrap_or(Err(Refusal::new(Reason::GatewayInternal))),
                 Err(refusal) => Err(refusal),
             }
         })
+    }
+}
+
+/// A task that ends with the one that waits for it.
+struct AbortOnDrop<T>(JoinHandle<T>);
+
+impl<T> Drop for AbortOnDrop<T> {
+    fn drop(&mut self) {
+        self.0.abort();
     }
 }
 

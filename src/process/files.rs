@@ -13,26 +13,27 @@ const PATIENCE: u32 = 3;
 const ANOTHER_TRY: u32 = 5;
 
 /// What tells a file from what it was; none where it is not there.
-type Identity = Option<[i64; 6]>;
+pub(super) type Identity = Option<[i64; 6]>;
+
+/// Files as they are at a moment.
+pub(super) type Look = Vec<(PathBuf, Identity)>;
 
 /// Whether files have changed and come to rest.
 pub(super) struct Watch {
-    in_force: Vec<(PathBuf, Identity)>,
-    seen: Vec<(PathBuf, Identity)>,
+    in_force: Look,
+    seen: Look,
     restless: u32,
     /// Looks since the files in force turned out to be no good.
     faulty: Option<u32>,
 }
 
 impl Watch {
-    pub fn new(files: &[PathBuf]) -> Self {
-        let now = look(files);
+    pub fn new(now: Look) -> Self {
         Self { in_force: now.clone(), seen: now, restless: 0, faulty: None }
     }
 
-    /// Looks once: whether it is time to read the files. Whoever writes them in place gets a second for it.
-    pub fn is_time(&mut self, files: &[PathBuf]) -> bool {
-        let now = look(files);
+    /// Whether it is time to read the files, as they are now. Whoever writes them in place gets a second for it.
+    pub fn is_time(&mut self, now: Look) -> bool {
         let is_settled = now == self.seen;
         self.seen = now;
         if self.seen == self.in_force {
@@ -52,17 +53,17 @@ impl Watch {
         self.faulty = if was_good { None } else { self.faulty.or(Some(0)) };
     }
 
-    /// The list of files may have changed with them.
-    pub fn follow(&mut self, files: &[PathBuf]) {
+    /// The list of files may have changed with them: files that were not on it are taken as they are now.
+    pub fn follow(&mut self, now: Look) {
         let known = |path: &Path| self.seen.iter().find(|(seen, _)| seen == path).cloned();
-        let list: Vec<_> =
-            files.iter().map(|path| known(path).unwrap_or_else(|| (path.clone(), identity(path)))).collect();
+        let list: Look = now.into_iter().map(|file| known(&file.0).unwrap_or(file)).collect();
         self.in_force.clone_from(&list);
         self.seen = list;
     }
 }
 
-fn look(files: &[PathBuf]) -> Vec<(PathBuf, Identity)> {
+/// Looks at files; it takes as long as their file system does.
+pub(super) fn look(files: &[PathBuf]) -> Look {
     files.iter().map(|path| (path.clone(), identity(path))).collect()
 }
 
@@ -86,27 +87,27 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let files = [folder.path().join("one"), folder.path().join("two")];
         fs::write(&files[0], "1").unwrap();
-        let mut watch = Watch::new(&files);
-        assert!(!watch.is_time(&files));
+        let mut watch = Watch::new(look(&files));
+        assert!(!watch.is_time(look(&files)));
         fs::write(&files[1], "1").unwrap();
-        assert!(!watch.is_time(&files), "it may be half written");
+        assert!(!watch.is_time(look(&files)), "it may be half written");
         fs::write(&files[1], "12").unwrap();
-        assert!(!watch.is_time(&files), "it was");
-        assert!(watch.is_time(&files));
+        assert!(!watch.is_time(look(&files)), "it was");
+        assert!(watch.is_time(look(&files)));
         watch.took(true);
-        assert!(!watch.is_time(&files));
+        assert!(!watch.is_time(look(&files)));
         fs::remove_file(&files[0]).unwrap();
-        assert!(!watch.is_time(&files) && watch.is_time(&files), "a file that goes is a change, too");
+        assert!(!watch.is_time(look(&files)) && watch.is_time(look(&files)), "a file that goes is a change, too");
     }
 
     #[test]
     fn files_that_never_rest_are_taken_nevertheless() {
         let folder = tempfile::tempdir().unwrap();
         let files = [folder.path().join("one")];
-        let mut watch = Watch::new(&files);
+        let mut watch = Watch::new(look(&files));
         let taken = (1..20).position(|length| {
             fs::write(&files[0], "x".repeat(length)).unwrap();
-            watch.is_time(&files)
+            watch.is_time(look(&files))
         });
         assert_eq!(taken, Some(3));
     }
@@ -122,20 +123,20 @@ mod tests {
         symlink("..v1", at("..data")).unwrap();
         symlink("..data/tls.crt", at("tls.crt")).unwrap();
         let files = [at("tls.crt")];
-        let mut watch = Watch::new(&files);
+        let mut watch = Watch::new(look(&files));
         symlink("..v2", at("..new")).unwrap();
         fs::rename(at("..new"), at("..data")).unwrap();
-        assert!(!watch.is_time(&files) && watch.is_time(&files));
+        assert!(!watch.is_time(look(&files)) && watch.is_time(look(&files)));
     }
 
     #[test]
     fn what_was_bad_is_tried_again_now_and_then() {
         let folder = tempfile::tempdir().unwrap();
         let files = [folder.path().join("one")];
-        let mut watch = Watch::new(&files);
+        let mut watch = Watch::new(look(&files));
         fs::write(&files[0], "bad").unwrap();
-        assert!(!watch.is_time(&files) && watch.is_time(&files));
+        assert!(!watch.is_time(look(&files)) && watch.is_time(look(&files)));
         watch.took(false);
-        assert_eq!((1..20).position(|_| watch.is_time(&files)), Some(4));
+        assert_eq!((1..20).position(|_| watch.is_time(look(&files))), Some(4));
     }
 }

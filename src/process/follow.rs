@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use crate::health::Fault;
 use crate::policy::{Followed, Live};
 use crate::registry::StoreError;
 use crate::store::Store;
@@ -10,9 +11,15 @@ use crate::tokens::TokenService;
 
 const INTERVAL: Duration = Duration::from_millis(200);
 const AFTER_ERROR: Duration = Duration::from_secs(2);
+const TRIALS: Duration = Duration::from_secs(1);
 
 /// Follows the change log of the store, for ever: what is committed there is seen by requests within a second. While the store can't be read, requests see what was read last.
 pub async fn follow(store: Store, live: Arc<Live>, tokens: Arc<TokenService<Store>>) {
+    follow_telling(store, live, tokens, Fault::default()).await;
+}
+
+/// The same; the fault is set while the store can't be followed.
+pub(super) async fn follow_telling(store: Store, live: Arc<Live>, tokens: Arc<TokenService<Store>>, fault: Fault) {
     let mut watcher = store.watch();
     let mut is_behind = true;
     loop {
@@ -25,15 +32,35 @@ pub async fn follow(store: Store, live: Arc<Live>, tokens: Arc<TokenService<Stor
             Ok::<_, StoreError>(())
         };
         let pause = match step.await {
-            Ok(()) => INTERVAL,
+            Ok(()) => {
+                if fault.clear() {
+                    tracing::info!("the registry is followed again");
+                }
+                INTERVAL
+            }
             Err(error) => {
                 is_behind = true;
-                let cause = std::error::Error::source(&error).map(ToString::to_string);
-                tracing::error!(%error, cause, "the registry can't be followed; the last version stays in force");
+                tell(&error, &fault);
                 AFTER_ERROR
             }
         };
         tokio::time::sleep(pause).await;
+    }
+}
+
+/// Finds out, for ever, whether the store can be written, where a transaction broke off.
+pub(super) async fn try_writing(store: Store) {
+    loop {
+        tokio::time::sleep(TRIALS).await;
+        store.try_writing().await;
+    }
+}
+
+fn tell(error: &StoreError, fault: &Fault) {
+    let cause = std::error::Error::source(error).map(ToString::to_string);
+    let what = cause.as_ref().map_or_else(|| error.to_string(), |cause| format!("{error}: {cause}"));
+    if fault.set(format!("the registry can't be followed: {what}")) {
+        tracing::error!(%error, cause, "the registry can't be followed; the last version stays in force");
     }
 }
 

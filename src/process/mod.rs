@@ -4,6 +4,7 @@
 //! with a runtime, a listener and an upstream pool of its own; it reaches the rest by the atomic pointer, and the journal by a channel.
 
 mod answers;
+mod aside;
 mod descriptors;
 mod error;
 mod files;
@@ -37,6 +38,7 @@ use crate::config::Config;
 use crate::endpoints::{Endpoints, Verifying};
 use crate::gateway::forward::{Forward, UpstreamSet, tend};
 use crate::gateway::{AccessLog, Gate, GateSettings, IdentityTokens, OwnAnswers};
+use crate::health::Fault;
 use crate::jose;
 use crate::net::{self, Connections, ListenAddress, Listener, ServerSettings, Socket, SocketFile};
 use crate::policy::{AuthenticatorKind, Live, RouteTable, State};
@@ -113,8 +115,9 @@ impl Prepared {
         log: impl FnOnce(&Arc<Live>, &Issued) -> Arc<dyn AccessLog>,
     ) -> Result<Self, StartError> {
         let descriptors = descriptors::divide(&mut parts.config.proxy);
+        parts.store = parts.store.with_lock_wait(LOCK_WAIT);
         let config = &parts.config;
-        let watch = files::Watch::new(&config.files);
+        let watch = files::Watch::new(files::look(&config.files));
         let (predecessor, handed) = find_predecessor(config).await?;
         let listeners = Listeners::open(&config.proxy, config.telemetry.listen, handed)?;
         let (version, registry) = parts.store.load().await.map_err(StartError::Store)?;
@@ -160,10 +163,13 @@ impl Prepared {
         let (shutdown, stop) = watch::channel(false);
         let (end, ended) = watch::channel(false);
         let (free, freed) = oneshot::channel();
+        let journal_fault = Fault::default();
         let journal = match journal {
             Journal::None => None,
-            Journal::Open(keeper) => Some(replay::Kept::new(keeper)),
-            Journal::Inherited(inheritance) => Some(replay::Kept::inheriting(inheritance, freed)),
+            Journal::Open(keeper) => Some(replay::Kept::new(keeper.telling(journal_fault.clone()))),
+            Journal::Inherited(inheritance) => {
+                Some(replay::Kept::inheriting(inheritance, freed, journal_fault.clone()))
+            }
         };
         let proxy = listeners.addresses();
         let copies = config.proxy.takeover.is_some().then(|| listeners.copies());
@@ -195,9 +201,11 @@ impl Prepared {
             };
             workers.push(worker.spawn(number, sockets).map_err(StartError::Socket)?);
         }
-        let health = Health::default();
+        let unfollowed = Fault::default();
+        let health = Health::new([unfollowed.clone(), store.write_fault(), journal_fault]);
         let mut control = JoinSet::new();
-        control.spawn(follow::follow(store.clone(), Arc::clone(&gate.live), Arc::clone(&tokens)));
+        control.spawn(follow::follow_telling(store.clone(), Arc::clone(&gate.live), Arc::clone(&tokens), unfollowed));
+        control.spawn(follow::try_writing(store.clone()));
         if takes_encrypted(&config.routes) {
             control.spawn_blocking(jose::make_decoys);
         }
@@ -305,6 +313,8 @@ impl Running {
     }
 }
 
+/// How long calls to endpoints wait for the store, where another process has locked it.
+const LOCK_WAIT: Duration = Duration::from_millis(2500);
 /// How long connections take calls at most when they are about to end.
 const LAST_CALLS: Duration = Duration::from_millis(1500);
 

@@ -8,9 +8,10 @@ use std::time::Duration;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::time::{MissedTickBehavior, interval};
 
+use super::aside::Aside;
 use super::files::{self, Watch};
 use super::{notify, signing};
-use crate::config::{self, Config, ConfigError};
+use crate::config::{self, Config, ConfigError, Diagnostic};
 use crate::gateway::Gate;
 use crate::gateway::forward::UpstreamSet;
 use crate::policy::State;
@@ -33,11 +34,14 @@ pub(super) struct Reload {
     upstreams: Arc<UpstreamSet>,
     tokens: Arc<TokenService<Store>>,
     watch: Watch,
+    aside: Aside,
     /// Why the files are no good, if they are not.
     fault: Option<String>,
     hangup: Option<Signal>,
 }
 
+/// How long the files of a configuration may take.
+const PATIENCE: Duration = Duration::from_secs(10);
 /// How often the store is asked whether somebody wants a reload.
 const REQUESTS: Duration = Duration::from_millis(300);
 /// What a reload was made for, if it was changed files.
@@ -57,15 +61,31 @@ impl Reload {
         let hangup = signal(SignalKind::hangup());
         let tell = |error: &io::Error| tracing::warn!(%error, "SIGHUP can't be received; `scopegate reload` can");
         let hangup = hangup.inspect_err(tell).ok();
-        Self { running, source, store, gate, upstreams, tokens, watch, fault: None, hangup }
+        Self {
+            running,
+            source,
+            store,
+            gate,
+            upstreams,
+            tokens,
+            watch,
+            aside: Aside::new(PATIENCE),
+            fault: None,
+            hangup,
+        }
     }
 
     /// Puts a new configuration in force, or keeps the old one and says why.
     async fn reload(&mut self) -> Result<String, ConfigError> {
         let ConfigSource::File(path) = &self.source else { return Ok("nothing to read again".into()) };
-        let config = config::load(path)?;
+        let config = self.read(path.clone()).await?;
         config.check_listener(&self.running.proxy)?;
-        let waiting = config.needs_restart(&self.running);
+        let mut waiting = config.needs_restart(&self.running);
+        // A file that was emptied says nothing of watching, and what comes after it is to be seen.
+        let watch = self.running.watch || config.watch;
+        if watch != config.watch {
+            waiting.push("watch");
+        }
         // Before the first call that needs a key.
         signing::prepare(&config.routes, &self.tokens, &self.gate.clock).await;
         // New upstreams first, so that no route is ever without its upstream; those that are gone stay reachable for
@@ -95,8 +115,26 @@ impl Reload {
         let Config { proxy, telemetry, store, replay, endpoints, rotation, .. } = &self.running;
         let (proxy, telemetry, store, replay) = (proxy.clone(), telemetry.clone(), store.clone(), replay.clone());
         let (endpoints, rotation) = (endpoints.clone(), rotation.clone());
-        self.running = Config { proxy, telemetry, store, replay, endpoints, rotation, ..config };
+        self.running = Config { proxy, telemetry, store, replay, endpoints, rotation, watch, ..config };
         Ok(message)
+    }
+
+    /// Reads the configuration aside: whatever its files are, the store is followed meanwhile, and signals are heard.
+    async fn read(&self, path: PathBuf) -> Result<Config, ConfigError> {
+        let fault = |place: String, message: String, help: &str| {
+            ConfigError(vec![Diagnostic { place, line: None, message, help: Some(help.to_owned()) }])
+        };
+        let place = path.display().to_string();
+        let read = self.aside.run(move || config::load(&path)).await;
+        let config = read.map_err(|error| {
+            let help = "look at the files that it names, too: certificates, keys, and what it includes";
+            fault(place.clone(), error.to_string(), help)
+        })??;
+        if config.routes.routes().is_empty() {
+            let message = "it has no routes, so every request would be rejected".to_owned();
+            return Err(fault(place, message, "to take no requests any more, stop the gateway"));
+        }
+        Ok(config)
     }
 
     /// Reloads and tells how that went.
@@ -124,15 +162,36 @@ impl Reload {
         };
         metrics::counter!("scopegate_reloads_total", "ok" => if ok { "true" } else { "false" }).increment(1);
         self.watch.took(ok);
-        self.watch.follow(&self.running.files);
+        if let Ok(now) = self.look().await {
+            self.watch.follow(now);
+        }
         (ok, message)
     }
 
     async fn follow_files(&mut self) {
         let is_followed = self.running.watch && matches!(self.source, ConfigSource::File(_));
-        if is_followed && self.watch.is_time(&self.running.files) {
-            self.take(FILES).await;
+        if !is_followed {
+            return;
         }
+        match self.look().await {
+            Ok(now) => {
+                if self.watch.is_time(now) {
+                    self.take(FILES).await;
+                }
+            }
+            Err(error) => {
+                let message = format!("the files of the configuration can't be looked at: {error}");
+                if self.fault.as_ref() != Some(&message) {
+                    tracing::error!(%error, "the files of the configuration can't be looked at; it is tried again");
+                    self.fault = Some(message);
+                }
+            }
+        }
+    }
+
+    async fn look(&self) -> io::Result<files::Look> {
+        let files = self.running.files.clone();
+        self.aside.run(move || files::look(&files)).await
     }
 
     /// Does what was asked for through the store since a request, and answers; returns the last request.

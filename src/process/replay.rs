@@ -10,6 +10,7 @@ use tokio::task::JoinHandle;
 use super::StartError;
 use crate::clock::{Clock, instant};
 use crate::config::{ReplayPlace, ReplaySettings};
+use crate::health::Fault;
 use crate::replay::{Arrival, Awaited, Durability, InProcess, JournalError, Journalled, Keeper, ReplayMemory};
 use crate::store::ReplayJournal;
 
@@ -61,19 +62,24 @@ pub(super) fn inherit(settings: &ReplaySettings, clock: &Clock) -> Option<(Arc<d
 
 impl Inheritance {
     /// Opens the journal when it is free, and keeps it.
-    async fn keep(self, free: oneshot::Receiver<()>, stop: oneshot::Receiver<()>) {
+    async fn keep(self, free: oneshot::Receiver<()>, stop: oneshot::Receiver<()>, fault: Fault) {
         _ = free.await;
         let (memory, keeper) = loop {
             match self.open().await {
                 Ok(opened) => break opened,
                 // Calls with tokens of single use are refused until it is there.
-                Err(error) => tracing::error!(%error, "the replay journal can't be taken over; it is tried again"),
+                Err(error) => {
+                    if fault.set(format!("the replay journal can't be taken over: {error}")) {
+                        tracing::error!(%error, "the replay journal can't be taken over; it is tried again");
+                    }
+                }
             }
             tokio::time::sleep(ANOTHER_TRY).await;
         };
         tracing::info!(entries = memory.entries(), "replay journal taken over");
+        fault.clear();
         self.arrival.bring(Arc::new(memory));
-        keeper.run(async { _ = stop.await }).await;
+        keeper.telling(fault).run(async { _ = stop.await }).await;
     }
 
     async fn open(&self) -> Result<(Journalled, Keeper<ReplayJournal>), JournalError> {
@@ -95,9 +101,9 @@ impl Kept {
         Self { stop, keeper }
     }
 
-    pub fn inheriting(inheritance: Inheritance, free: oneshot::Receiver<()>) -> Self {
+    pub fn inheriting(inheritance: Inheritance, free: oneshot::Receiver<()>, fault: Fault) -> Self {
         let (stop, stopped) = oneshot::channel();
-        let keeper = tokio::spawn(inheritance.keep(free, stopped));
+        let keeper = tokio::spawn(inheritance.keep(free, stopped, fault));
         Self { stop, keeper }
     }
 

@@ -73,6 +73,10 @@ pub trait Journal: Send + 'static {
     /// there is more to remove.
     fn forget(&mut self, until: Timestamp) -> impl Future<Output = Result<bool, JournalError>> + Send;
 
+    /// Whether the journal is still the one that was opened, and, where it is said to fail, whether it takes entries again.
+    /// Asked about once a second. While it is not the one that was opened, it takes none.
+    fn check(&mut self, is_failing: bool) -> impl Future<Output = Result<(), JournalError>> + Send;
+
     /// Leaves the journal as one that was not broken off.
     fn close(self) -> impl Future<Output = Result<(), JournalError>> + Send;
 }

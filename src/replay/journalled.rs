@@ -12,6 +12,7 @@ use super::hash::UseHasher;
 use super::index::{End, Index};
 use super::{Answer, FirstUse, Journal, JournalEntry, JournalError, ReplayMemory};
 use crate::clock::{Clock, Timestamp, instant};
+use crate::health::Fault;
 use crate::model::AppNumber;
 
 /// How long a call waits for the journal.
@@ -72,7 +73,7 @@ impl Journalled {
             ended: told,
             bound: Timestamp::from_millis(i64::MIN),
             soonest: Timestamp::MAX,
-            is_failing: false,
+            fault: Fault::default(),
             meters: Meters::new(),
         };
         Ok((Self { hasher, index, uses, ended }, keeper))
@@ -127,11 +128,17 @@ pub struct Keeper<J> {
     bound: Timestamp,
     /// The earliest end among what was appended since the bound was set.
     soonest: Timestamp,
-    is_failing: bool,
+    fault: Fault,
     meters: Meters,
 }
 
 impl<J: Journal> Keeper<J> {
+    /// Tells there, too, what is wrong with the journal.
+    #[must_use]
+    pub fn telling(self, fault: Fault) -> Self {
+        Self { fault, ..self }
+    }
+
     /// Runs until it is told to stop; then writes what was asked for before, and closes the journal.
     pub async fn run(mut self, stop: impl Future<Output = ()>) {
         let mut stop = pin!(stop);
@@ -148,7 +155,10 @@ impl<J: Journal> Keeper<J> {
                 }
                 Ok(()) = self.ended.changed() => {
                     self.set_bound();
-                    is_behind = true;
+                    let is_failing = self.fault.get().is_some();
+                    let checked = self.journal.check(is_failing).await;
+                    is_behind = checked.is_ok();
+                    self.tell(checked);
                 }
                 () = std::future::ready(()), if is_behind => {}
             }
@@ -193,26 +203,27 @@ impl<J: Journal> Keeper<J> {
     async fn forget(&mut self) -> bool {
         let forgotten = self.journal.forget(self.bound).await;
         let is_behind = matches!(forgotten, Ok(true));
-        self.tell(forgotten.map(drop));
+        // That there was nothing to forget says nothing of a disk that is full.
+        if let Err(error) = forgotten {
+            self.tell(Err(error));
+        }
         is_behind
     }
 
     /// Counts each error, and logs the first of a row and its end.
     fn tell(&mut self, outcome: Result<(), JournalError>) {
         match outcome {
-            Ok(()) if self.is_failing => tracing::info!("the replay journal takes entries again"),
+            Ok(()) if self.fault.clear() => tracing::info!("the replay journal takes entries again"),
             Ok(()) => {}
             Err(error) => {
                 self.meters.errors.increment(1);
-                if !self.is_failing {
-                    let cause = std::error::Error::source(&error).map(ToString::to_string);
+                let cause = std::error::Error::source(&error).map(ToString::to_string);
+                let what = cause.as_ref().map_or_else(|| error.to_string(), |cause| format!("{error}: {cause}"));
+                if self.fault.set(what) {
                     tracing::error!(%error, cause, "tokens of single use are refused until this is mended");
                 }
-                self.is_failing = true;
-                return;
             }
         }
-        self.is_failing = false;
     }
 }
 

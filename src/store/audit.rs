@@ -109,7 +109,7 @@ impl Store {
             query.push(" AND id < ").push_bind(before);
         }
         query.push(" ORDER BY id DESC LIMIT ").push_bind(i64::from(filter.limit));
-        let rows = query.build_query_as().fetch_all(self.database.readers()).await.map_err(failed)?;
+        let rows = query.build_query_as().fetch_all(&mut *self.database.read().await?).await.map_err(failed)?;
         Ok(rows.into_iter().map(audit_row).collect())
     }
 

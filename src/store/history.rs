@@ -17,7 +17,7 @@ impl Store {
              WHERE $1 IS NULL OR client_id = $1 ORDER BY client_id, target_kind, target_id, version"
         ));
         let query = sqlx::query_as(query).bind(app.map(ClientId::as_str));
-        let rows: Vec<VersionRow> = query.fetch_all(self.database.readers()).await.map_err(failed)?;
+        let rows: Vec<VersionRow> = query.fetch_all(&mut *self.database.read().await?).await.map_err(failed)?;
         rows.into_iter().map(grant_version).collect()
     }
 }

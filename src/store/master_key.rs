@@ -11,6 +11,7 @@ use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
 use zeroize::Zeroizing;
 
 use super::error::KeyFileError;
+use crate::files;
 use crate::secret::Secret;
 
 const KEY_LEN: usize = 32;
@@ -23,7 +24,7 @@ const MAX_FILE: u64 = 1024;
 /// When others may read the file, or it holds something else.
 pub fn read(path: &Path) -> Result<Option<Secret>, KeyFileError> {
     let broken = |source| KeyFileError::Io { path: path.into(), source };
-    let file = match File::open(path) {
+    let file = match files::open(path) {
         Ok(file) => file,
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
         Err(error) => return Err(broken(error)),

@@ -5,6 +5,7 @@
 
 mod audit;
 mod commit;
+mod condition;
 mod error;
 mod glance;
 mod history;
@@ -24,6 +25,7 @@ mod watch;
 
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Duration;
 
 use sqlx::AssertSqlSafe;
 
@@ -36,6 +38,7 @@ pub use self::watch::Watcher;
 
 use self::seal::{Place, Sealer};
 use self::sqlite::{Connection, Database, Transaction};
+use crate::health::Fault;
 use crate::registry::{Actor, Change, Delta, Registry, Repository, StoreError, Version};
 
 /// Where the store is.
@@ -65,7 +68,7 @@ impl Store {
     pub async fn open(settings: &StoreSettings) -> Result<Self, OpenError> {
         let database = Database::open(&settings.url, settings.create).await?;
         let key_file = settings.key_file.clone().unwrap_or_else(|| database.path().with_file_name("master.key"));
-        let mut connection = database.readers().acquire().await.map_err(error::failed).map_err(OpenError::Store)?;
+        let mut connection = database.read().await.map_err(OpenError::Store)?;
         let sealed = first_sealed(&mut connection).await.map_err(OpenError::Store)?;
         drop(connection);
         let key = match (master_key::read(&key_file).map_err(OpenError::Key)?, &sealed) {
@@ -77,7 +80,26 @@ impl Store {
         if let Some(sealed) = sealed {
             sealed.check(&sealer).map_err(OpenError::Store)?;
         }
+        // From now on these are its files.
+        database.look().await.map_err(OpenError::Store)?;
         Ok(Self { database, sealer: Arc::new(sealer) })
+    }
+
+    /// Waits no longer than that for other processes that have locked it; commands wait for half a minute.
+    #[must_use]
+    pub fn with_lock_wait(self, lock_wait: Duration) -> Self {
+        Self { database: self.database.with_lock_wait(lock_wait), ..self }
+    }
+
+    /// Set while it can't be written; [`Store::try_writing`] finds it out.
+    pub fn write_fault(&self) -> Fault {
+        self.database.condition.unwritable.clone()
+    }
+
+    /// Finds out whether it can be written again, or still, after a transaction that broke off. To be called every now and
+    /// then.
+    pub async fn try_writing(&self) {
+        self.database.try_writing().await;
     }
 
     /// Waits for what is under way and closes the files; every copy of the store is then of no use.
@@ -116,8 +138,7 @@ impl Store {
 
 impl Repository for Store {
     async fn version(&self) -> Result<Version, StoreError> {
-        let mut connection = self.database.readers().acquire().await.map_err(error::failed)?;
-        load::version(&mut connection).await
+        load::version(&mut *self.database.read().await?).await
     }
 
     async fn load(&self) -> Result<(Version, Registry), StoreError> {

@@ -34,7 +34,7 @@ impl Store {
     /// When the store can't be reached.
     pub async fn reload_requests_since(&self, id: i64) -> Result<Vec<i64>, StoreError> {
         let query = sqlx::query_scalar("SELECT id FROM reload_request WHERE id > $1 ORDER BY id").bind(id);
-        query.fetch_all(self.database.readers()).await.map_err(failed)
+        query.fetch_all(&mut *self.database.read().await?).await.map_err(failed)
     }
 
     /// The newest request, 0 if there was none: where a server that starts begins to listen.
@@ -43,7 +43,7 @@ impl Store {
     /// When the store can't be reached.
     pub async fn latest_reload_request(&self) -> Result<i64, StoreError> {
         let query = sqlx::query_scalar("SELECT COALESCE(MAX(id), 0) FROM reload_request");
-        query.fetch_one(self.database.readers()).await.map_err(failed)
+        query.fetch_one(&mut *self.database.read().await?).await.map_err(failed)
     }
 
     /// Answers a request for a node; a second answer replaces the first.
@@ -73,7 +73,8 @@ impl Store {
     /// When the store can't be reached.
     pub async fn reload_outcomes(&self, request: i64) -> Result<Vec<ReloadOutcome>, StoreError> {
         let query = "SELECT node, ok, message FROM reload_outcome WHERE request_id = $1 ORDER BY node";
-        let rows = sqlx::query_as(query).bind(request).fetch_all(self.database.readers()).await.map_err(failed)?;
+        let rows =
+            sqlx::query_as(query).bind(request).fetch_all(&mut *self.database.read().await?).await.map_err(failed)?;
         Ok(rows.into_iter().map(|(node, ok, message)| ReloadOutcome { node, ok, message }).collect())
     }
 }

@@ -2,14 +2,17 @@
 
 use std::fs::{DirBuilder, OpenOptions};
 use std::io;
+use std::ops::{Deref, DerefMut};
 use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 
 use sqlx::error::DatabaseError;
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous};
-use sqlx::{ConnectOptions as _, Sqlite, SqliteConnection, SqlitePool};
+use sqlx::{ConnectOptions as _, Connection as _, Sqlite, SqliteConnection, SqlitePool};
 
+use super::condition::Condition;
 use super::error::{OpenError, failed};
 use super::migrations;
 use crate::registry::StoreError;
@@ -17,11 +20,12 @@ use crate::registry::StoreError;
 /// The database that the SQL of this module runs on.
 pub type Db = Sqlite;
 pub type Connection = SqliteConnection;
-pub type Transaction = sqlx::Transaction<'static, Db>;
 
 const READERS: u32 = 4;
-/// How long a commit waits for another process' one; a plan of 100,000 changes holds the lock for seconds.
-const BUSY: Duration = Duration::from_secs(30);
+/// How long a command waits for the lock of another process; a plan of 100,000 changes holds it for seconds.
+const LOCK_WAIT: Duration = Duration::from_secs(30);
+/// How long SQLite itself waits for a lock. Longer waits are made of such: a caller that leaves frees its connection soon.
+const BUSY: Duration = Duration::from_millis(100);
 const RETRY: Duration = Duration::from_millis(20);
 
 /// One connection that writes and a few that read.
@@ -30,6 +34,54 @@ pub struct Database {
     path: PathBuf,
     writer: SqlitePool,
     readers: SqlitePool,
+    lock_wait: Duration,
+    pub condition: Arc<Condition>,
+}
+
+/// A transaction; dropped before its end it changes nothing.
+pub struct Transaction {
+    inner: sqlx::Transaction<'static, Db>,
+    /// Of a transaction that writes.
+    doubt: Doubt,
+}
+
+/// Dropped with its condition it casts doubt on it: a transaction that breaks off may tell that writes fail.
+struct Doubt(Option<Arc<Condition>>);
+
+impl Drop for Doubt {
+    fn drop(&mut self) {
+        self.0.take().into_iter().for_each(|condition| condition.suspect());
+    }
+}
+
+impl Transaction {
+    pub async fn commit(self) -> Result<(), sqlx::Error> {
+        let Self { inner, mut doubt } = self;
+        inner.commit().await?;
+        doubt.0 = None;
+        Ok(())
+    }
+
+    pub async fn rollback(self) -> Result<(), sqlx::Error> {
+        let Self { inner, mut doubt } = self;
+        inner.rollback().await?;
+        doubt.0 = None;
+        Ok(())
+    }
+}
+
+impl Deref for Transaction {
+    type Target = Connection;
+
+    fn deref(&self) -> &Connection {
+        &self.inner
+    }
+}
+
+impl DerefMut for Transaction {
+    fn deref_mut(&mut self) -> &mut Connection {
+        &mut self.inner
+    }
 }
 
 impl Database {
@@ -46,7 +98,13 @@ impl Database {
         migrate(&writer, &path).await?;
         let read = options(&path).pragma("query_only", "ON");
         let readers = pool().max_connections(READERS).connect_with(read).await.map_err(broken)?;
-        Ok(Self { path, writer, readers })
+        let condition = Arc::new(Condition::new(&path));
+        Ok(Self { path, writer, readers, lock_wait: LOCK_WAIT, condition })
+    }
+
+    /// Waits no longer than that for a connection and for locks of other processes.
+    pub fn with_lock_wait(self, lock_wait: Duration) -> Self {
+        Self { lock_wait, ..self }
     }
 
     pub fn path(&self) -> &Path {
@@ -55,16 +113,73 @@ impl Database {
 
     /// A transaction that holds the write lock from its start, so that it can't fail half-way for want of it.
     pub async fn write(&self) -> Result<Transaction, StoreError> {
-        self.writer.begin_with("BEGIN IMMEDIATE").await.map_err(failed)
+        self.look().await?;
+        let inner = self.waiting(|| self.writer.begin_with("BEGIN IMMEDIATE")).await.inspect_err(|error| {
+            if !is_lock(error) {
+                self.condition.suspect();
+            }
+        });
+        Ok(Transaction { inner: inner.map_err(failed)?, doubt: Doubt(Some(Arc::clone(&self.condition))) })
     }
 
     /// A transaction that sees one state of the database throughout.
     pub async fn read(&self) -> Result<Transaction, StoreError> {
-        self.readers.begin().await.map_err(failed)
+        self.condition.check()?;
+        let begin = || async {
+            let mut transaction = self.readers.begin().await?;
+            // Its lock is taken by the first query.
+            sqlx::query("PRAGMA schema_version").execute(&mut *transaction).await?;
+            Ok(transaction)
+        };
+        Ok(Transaction { inner: self.waiting(begin).await.map_err(failed)?, doubt: Doubt(None) })
     }
 
-    pub fn readers(&self) -> &SqlitePool {
-        &self.readers
+    /// Begins a transaction, and waits for the lock of another process. Dropped meanwhile, it begins none.
+    async fn waiting<F>(&self, begin: impl Fn() -> F) -> Result<sqlx::Transaction<'static, Db>, sqlx::Error>
+    where
+        F: Future<Output = Result<sqlx::Transaction<'static, Db>, sqlx::Error>>,
+    {
+        let begun = async {
+            loop {
+                match begin().await {
+                    Err(sqlx::Error::Database(error)) if is_busy(&*error) => tokio::time::sleep(RETRY).await,
+                    begun => return begun,
+                }
+            }
+        };
+        tokio::time::timeout(self.lock_wait, begun).await.unwrap_or(Err(sqlx::Error::PoolTimedOut))
+    }
+
+    /// Looks whether the files are still the ones that were opened.
+    ///
+    /// # Errors
+    /// When they are not.
+    pub async fn look(&self) -> Result<(), StoreError> {
+        let condition = Arc::clone(&self.condition);
+        let looked = tokio::task::spawn_blocking(move || condition.look()).await;
+        looked.unwrap_or_else(|error| Err(StoreError::Unavailable(error.into())))
+    }
+
+    /// Writes more than a page and takes it back, where a transaction broke off or writes failed before.
+    pub async fn try_writing(&self) {
+        if !self.condition.is_doubtful() {
+            return;
+        }
+        let tried = async {
+            let mut transaction = self.write().await?;
+            for query in [
+                "INSERT INTO reload_request (at, actor) VALUES (0, hex(zeroblob(8192)))",
+                "DELETE FROM reload_request WHERE id = (SELECT MAX(id) FROM reload_request)",
+            ] {
+                sqlx::query(query).execute(&mut *transaction).await.map_err(failed)?;
+            }
+            transaction.commit().await.map_err(failed)
+        };
+        let tried = tried.await;
+        // Another process that writes for long is no fault of the store.
+        if !matches!(&tried, Err(StoreError::Unavailable(error)) if error.downcast_ref().is_some_and(is_lock)) {
+            self.condition.judge(tried);
+        }
     }
 
     /// A connection of its own, for [`data_version`].
@@ -174,11 +289,16 @@ async fn open_writer(path: &Path) -> Result<SqlitePool, sqlx::Error> {
             }
         }
     };
-    tokio::time::timeout(2 * BUSY, opening).await.unwrap_or(Err(sqlx::Error::PoolTimedOut))
+    tokio::time::timeout(LOCK_WAIT, opening).await.unwrap_or(Err(sqlx::Error::PoolTimedOut))
 }
 
 fn is_busy(error: &dyn DatabaseError) -> bool {
     primary_code(error) == Some(SQLITE_BUSY)
+}
+
+/// Whether others keep the database or its connections to themselves.
+fn is_lock(error: &sqlx::Error) -> bool {
+    matches!(error, sqlx::Error::PoolTimedOut) || error.as_database_error().is_some_and(is_busy)
 }
 
 pub const SQLITE_BUSY: i32 = 5;
@@ -190,9 +310,15 @@ pub fn primary_code(error: &dyn DatabaseError) -> Option<i32> {
     error.code().and_then(|code| code.parse::<i32>().ok()).map(|code| code & 0xff)
 }
 
-/// A connection to a file does not age.
+/// A connection to a file does not age. One whose transaction could not be ended is discarded: after an error such as a
+/// full disk SQLite ends the transaction itself, and what counts transactions for the connection does not notice.
 fn pool() -> SqlitePoolOptions {
-    SqlitePoolOptions::new().idle_timeout(None).max_lifetime(None).test_before_acquire(false).acquire_timeout(2 * BUSY)
+    SqlitePoolOptions::new()
+        .idle_timeout(None)
+        .max_lifetime(None)
+        .test_before_acquire(false)
+        .acquire_timeout(LOCK_WAIT)
+        .before_acquire(|connection, _| Box::pin(async move { Ok(!connection.is_in_transaction()) }))
 }
 
 /// In one transaction that holds the write lock: of two processes that start at once, the second finds it done.

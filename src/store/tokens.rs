@@ -7,7 +7,7 @@ use sqlx::AssertSqlSafe;
 
 use super::error::failed;
 use super::rows::id;
-use super::sqlite::{Connection, Db};
+use super::sqlite::{Connection, Transaction};
 use super::{Note, Store};
 use crate::clock::Timestamp;
 use crate::model::{AccountId, AppNumber, RegisteredClaims, TokenId};
@@ -17,7 +17,7 @@ use crate::tokens::{
     TokenError, TokenRepository, TokenStates, TokenVersion,
 };
 
-type Writing = sqlx::Transaction<'static, Db>;
+type Writing = Transaction;
 
 impl TokenRepository for Store {
     async fn tokens_of(&self, app: AppNumber) -> Result<AppTokens, StoreError> {

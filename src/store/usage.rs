@@ -2,16 +2,13 @@
 
 use std::collections::BTreeMap;
 
-use sqlx::{Sqlite, Transaction};
-
 use super::Store;
 use super::error::failed;
 use super::rows::{id, target, target_columns};
+use super::sqlite::Connection;
 use crate::clock::Timestamp;
 use crate::model::{AppNumber, ClientId, ScopeId};
 use crate::registry::{GrantTarget, KeyNumber, ScopeUse, StoreError, Use};
-
-type Writing<'t> = Transaction<'t, Sqlite>;
 
 impl Store {
     /// Writes uses, all or none. A time that is already later stays; what belongs to no app or key any more is skipped.
@@ -39,7 +36,7 @@ impl Store {
         let query = "SELECT app_key.number, last_used_at FROM app_key JOIN app ON app.number = app_key.app \
                      WHERE client_id = $1 AND last_used_at IS NOT NULL";
         let query = sqlx::query_as(query).bind(app.as_str());
-        let rows: Vec<(i64, i64)> = query.fetch_all(self.database.readers()).await.map_err(failed)?;
+        let rows: Vec<(i64, i64)> = query.fetch_all(&mut *self.database.read().await?).await.map_err(failed)?;
         Ok(rows.into_iter().map(|(number, at)| (KeyNumber(number), Timestamp::from_millis(at))).collect())
     }
 
@@ -51,21 +48,21 @@ impl Store {
         let query = "SELECT app.client_id, target_kind, target_id, scope, last_used_at \
                      FROM scope_use JOIN app ON app.number = scope_use.app \
                      WHERE last_used_at >= $1 ORDER BY last_used_at DESC, app.client_id, scope";
-        let rows = sqlx::query_as(query).bind(since.millis()).fetch_all(self.database.readers()).await;
+        let rows = sqlx::query_as(query).bind(since.millis()).fetch_all(&mut *self.database.read().await?).await;
         rows.map_err(failed)?.into_iter().map(scope_use).collect()
     }
 }
 
-async fn record_key(transaction: &mut Writing<'_>, key: KeyNumber, at: Timestamp) -> Result<(), StoreError> {
+async fn record_key(transaction: &mut Connection, key: KeyNumber, at: Timestamp) -> Result<(), StoreError> {
     let query =
         "UPDATE app_key SET last_used_at = $1 WHERE number = $2 AND (last_used_at IS NULL OR last_used_at < $1)";
     let query = sqlx::query(query).bind(at.millis()).bind(key.0);
-    query.execute(&mut **transaction).await.map_err(failed)?;
+    query.execute(&mut *transaction).await.map_err(failed)?;
     Ok(())
 }
 
 async fn record_scope(
-    transaction: &mut Writing<'_>,
+    transaction: &mut Connection,
     app: AppNumber,
     target: &GrantTarget,
     scope: &ScopeId,
@@ -78,7 +75,7 @@ async fn record_scope(
                  ON CONFLICT (app, target_kind, target_id, scope) DO UPDATE SET last_used_at = excluded.last_used_at \
                  WHERE scope_use.last_used_at < excluded.last_used_at";
     let query = sqlx::query(query).bind(kind).bind(name).bind(scope.as_str()).bind(at.millis()).bind(app.0);
-    query.execute(&mut **transaction).await.map_err(failed)?;
+    query.execute(&mut *transaction).await.map_err(failed)?;
     Ok(())
 }
 

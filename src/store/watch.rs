@@ -16,8 +16,12 @@ impl Watcher {
     /// yes. Cheap enough to be asked several times a second.
     ///
     /// # Errors
-    /// When the store can't be reached; the next call connects anew.
+    /// When the store can't be reached, or its files were moved away; the next call connects anew.
     pub async fn changed(&mut self) -> Result<bool, StoreError> {
+        if let Err(error) = self.database.look().await {
+            self.seen = None;
+            return Err(error);
+        }
         let (mut connection, before) = match self.seen.take() {
             Some((connection, version)) => (connection, Some(version)),
             None => (self.database.connect().await?, None),

@@ -13,19 +13,44 @@ use hyper::body::Incoming;
 use metrics_exporter_prometheus::PrometheusHandle;
 use tower::Service;
 
-/// Whether the process takes calls. It lives as long as it answers.
+use crate::health::Fault;
+
+/// Whether the process takes calls, and what is wrong with its parts.
 #[derive(Clone, Debug, Default)]
-pub struct Health(Arc<AtomicBool>);
+pub struct Health {
+    takes_calls: Arc<AtomicBool>,
+    parts: Arc<[Fault]>,
+}
 
 impl Health {
-    pub fn set_ready(&self, is_ready: bool) {
-        self.0.store(is_ready, Ordering::Release);
+    /// Not ready while one of the parts has a fault.
+    pub fn new(parts: impl IntoIterator<Item = Fault>) -> Self {
+        Self { takes_calls: Arc::default(), parts: parts.into_iter().collect() }
     }
 
-    fn is_ready(&self) -> bool {
-        self.0.load(Ordering::Acquire)
+    pub fn set_ready(&self, is_ready: bool) {
+        self.takes_calls.store(is_ready, Ordering::Release);
+    }
+
+    /// What keeps the process from being ready, a line each.
+    fn faults(&self) -> Vec<String> {
+        let stopped = (!self.takes_calls.load(Ordering::Acquire)).then(|| "no new calls are taken".to_owned());
+        stopped.into_iter().chain(self.parts.iter().filter_map(Fault::get)).collect()
+    }
+
+    fn answer(&self) -> (StatusCode, String) {
+        let faults = self.faults();
+        if faults.is_empty() {
+            return (StatusCode::OK, READY.to_owned());
+        }
+        let lines = faults.iter().map(|fault| format!("{}\n", fault.replace('\n', " ")));
+        (StatusCode::SERVICE_UNAVAILABLE, lines.fold(NOT_READY.to_owned(), |text, line| text + &line))
     }
 }
+
+/// How every answer of `/readyz` begins.
+pub const READY: &str = "ready\n";
+pub const NOT_READY: &str = "not ready\n";
 
 /// The service behind the telemetry listener.
 #[derive(Clone)]
@@ -51,8 +76,7 @@ impl Status {
                 (StatusCode::METHOD_NOT_ALLOWED, "use GET\n".into())
             }
             "/healthz" => (StatusCode::OK, "ok\n".into()),
-            "/readyz" if self.health.is_ready() => (StatusCode::OK, "ready\n".into()),
-            "/readyz" => (StatusCode::SERVICE_UNAVAILABLE, "not ready\n".into()),
+            "/readyz" => self.health.answer(),
             "/metrics" => (StatusCode::OK, self.metrics.render()),
             KEYS => (StatusCode::OK, (self.keys)()),
             _ => (StatusCode::NOT_FOUND, format!("here are /healthz, /readyz, /metrics and {KEYS}\n")),
@@ -80,5 +104,27 @@ impl Service<Request<Incoming>> for Status {
             response.headers_mut().insert(header::ALLOW, HeaderValue::from_static("GET, HEAD"));
         }
         ready(Ok(response))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn readiness_says_what_is_wrong_and_recovers() {
+        let (store, journal) = (Fault::default(), Fault::default());
+        let health = Health::new([store.clone(), journal.clone()]);
+        let ready = (StatusCode::OK, "ready\n".to_owned());
+        let not_ready = |lines: &str| (StatusCode::SERVICE_UNAVAILABLE, format!("not ready\n{lines}"));
+        assert_eq!(health.answer(), not_ready("no new calls are taken\n"));
+        health.set_ready(true);
+        assert_eq!(health.answer(), ready);
+        store.set("the store is full");
+        journal.set("the journal\nis gone");
+        assert_eq!(health.answer(), not_ready("the store is full\nthe journal is gone\n"));
+        store.clear();
+        journal.clear();
+        assert_eq!(health.answer(), ready);
     }
 }

@@ -9,6 +9,6 @@ mod metrics;
 
 pub use access_log::{JsonLog, NoLog};
 pub use line::LoggedCall;
-pub use listener::{Health, Status};
+pub use listener::{Health, NOT_READY, READY, Status};
 pub use logs::install_logs;
 pub use metrics::{MetricsError, install_metrics};

@@ -85,6 +85,11 @@ impl Journal for Double {
         })
     }
 
+    async fn check(&mut self, is_failing: bool) -> Result<(), JournalError> {
+        let fails = self.state(|state| is_failing && state.is_failing);
+        if fails { Err(JournalError::new("the disk is still full")) } else { Ok(()) }
+    }
+
     async fn close(self) -> Result<(), JournalError> {
         self.state(|state| state.is_closed = true);
         Ok(())

@@ -4,6 +4,7 @@ use tokio::task::JoinHandle;
 
 use super::{Double, Journalled};
 use crate::clock::Clock;
+use crate::health::Fault;
 use crate::replay::conformance::{APP, Fixture as _, NOON, Opened, minutes};
 use crate::replay::{Answer, FirstUse, ReplayMemory as _};
 
@@ -36,6 +37,30 @@ async fn a_use_that_the_journal_refused_is_unavailable_and_its_jti_free_again() 
     journal.fail(false);
     assert_eq!(opened.first_use("a", minutes(5), NOON).await, FirstUse::Recorded);
     assert_eq!(opened.first_use("a", minutes(5), NOON).await, FirstUse::Replayed);
+}
+
+#[tokio::test]
+async fn a_journal_that_fails_is_told_until_it_takes_entries_again_without_a_call() {
+    let journal = Double::new();
+    let (memory, keeper) = Journalled::open(journal.clone(), 100, clock()).await.unwrap();
+    let fault = Fault::default();
+    let (stop, stopped) = tokio::sync::oneshot::channel::<()>();
+    let keeper = tokio::spawn(keeper.telling(fault.clone()).run(async { _ = stopped.await }));
+    memory.sweep(NOON);
+    settle().await;
+    assert_eq!(fault.get(), None);
+    journal.fail(true);
+    assert_eq!(memory.first_use(APP, "a", minutes(5), NOON).wait().await, FirstUse::Unavailable);
+    assert_eq!(fault.get().as_deref(), Some("the disk is full"));
+    memory.sweep(NOON);
+    settle().await;
+    assert_eq!(fault.get().as_deref(), Some("the disk is still full"));
+    journal.fail(false);
+    memory.sweep(NOON);
+    settle().await;
+    assert_eq!(fault.get(), None);
+    stop.send(()).unwrap();
+    keeper.await.unwrap();
 }
 
 #[tokio::test]

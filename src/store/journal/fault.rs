@@ -5,7 +5,9 @@ use std::fmt;
 use std::io;
 use std::path::{Path, PathBuf};
 
+use crate::files::Moved;
 use crate::replay::JournalError;
+use crate::store::condition::told;
 use crate::store::sqlite::{SQLITE_BUSY, SQLITE_CORRUPT, SQLITE_NOTADB, primary_code};
 
 /// The journal of first uses can't be used; each says what to do.
@@ -23,6 +25,8 @@ pub enum JournalFault {
     NewerSchema { path: PathBuf, version: i64 },
     /// The database itself.
     Database { path: PathBuf, source: Box<dyn Error + Send + Sync> },
+    /// It was deleted or replaced while it was open.
+    Moved(Moved),
     /// No key can be made.
     Randomness,
 }
@@ -71,6 +75,7 @@ impl fmt::Display for JournalFault {
                  release",
                 path.display()
             ),
+            Self::Moved(moved) => f.write_str(&told("replay journal", moved)),
             Self::Randomness => f.write_str("the system gives no random bytes"),
         }
     }
@@ -81,9 +86,12 @@ impl Error for JournalFault {
         match self {
             Self::File { source, .. } => Some(source),
             Self::Database { source, .. } => Some(&**source),
-            Self::InUse(_) | Self::Foreign(_) | Self::Damaged { .. } | Self::NewerSchema { .. } | Self::Randomness => {
-                None
-            }
+            Self::InUse(_)
+            | Self::Foreign(_)
+            | Self::Damaged { .. }
+            | Self::NewerSchema { .. }
+            | Self::Moved(_)
+            | Self::Randomness => None,
         }
     }
 }

@@ -3,6 +3,7 @@
 mod fault;
 
 use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use aws_lc_rs::rand;
@@ -12,9 +13,11 @@ use sqlx::{ConnectOptions as _, Connection as _, SqliteConnection};
 
 pub use self::fault::JournalFault;
 
+use super::condition::files_of;
 use super::migrations;
 use super::sqlite::make_file;
 use crate::clock::Timestamp;
+use crate::files::{Moved, OpenFiles};
 use crate::model::AppNumber;
 use crate::replay::{Durability, Journal, JournalEntry, JournalError, UseHash};
 use crate::secret::Secret;
@@ -34,6 +37,9 @@ pub struct ReplayJournal {
     hash_key: Secret,
     /// The id up to which it was read.
     read: i64,
+    files: Arc<Mutex<OpenFiles>>,
+    /// What became of the files, as the last check found it.
+    moved: Option<Moved>,
 }
 
 impl ReplayJournal {
@@ -45,7 +51,23 @@ impl ReplayJournal {
         make_file(path).map_err(|(path, source)| JournalFault::File { path, source })?;
         let mut connection = connect(path, durability).await.map_err(|e| JournalFault::of(path, e))?;
         let hash_key = prepare(&mut connection, path).await?;
-        Ok(Self { path: path.into(), connection, hash_key, read: 0 })
+        let files = Arc::new(Mutex::new(OpenFiles::new(files_of(path, &["", "-wal"]))));
+        let mut journal = Self { path: path.into(), connection, hash_key, read: 0, files, moved: None };
+        // From now on these are its files.
+        journal.look().await;
+        Ok(journal)
+    }
+
+    async fn look(&mut self) {
+        let files = Arc::clone(&self.files);
+        let check = move || files.lock().unwrap_or_else(PoisonError::into_inner).check().unwrap_or(None);
+        if let Ok(moved) = tokio::task::spawn_blocking(check).await {
+            self.moved = moved;
+        }
+    }
+
+    fn check_moved(&self) -> Result<(), JournalError> {
+        self.moved.clone().map_or(Ok(()), |moved| Err(JournalFault::Moved(moved).into()))
     }
 
     fn failed(&self) -> impl FnOnce(sqlx::Error) -> JournalError + use<> {
@@ -129,6 +151,7 @@ impl Journal for ReplayJournal {
 
     /// One statement, so one commit; one text of SQL for any number of entries.
     async fn append(&mut self, entries: &[JournalEntry]) -> Result<(), JournalError> {
+        self.check_moved()?;
         let row = |e: &JournalEntry| json!([hex(e.hash), e.app.0, e.at.millis(), e.until.millis()]);
         let rows: serde_json::Value = entries.iter().map(row).collect();
         let insert = "INSERT INTO used (hash, app, at, until) \
@@ -139,11 +162,23 @@ impl Journal for ReplayJournal {
 
     /// By whole minutes, which is what the index knows.
     async fn forget(&mut self, until: Timestamp) -> Result<bool, JournalError> {
+        self.check_moved()?;
         let delete = "DELETE FROM used WHERE id IN \
                       (SELECT id FROM used WHERE until / 60000 < ? / 60000 LIMIT ?)";
         let delete = sqlx::query(delete).bind(until.millis()).bind(FORGET_CHUNK);
         let done = delete.execute(&mut self.connection).await.map_err(self.failed())?;
         Ok(i64::try_from(done.rows_affected()).is_ok_and(|rows| rows >= FORGET_CHUNK))
+    }
+
+    async fn check(&mut self, is_failing: bool) -> Result<(), JournalError> {
+        self.look().await;
+        self.check_moved()?;
+        if is_failing {
+            // It changes nothing, and is written like everything else.
+            let update = sqlx::query("UPDATE hash_key SET secret = secret").execute(&mut self.connection).await;
+            update.map_err(self.failed())?;
+        }
+        Ok(())
     }
 
     async fn close(self) -> Result<(), JournalError> {

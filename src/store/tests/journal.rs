@@ -213,3 +213,39 @@ async fn a_full_disk_refuses_and_is_used_again_when_there_is_room() {
     }
     assert_eq!(opened.first_use("later", until, minutes(3)).await, FirstUse::Replayed);
 }
+
+#[tokio::test]
+async fn a_journal_whose_files_are_moved_away_takes_no_entry_until_they_are_back() {
+    for file in ["replay.db", "replay.db-wal"] {
+        let place = Place::new(Durability::Process);
+        let mut journal = place.journal().await.unwrap();
+        journal.append(&[entry(1, 5)]).await.unwrap();
+        journal.check(false).await.unwrap();
+        let (path, aside) = (place.folder.path(file), place.folder.path("aside"));
+        fs::rename(&path, &aside).unwrap();
+        let told = journal.check(false).await.unwrap_err().to_string();
+        assert!(told.contains(&format!("{file} of the replay journal was deleted")), "{told}");
+        fs::write(&path, "").unwrap();
+        let told = journal.check(true).await.unwrap_err().to_string();
+        assert!(told.contains("replaced by another file"), "{told}");
+        assert!(journal.append(&[entry(2, 5)]).await.is_err() && journal.forget(minutes(9)).await.is_err());
+        fs::rename(&aside, &path).unwrap();
+        journal.check(true).await.unwrap();
+        journal.append(&[entry(3, 5)]).await.unwrap();
+        journal.close().await.unwrap();
+        let mut journal = place.journal().await.unwrap();
+        assert_eq!(everything(&mut journal).await, [entry(1, 5), entry(3, 5)], "{file}");
+    }
+}
+
+#[tokio::test]
+async fn a_journal_that_was_full_tells_when_it_has_room_again() {
+    let place = Place::new(Durability::Process);
+    let mut journal = place.journal().await.unwrap();
+    sqlx::query("PRAGMA query_only = ON").execute(&mut journal.connection).await.unwrap();
+    assert!(journal.append(&[entry(1, 5)]).await.is_err());
+    assert!(journal.check(true).await.is_err(), "still");
+    sqlx::query("PRAGMA query_only = OFF").execute(&mut journal.connection).await.unwrap();
+    journal.check(true).await.unwrap();
+    journal.append(&[entry(1, 5)]).await.unwrap();
+}

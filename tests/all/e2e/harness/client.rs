@@ -88,6 +88,11 @@ impl Connection {
         Ok(Self(BufReader::new(stream)))
     }
 
+    /// Ends the connection at once, as a process does that is killed with data to read.
+    pub fn reset(self) {
+        rustix::net::sockopt::set_socket_linger(self.0.get_ref(), Some(Duration::ZERO)).unwrap();
+    }
+
     pub fn send(&mut self, bytes: &[u8]) {
         self.try_send(bytes).unwrap();
     }

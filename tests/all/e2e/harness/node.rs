@@ -1,6 +1,7 @@
 //! A gateway in this process, with a clock that the test moves: the real composition, over real sockets and a real store.
 
 use std::net::SocketAddr;
+use std::path::PathBuf;
 use std::sync::{Arc, mpsc};
 use std::thread::JoinHandle;
 
@@ -33,7 +34,7 @@ pub struct Node {
 #[derive(Clone)]
 struct Place {
     /// Goes with the last node.
-    _folder: Arc<TempDir>,
+    folder: Arc<TempDir>,
     configuration: String,
     clock: Clock,
 }
@@ -61,7 +62,7 @@ impl Node {
             store.display()
         );
         let (clock, hands) = Clock::manual(now);
-        Self::of(Place { _folder: folder, configuration, clock }, hands, Some(registry.to_owned()))
+        Self::of(Place { folder, configuration, clock }, hands, Some(registry.to_owned()))
     }
 
     /// Another node of the same gateway, with the same clock.
@@ -108,6 +109,16 @@ impl Node {
     pub fn logged(&self, reply: &Reply) -> Line {
         let id = reply.request_id().to_owned();
         eventually("a line of the log", || self.log.take().into_iter().find(|line| line.request_id == id))
+    }
+
+    /// The log's line of the call to a path whose id the caller does not know.
+    pub fn logged_of(&self, path: &str) -> Line {
+        eventually("a line of the log", || self.log.take().into_iter().find(|line| line.uri == path))
+    }
+
+    /// The file of the store.
+    pub fn store_path(&self) -> PathBuf {
+        self.place.folder.path().join("scopegate.db")
     }
 
     /// Applies a registry file; requests see it when this returns.

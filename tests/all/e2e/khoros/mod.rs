@@ -3,6 +3,7 @@
 mod agent;
 mod hosts;
 mod lifecycle;
+mod locked;
 mod routes;
 mod sign_in;
 mod tokens;

@@ -15,6 +15,7 @@ mod logs;
 mod minute;
 mod ranges;
 mod readme;
+mod recovery;
 mod reload;
 mod startup;
 mod takeover;
