@@ -50,7 +50,7 @@ fn check_regular(metadata: &Metadata) -> io::Result<()> {
     let what = if kind.is_file() {
         return Ok(());
     } else if kind.is_dir() {
-        "is a directory"
+        return Err(io::Error::new(io::ErrorKind::IsADirectory, "is a directory"));
     } else if kind.is_fifo() {
         "is a FIFO"
     } else if kind.is_socket() {
