@@ -17,7 +17,7 @@ use super::injected::InjectedHeader;
 use super::range::{self, within};
 use super::time::Span;
 use crate::gateway::forward::{
-    Ejection, HealthCheck, Origin, OriginHost, Protocol, Retries, Thresholds, Upstream, UpstreamSettings,
+    Ejection, HeaderBounds, HealthCheck, Origin, OriginHost, Protocol, Retries, Thresholds, Upstream, UpstreamSettings,
     UpstreamTimeouts,
 };
 use crate::model::{UpstreamName, port_of};
@@ -52,6 +52,8 @@ pub(super) struct UpstreamSection {
     max_calls: Option<usize>,
     max_queue: Option<usize>,
     max_streams: Option<usize>,
+    response_header_bytes: Option<usize>,
+    response_header_fields: Option<usize>,
     resolve_every: Option<Span>,
     health: Option<HealthSection>,
     #[serde(default)]
@@ -261,6 +263,7 @@ impl UpstreamSection {
             max_queue: at_most("max_queue", self.max_queue, default.max_queue)?,
             max_streams: at_least_one("max_streams", self.max_streams)?.unwrap_or(default.max_streams),
             headers: self.injected()?,
+            header_bounds: self.header_bounds()?,
             resolve_every: match self.resolve_every {
                 Some(span) => span.within(&RESOLVING).map_err(|why| ("resolve_every", why))?,
                 None => default.resolve_every,
@@ -268,6 +271,15 @@ impl UpstreamSection {
             health: health?,
             ejection: Ejection { failures, least: least.0, most: most.0 },
             retries: Retries { attempts, percent },
+        })
+    }
+
+    fn header_bounds(&self) -> Result<HeaderBounds, Fault> {
+        let default = HeaderBounds::default();
+        let (bytes, fields) = (self.response_header_bytes, self.response_header_fields);
+        Ok(HeaderBounds {
+            bytes: within("response_header_bytes", bytes.unwrap_or(default.bytes), &(1024..=16 << 20))?,
+            fields: within("response_header_fields", fields.unwrap_or(default.fields), &(1..=10_000))?,
         })
     }
 

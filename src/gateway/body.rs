@@ -28,7 +28,9 @@ pin_project! {
 
     impl<B> PinnedDrop for Inbound<B> {
         fn drop(this: Pin<&mut Self>) {
-            this.project().ledger.body_is_over.store(true, Ordering::Release);
+            let ledger = this.project().ledger;
+            ledger.body_moves();
+            ledger.body_is_over.store(true, Ordering::Release);
         }
     }
 }
@@ -75,23 +77,30 @@ where
     type Error = InboundError;
 
     fn poll_frame(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, InboundError>>> {
-        let this = self.project();
-        let Poll::Ready(frame) = this.body.poll_frame(cx) else {
+        let mut this = self.project();
+        let Poll::Ready(frame) = this.body.as_mut().poll_frame(cx) else {
             this.ledger.waits_for_caller.store(true, Ordering::Relaxed);
             ready!(this.stall.poll(cx));
             _ = this.ledger.body_fault.set(Reason::RequestTimeout);
             return Poll::Ready(Some(Err(InboundError::Stalled)));
         };
         this.stall.progress();
+        this.ledger.body_moves();
         this.ledger.waits_for_caller.store(false, Ordering::Relaxed);
         let frame = match frame {
-            None => return Poll::Ready(None),
+            None => {
+                this.ledger.body_is_whole.store(true, Ordering::Release);
+                return Poll::Ready(None);
+            }
             Some(Err(error)) => {
                 _ = this.ledger.body_fault.set(Reason::RequestInvalid);
                 return Poll::Ready(Some(Err(InboundError::Broken(error.to_string()))));
             }
             Some(Ok(frame)) => frame,
         };
+        if this.body.is_end_stream() {
+            this.ledger.body_is_whole.store(true, Ordering::Release);
+        }
         if let Some(data) = frame.data_ref()
             && this.ledger.received(data.len()) > *this.limit
         {

@@ -3,8 +3,10 @@
 use std::fmt;
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::time::Duration;
 
 use http::{HeaderMap, HeaderName, HeaderValue, Method};
+use tokio::time::Instant;
 
 use super::cors::Reading;
 use super::forward::{Address, Upstream};
@@ -68,8 +70,14 @@ pub(super) struct Ledger {
     pub is_ended: AtomicBool,
     /// Whether the next of the request's body is the caller's to send.
     pub waits_for_caller: AtomicBool,
+    /// When some of the request's body was taken first.
+    body_began: OnceLock<Instant>,
+    /// When some of it was taken last, or it ended: nanoseconds since then.
+    body_moved: AtomicU64,
     /// Whether the request's body was sent to its end, or given up.
     pub body_is_over: AtomicBool,
+    /// Whether it was read to its end.
+    pub body_is_whole: AtomicBool,
     pub bytes_in: AtomicU64,
     /// Those of a tunnel; a body counts its own.
     pub bytes_out: AtomicU64,
@@ -110,6 +118,24 @@ impl Ledger {
     pub fn received(&self, bytes: usize) -> u64 {
         let bytes = u64::try_from(bytes).unwrap_or(u64::MAX);
         self.bytes_in.fetch_add(bytes, Ordering::Relaxed).saturating_add(bytes)
+    }
+
+    /// Some of the request's body was taken just now, or it ended.
+    pub fn body_moves(&self) {
+        let now = Instant::now();
+        let since = now.duration_since(*self.body_began.get_or_init(|| now));
+        self.body_moved.store(u64::try_from(since.as_nanos()).unwrap_or(u64::MAX), Ordering::Relaxed);
+    }
+
+    /// When that was last.
+    pub fn body_moved(&self) -> Option<Instant> {
+        let since = Duration::from_nanos(self.body_moved.load(Ordering::Relaxed));
+        self.body_began.get().map(|began| *began + since)
+    }
+
+    /// Whether the request is not over since the client has not sent more of it.
+    pub fn waits_for_caller(&self) -> bool {
+        self.waits_for_caller.load(Ordering::Relaxed) && !self.body_is_over.load(Ordering::Relaxed)
     }
 
     /// Ends the call from our side, in the middle of its answer. One that was refused before stays so.

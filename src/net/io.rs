@@ -8,6 +8,7 @@ use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, ReadBuf};
 
 use super::Stall;
+use super::linger::Linger;
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) enum Protocol {
@@ -30,7 +31,7 @@ pub(super) async fn begin<I: AsyncRead + Unpin>(mut io: I, write_stall: Duration
         }
     }
     let protocol = if first[..seen] == *PREFACE { Protocol::Http2 } else { Protocol::Http1 };
-    Some((protocol, CallerIo { io, first, unread: 0..seen, stall: Stall::new(write_stall) }))
+    Some((protocol, CallerIo { io, first, unread: 0..seen, stall: Stall::new(write_stall), linger: None }))
 }
 
 /// Gives back what was read at the beginning, and breaks off when the caller reads nothing for too long.
@@ -39,6 +40,7 @@ pub(super) struct CallerIo<I> {
     first: [u8; PREFACE.len()],
     unread: std::ops::Range<usize>,
     stall: Stall,
+    linger: Option<Box<Linger>>,
 }
 
 impl<I> CallerIo<I> {
@@ -64,7 +66,7 @@ impl<I: AsyncRead + Unpin> AsyncRead for CallerIo<I> {
     }
 }
 
-impl<I: AsyncWrite + Unpin> AsyncWrite for CallerIo<I> {
+impl<I: AsyncRead + AsyncWrite + Unpin> AsyncWrite for CallerIo<I> {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
         let written = Pin::new(&mut self.io).poll_write(cx, bytes);
         self.watch(cx, written)
@@ -89,8 +91,12 @@ impl<I: AsyncWrite + Unpin> AsyncWrite for CallerIo<I> {
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        let shut = Pin::new(&mut self.io).poll_shutdown(cx);
-        self.watch(cx, shut)
+        if self.linger.is_none() {
+            let shut = Pin::new(&mut self.io).poll_shutdown(cx);
+            ready!(self.watch(cx, shut))?;
+        }
+        let this = &mut *self;
+        this.linger.get_or_insert_default().poll(&mut this.io, cx).map(Ok)
     }
 }
 

@@ -5,6 +5,7 @@ mod connect;
 mod descriptors;
 mod handover;
 mod io;
+mod linger;
 mod listen;
 mod names;
 mod peer;

@@ -10,7 +10,7 @@ use http::uri::{Authority, Scheme};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use super::UpstreamSettings;
-use super::circuit::{Admission, Change, Circuit, Ejection};
+use super::circuit::{Admission, Cause, Change, Circuit, Ejection};
 use super::fault::Fault;
 use crate::clock::instant;
 use crate::net::{Remote, TlsTarget};
@@ -118,19 +118,35 @@ impl Ticket {
         }
     }
 
+    /// Whether the call is to show that the address works again.
+    pub fn is_trial(&self) -> bool {
+        matches!(self.admission, Admission::Trial(_))
+    }
+
+    /// There is a connection for it that was made just now.
+    pub fn reached(&self) {
+        if self.is_trial() && self.address.circuit.reached(self.admission, instant()) == Some(Change::Returned) {
+            self.tell_return();
+        }
+    }
+
     pub fn succeeded(&mut self) {
         if !std::mem::replace(&mut self.is_settled, true)
             && self.address.circuit.succeeded(self.admission, instant()) == Some(Change::Returned)
         {
-            tracing::info!(address = %self.address.remote, "an address of an upstream is back in service");
+            self.tell_return();
         }
     }
 
-    pub fn failed(&mut self, rules: &Ejection) {
+    fn tell_return(&self) {
+        tracing::info!(address = %self.address.remote, "an address of an upstream is back in service");
+    }
+
+    pub(super) fn failed(&mut self, cause: Cause, rules: &Ejection) {
         if std::mem::replace(&mut self.is_settled, true) {
             return;
         }
-        if let Some(Change::Ejected(span)) = self.address.circuit.failed(self.admission, rules, instant()) {
+        if let Some(Change::Ejected(span)) = self.address.circuit.failed(self.admission, cause, rules, instant()) {
             metrics::counter!("scopegate_upstream_ejections_total").increment(1);
             tracing::warn!(address = %self.address.remote, ?span, "an address of an upstream is out of service: calls to it failed");
         }
@@ -139,8 +155,8 @@ impl Ticket {
 
 impl Drop for Ticket {
     fn drop(&mut self) {
-        if self.admission == Admission::Trial && !self.is_settled {
-            self.address.circuit.give_up_trial();
+        if self.is_trial() && !self.is_settled {
+            self.address.circuit.give_up(self.admission);
         }
         self.address.calls.fetch_sub(1, Ordering::Relaxed);
     }
@@ -233,7 +249,7 @@ mod tests {
     #[test]
     fn what_is_out_of_service_is_passed_over_and_what_was_tried_comes_last() {
         let addresses = [address(1, None), address(2, None), address(3, None)];
-        Ticket::take(&addresses[0], instant()).unwrap().failed(&RULES);
+        Ticket::take(&addresses[0], instant()).unwrap().failed(Cause::Unreachable, &RULES);
         let dice = Dice::default();
         for _ in 0..50 {
             let ticket = choose(&addresses, &[Arc::clone(&addresses[1])], &dice).unwrap();
@@ -242,7 +258,7 @@ mod tests {
         let tried = [Arc::clone(&addresses[1]), Arc::clone(&addresses[2])];
         assert!(choose(&addresses, &tried, &dice).is_some());
         for address in &addresses[1..] {
-            Ticket::take(address, instant()).unwrap().failed(&RULES);
+            Ticket::take(address, instant()).unwrap().failed(Cause::Unreachable, &RULES);
         }
         assert!(choose(&addresses, &[], &dice).is_none());
         assert!(choose(&[], &[], &dice).is_none());

@@ -16,6 +16,7 @@ use super::super::ledger::Ledger;
 use super::address::Ticket;
 use super::connection::Connection;
 use super::pool::Pool;
+use super::response_head::BodyEnd;
 use crate::model::{Reason, Refusal};
 use crate::net::Stall;
 
@@ -26,6 +27,7 @@ pub struct UpstreamBody<B> {
     lease: Option<Box<Lease<B>>>,
     ledger: Arc<Ledger>,
     stall: Stall,
+    end: BodyEnd,
 }
 
 /// What an answer holds until its end.
@@ -38,20 +40,46 @@ struct Lease<B> {
 impl<B> UpstreamBody<B> {
     pub(super) fn new(
         body: Incoming,
+        end: BodyEnd,
         connection: Connection<B>,
         ticket: Ticket,
         pool: Arc<Pool<B>>,
         ledger: Arc<Ledger>,
     ) -> Self {
         let stall = Stall::new(pool.upstream().settings.timeouts.body_idle);
-        let mut this = Self { body, lease: Some(Box::new(Lease { connection, ticket, pool })), ledger, stall };
+        let mut this = Self { body, lease: Some(Box::new(Lease { connection, ticket, pool })), ledger, stall, end };
+        if end == BodyEnd::After(0) {
+            this.lease = None;
+        }
         this.give_back_at_end();
         this
     }
 
     /// Of a connection that goes on with another protocol, and is nobody else's any more.
     pub(super) fn of_upgrade(body: Incoming, ledger: Arc<Ledger>) -> Self {
-        Self { body, lease: None, ledger, stall: Stall::new(Duration::ZERO) }
+        Self { body, lease: None, ledger, stall: Stall::new(Duration::ZERO), end: BodyEnd::Framed }
+    }
+
+    /// A frame, or less of it where the body ends within it. What then comes on the connection is not looked at.
+    fn cut(&mut self, frame: Frame<Bytes>) -> Frame<Bytes> {
+        let BodyEnd::After(left) = &mut self.end else { return frame };
+        let Ok(mut data) = frame.into_data() else { return Frame::data(Bytes::new()) };
+        data.truncate(usize::try_from(*left).unwrap_or(usize::MAX));
+        *left -= u64::try_from(data.len()).unwrap_or(*left);
+        if *left == 0 {
+            self.lease = None;
+        }
+        Frame::data(data)
+    }
+
+    /// Whether all of it is here, whatever happens to the connection now.
+    fn is_whole(&self) -> bool {
+        match self.end {
+            BodyEnd::Framed => self.body.size_hint().exact() == Some(0),
+            BodyEnd::After(_) => false,
+            // A reset is how a server ends a connection that still brings it a request.
+            BodyEnd::WithConnection => !self.ledger.body_is_whole.load(Ordering::Acquire),
+        }
     }
 
     fn give_back_at_end(&mut self) {
@@ -89,6 +117,8 @@ impl<B> fmt::Debug for UpstreamBody<B> {
 #[derive(Debug)]
 pub enum UpstreamBodyError {
     Broken(hyper::Error),
+    /// It ended before the length that was told.
+    Short,
     Stalled,
 }
 
@@ -96,6 +126,7 @@ impl fmt::Display for UpstreamBodyError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Broken(error) => write!(f, "the upstream's answer broke off: {error}"),
+            Self::Short => f.write_str("the upstream's answer broke off: it is shorter than its Content-Length"),
             Self::Stalled => f.write_str("the upstream's answer stands still"),
         }
     }
@@ -112,6 +143,9 @@ impl<B> Body for UpstreamBody<B> {
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, UpstreamBodyError>>> {
         let this = &mut *self;
+        if this.end == BodyEnd::After(0) {
+            return Poll::Ready(None);
+        }
         let Poll::Ready(frame) = Pin::new(&mut this.body).poll_frame(cx) else {
             ready!(this.stall.poll(cx));
             this.broke_off(Reason::UpstreamTimeout, &UpstreamBodyError::Stalled);
@@ -119,10 +153,16 @@ impl<B> Body for UpstreamBody<B> {
         };
         this.stall.progress();
         Poll::Ready(match frame {
+            None if matches!(this.end, BodyEnd::After(_)) => {
+                this.broke_off(Reason::UpstreamReset, &UpstreamBodyError::Short);
+                Some(Err(UpstreamBodyError::Short))
+            }
             None => {
                 this.give_back();
                 None
             }
+            // An upstream may close the connection as soon as it has answered, while the request still comes.
+            Some(Err(_)) if this.is_whole() => None,
             Some(Err(error)) => {
                 let error = UpstreamBodyError::Broken(error);
                 this.broke_off(Reason::UpstreamReset, &error);
@@ -130,16 +170,20 @@ impl<B> Body for UpstreamBody<B> {
             }
             Some(Ok(frame)) => {
                 this.give_back_at_end();
+                let frame = this.cut(frame);
                 Some(Ok(hygiene::clean_frame(frame, this.ledger.claimed(), |_| false)))
             }
         })
     }
 
     fn is_end_stream(&self) -> bool {
-        self.body.is_end_stream()
+        self.end == BodyEnd::After(0) || self.body.is_end_stream()
     }
 
     fn size_hint(&self) -> SizeHint {
-        self.body.size_hint()
+        match self.end {
+            BodyEnd::After(left) => SizeHint::with_exact(left),
+            BodyEnd::Framed | BodyEnd::WithConnection => self.body.size_hint(),
+        }
     }
 }

@@ -4,6 +4,7 @@ use std::error::Error as _;
 use std::fmt;
 use std::time::Duration;
 
+use super::HeaderBounds;
 use crate::model::Reason;
 use crate::net::ConnectError;
 
@@ -13,7 +14,15 @@ pub(super) enum Fault {
     Connect(ConnectError),
     /// The connection ended before the answer began.
     Broken(hyper::Error),
+    /// The server closed the connection before it said anything.
+    Closed,
     Invalid(&'static str),
+    /// The answer's header is larger than so many bytes.
+    TooManyBytes(usize),
+    /// The answer has more than so many fields.
+    TooManyFields(usize),
+    /// With HTTP/2, an answer that is malformed, or whose header is much larger than so many bytes.
+    Malformed(usize),
     NoAnswer(Duration),
     /// Every one of so many addresses is out of service.
     OutOfService(usize),
@@ -30,8 +39,10 @@ impl Fault {
             Self::Connect(ConnectError::Io(_)) => Reason::UpstreamUnreachable,
             Self::Connect(ConnectError::Tls(_)) => Reason::UpstreamTlsFailed,
             Self::Broken(error) if is_nonsense(error) => Reason::UpstreamInvalid,
-            Self::Broken(_) => Reason::UpstreamReset,
-            Self::Invalid(_) => Reason::UpstreamInvalid,
+            Self::Broken(_) | Self::Closed => Reason::UpstreamReset,
+            Self::Invalid(_) | Self::TooManyBytes(_) | Self::TooManyFields(_) | Self::Malformed(_) => {
+                Reason::UpstreamInvalid
+            }
             Self::NoAnswer(_) => Reason::UpstreamTimeout,
             Self::OutOfService(_) => Reason::UpstreamUnhealthy,
             Self::QueueFull(_) | Self::QueuedTooLong(_) => Reason::UpstreamOverloaded,
@@ -46,17 +57,26 @@ impl Fault {
             Self::Connect(ConnectError::Io(_)) => 2,
             Self::Connect(ConnectError::Timeout(_)) => 3,
             Self::Connect(ConnectError::Tls(_)) => 4,
-            Self::Broken(_) | Self::Invalid(_) | Self::NoAnswer(_) => 5,
+            Self::Closed => 5,
+            Self::Broken(_)
+            | Self::Invalid(_)
+            | Self::TooManyBytes(_)
+            | Self::TooManyFields(_)
+            | Self::Malformed(_)
+            | Self::NoAnswer(_) => 6,
         }
     }
 
     /// Whether it is between the gateway and the address alone: no call can bring it about.
     pub fn is_of_address(&self) -> bool {
         match self {
-            Self::Connect(ConnectError::Io(_) | ConnectError::Timeout(_) | ConnectError::Tls(_)) => true,
+            Self::Connect(ConnectError::Io(_) | ConnectError::Timeout(_) | ConnectError::Tls(_)) | Self::Closed => true,
             Self::Connect(ConnectError::Unresolved(_) | ConnectError::Exhausted(_))
             | Self::Broken(_)
             | Self::Invalid(_)
+            | Self::TooManyBytes(_)
+            | Self::TooManyFields(_)
+            | Self::Malformed(_)
             | Self::NoAnswer(_)
             | Self::OutOfService(_)
             | Self::QueueFull(_)
@@ -82,6 +102,39 @@ impl Fault {
     pub fn is_break(&self) -> bool {
         matches!(self, Self::Broken(error) if !is_nonsense(error))
     }
+
+    /// Whether the server says that it did nothing with the request (RFC 9113 sections 6.8 and 8.7): it is beyond what its
+    /// goodbye includes, or it was refused.
+    pub fn is_refused(&self) -> bool {
+        let Self::Broken(error) = self else { return false };
+        of_http2(error).is_some_and(|error| error.is_remote() && (error.is_go_away() || refuses_stream(error)))
+    }
+
+    /// Whether the server takes no more requests on this connection.
+    pub fn is_goodbye(&self) -> bool {
+        matches!(self, Self::Broken(error) if of_http2(error).is_none_or(|error| error.is_go_away() || error.is_io()))
+    }
+
+    /// For an exchange of HTTP/1.1 or HTTP/2 that failed within these bounds of the answer's header.
+    pub fn of_exchange(error: hyper::Error, bounds: HeaderBounds, has_more_fields: impl FnOnce() -> bool) -> Self {
+        match () {
+            () if error.is_parse_too_large() && has_more_fields() => Self::TooManyFields(bounds.fields),
+            () if error.is_parse_too_large() => Self::TooManyBytes(bounds.bytes),
+            // The h2 crate refuses both in the same way.
+            () if of_http2(&error).is_some_and(|error| error.is_library() && error.is_reset()) => {
+                Self::Malformed(bounds.bytes)
+            }
+            () => Self::Broken(error),
+        }
+    }
+}
+
+fn of_http2(error: &hyper::Error) -> Option<&h2::Error> {
+    error.source()?.downcast_ref()
+}
+
+fn refuses_stream(error: &h2::Error) -> bool {
+    error.is_reset() && error.reason() == Some(h2::Reason::REFUSED_STREAM)
 }
 
 /// Bytes came, and they were no HTTP.
@@ -98,7 +151,18 @@ impl fmt::Display for Fault {
                 Some(source) => write!(f, "{error}: {source}"),
                 None => error.fmt(f),
             },
+            Self::Closed => f.write_str("the server closed the connection at once"),
             Self::Invalid(why) => f.write_str(why),
+            Self::TooManyBytes(most) => {
+                write!(f, "the answer's header has more than {most} bytes (response_header_bytes)")
+            }
+            Self::TooManyFields(most) => write!(f, "the answer has more than {most} fields (response_header_fields)"),
+            Self::Malformed(most) => {
+                write!(
+                    f,
+                    "a malformed answer, or one with far more than {most} bytes of header (response_header_bytes)"
+                )
+            }
             Self::NoAnswer(limit) => write!(f, "no answer within {limit:?}"),
             Self::OutOfService(1) => f.write_str("its one address is out of service"),
             Self::OutOfService(count) => write!(f, "all of its {count} addresses are out of service"),

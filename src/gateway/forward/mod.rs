@@ -1,13 +1,19 @@
 //! The upstream: an address of it, a connection there, and what can go wrong on the way.
 
 mod address;
+mod attempt;
 mod body;
 mod circuit;
 mod connection;
 mod exchange;
 mod fault;
+mod http2;
+mod io;
 mod payload;
 mod pool;
+mod resend;
+mod response_head;
+mod response_timeout;
 mod retry;
 mod tend;
 mod upstream;
@@ -21,7 +27,7 @@ pub use payload::Payload;
 pub use retry::Retries;
 pub use tend::{Unhealthy, check_health, tend};
 pub use upstream::{
-    HealthCheck, Origin, OriginHost, Protocol, Upstream, UpstreamSet, UpstreamSettings, UpstreamTimeouts,
+    HeaderBounds, HealthCheck, Origin, OriginHost, Protocol, Upstream, UpstreamSet, UpstreamSettings, UpstreamTimeouts,
 };
 
 use std::collections::HashMap;

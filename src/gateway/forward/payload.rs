@@ -1,40 +1,161 @@
-//! What is sent as a request's body: the caller's, or none, which can be sent again.
+//! What is sent as a request's body: the client's, that of one whose beginning is kept in case it has to be sent again, or
+//! none.
 
 use std::pin::Pin;
-use std::task::{Context, Poll};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::task::{Context, Poll, ready};
 
 use bytes::Bytes;
 use http_body::{Body, Frame, SizeHint};
-use pin_project_lite::pin_project;
 
-pin_project! {
-    #[project = Projected]
-    pub enum Payload<B> {
-        Callers { #[pin] body: B },
-        Empty,
-    }
+pub enum Payload<B> {
+    Callers { body: B },
+    Replayed(Replay<B>),
+    Empty,
 }
 
 impl<B: Body> Payload<B> {
     pub(super) fn of(body: B) -> Self {
         if body.is_end_stream() { Self::Empty } else { Self::Callers { body } }
     }
+
+    /// Keeps what is sent of it from now on, up to a bound. None of an empty one, which needs no keeping.
+    pub(super) fn keep(&mut self) -> Option<Kept<B>> {
+        let kept = match std::mem::replace(self, Self::Empty) {
+            Self::Callers { body } => {
+                let state = State { body: Some(body), frames: Vec::new(), bytes: 0, is_whole: true, turn: 0 };
+                Kept(Arc::new(Mutex::new(state)))
+            }
+            Self::Replayed(Replay { state, .. }) => Kept(state),
+            Self::Empty => return None,
+        };
+        *self = Self::Replayed(kept.begin());
+        Some(kept)
+    }
 }
 
-impl<B: Body<Data = Bytes>> Body for Payload<B> {
+/// More than this is not kept: such a request is not sent again.
+const MOST: usize = 64 << 10;
+
+/// A body that can be sent from its beginning again, as long as all that was sent of it is kept.
+pub(super) struct Kept<B>(Arc<Mutex<State<B>>>);
+
+/// One sending of such a body. The last one that began has the body; those before it have no more of it.
+pub struct Replay<B> {
+    state: Arc<Mutex<State<B>>>,
+    next: usize,
+    turn: u32,
+}
+
+struct State<B> {
+    /// None once it ended.
+    body: Option<B>,
+    frames: Vec<Bytes>,
+    bytes: usize,
+    /// Whether the frames are all that was read of it.
+    is_whole: bool,
+    turn: u32,
+}
+
+fn lock<B>(state: &Mutex<State<B>>) -> MutexGuard<'_, State<B>> {
+    state.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+impl<B> Kept<B> {
+    fn begin(&self) -> Replay<B> {
+        let mut state = lock(&self.0);
+        state.turn += 1;
+        Replay { state: Arc::clone(&self.0), next: 0, turn: state.turn }
+    }
+
+    /// The body from its beginning, unless some of it is gone.
+    pub fn again(self) -> Option<Payload<B>> {
+        let is_whole = lock(&self.0).is_whole;
+        is_whole.then(|| Payload::Replayed(self.begin()))
+    }
+
+    /// It will not be sent again.
+    pub fn forget(&self) {
+        lock(&self.0).forget();
+    }
+}
+
+impl<B> State<B> {
+    fn forget(&mut self) {
+        self.is_whole = false;
+        self.frames = Vec::new();
+    }
+
+    fn keep(&mut self, frame: &Frame<Bytes>) {
+        match frame.data_ref() {
+            Some(data) if self.is_whole && self.bytes + data.len() <= MOST => {
+                self.bytes += data.len();
+                self.frames.push(data.clone());
+            }
+            // Trailers, too, are sent once.
+            _ => self.forget(),
+        }
+    }
+}
+
+impl<B: Body<Data = Bytes> + Unpin> Replay<B> {
+    fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, B::Error>>> {
+        let state = &mut *lock(&self.state);
+        if state.turn != self.turn {
+            return Poll::Pending;
+        }
+        if let Some(frame) = state.frames.get(self.next) {
+            self.next += 1;
+            return Poll::Ready(Some(Ok(Frame::data(frame.clone()))));
+        }
+        let Some(body) = &mut state.body else { return Poll::Ready(None) };
+        let frame = ready!(Pin::new(body).poll_frame(cx));
+        match &frame {
+            None => state.body = None,
+            Some(Ok(frame)) => {
+                state.keep(frame);
+                self.next = state.frames.len();
+            }
+            Some(Err(_)) => state.forget(),
+        }
+        Poll::Ready(frame)
+    }
+
+    fn is_end_stream(&self) -> bool {
+        let state = lock(&self.state);
+        self.next >= state.frames.len() && state.body.as_ref().is_none_or(Body::is_end_stream)
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        let state = lock(&self.state);
+        let ahead: usize = state.frames.iter().skip(self.next).map(Bytes::len).sum();
+        let ahead = u64::try_from(ahead).unwrap_or(u64::MAX);
+        let rest = state.body.as_ref().map_or(SizeHint::with_exact(0), Body::size_hint);
+        let mut hint = SizeHint::new();
+        hint.set_lower(rest.lower().saturating_add(ahead));
+        if let Some(upper) = rest.upper() {
+            hint.set_upper(upper.saturating_add(ahead));
+        }
+        hint
+    }
+}
+
+impl<B: Body<Data = Bytes> + Unpin> Body for Payload<B> {
     type Data = Bytes;
     type Error = B::Error;
 
     fn poll_frame(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, B::Error>>> {
-        match self.project() {
-            Projected::Callers { body } => body.poll_frame(cx),
-            Projected::Empty => Poll::Ready(None),
+        match self.get_mut() {
+            Self::Callers { body } => Pin::new(body).poll_frame(cx),
+            Self::Replayed(replay) => replay.poll(cx),
+            Self::Empty => Poll::Ready(None),
         }
     }
 
     fn is_end_stream(&self) -> bool {
         match self {
             Self::Callers { body } => body.is_end_stream(),
+            Self::Replayed(replay) => replay.is_end_stream(),
             Self::Empty => true,
         }
     }
@@ -42,7 +163,46 @@ impl<B: Body<Data = Bytes>> Body for Payload<B> {
     fn size_hint(&self) -> SizeHint {
         match self {
             Self::Callers { body } => body.size_hint(),
+            Self::Replayed(replay) => replay.size_hint(),
             Self::Empty => SizeHint::with_exact(0),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use http_body_util::{BodyExt as _, Full};
+
+    use super::*;
+
+    fn payload(bytes: &'static [u8]) -> Payload<Full<Bytes>> {
+        Payload::of(Full::new(Bytes::from_static(bytes)))
+    }
+
+    #[tokio::test]
+    async fn what_was_sent_is_sent_again() {
+        let mut first = payload(b"data");
+        let kept = first.keep().unwrap();
+        assert_eq!(first.size_hint().exact(), Some(4));
+        let frame = first.frame().await.unwrap().unwrap();
+        assert_eq!(frame.data_ref().unwrap(), &"data");
+        let again = kept.again().unwrap();
+        assert_eq!((again.size_hint().exact(), again.is_end_stream()), (Some(4), false));
+        assert_eq!(again.collect().await.unwrap().to_bytes(), "data");
+    }
+
+    #[tokio::test]
+    async fn what_is_too_large_or_forgotten_is_sent_once() {
+        static LARGE: [u8; MOST + 1] = [0; MOST + 1];
+        let mut first = payload(&LARGE);
+        let kept = first.keep().unwrap();
+        assert_eq!(first.collect().await.unwrap().to_bytes().len(), LARGE.len());
+        assert!(kept.again().is_none());
+        let mut first = payload(b"data");
+        let kept = first.keep().unwrap();
+        kept.forget();
+        assert_eq!(first.collect().await.unwrap().to_bytes(), "data");
+        assert!(kept.again().is_none());
+        assert!(payload(b"").keep().is_none());
     }
 }

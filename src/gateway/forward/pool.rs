@@ -9,8 +9,9 @@ use http_body::Body;
 use rustls::ClientConfig;
 
 use super::address::Address;
-use super::connection::{Connection, Exclusive, Multiplexed};
+use super::connection::{Connection, Exclusive};
 use super::fault::Fault;
+use super::http2::Multiplexed;
 use super::{Protocol, Upstream};
 use crate::clock::instant;
 use crate::net::{ConnectError, TlsTarget, connect, connections_are_scarce};
@@ -44,16 +45,21 @@ struct Shared<B> {
     used: Instant,
 }
 
-/// How soon after a call a connection is warm for the next one.
-const WARM: Duration = Duration::from_millis(100);
-
 /// A connection for a call.
 pub(super) struct Obtained<B> {
     pub connection: Connection<B>,
     /// Used before: the upstream may have closed it by now.
     pub is_kept: bool,
-    /// Used a moment before: that it has closed it just now is unlikely.
-    pub is_warm: bool,
+}
+
+impl<B> Obtained<B> {
+    fn fresh(connection: Connection<B>) -> Self {
+        Self { connection, is_kept: false }
+    }
+
+    fn kept(connection: Connection<B>) -> Self {
+        Self { connection, is_kept: true }
+    }
 }
 
 impl<B> Slot<B> {
@@ -90,7 +96,7 @@ impl<B> Pool<B> {
     /// Takes back a connection whose answer is complete.
     pub fn give_back(&self, address: &Arc<Address>, connection: Exclusive<B>) {
         let (now, upstream) = (instant(), &self.upstream);
-        if is_too_old(upstream, connection.born, now) || connections_are_scarce() {
+        if connection.io.is_broken() || is_too_old(upstream, connection.born, now) || connections_are_scarce() {
             return;
         }
         let mut slots = self.slots();
@@ -114,22 +120,25 @@ impl<B> Pool<B> {
             && now.duration_since(since) <= upstream.settings.timeouts.idle
             && !is_too_old(upstream, connection.born, now)
         {
-            let is_warm = now.duration_since(since) < WARM;
-            return Ok(Obtained { connection: Connection::Exclusive(connection), is_kept: true, is_warm });
+            return Ok(Obtained::kept(Connection::Exclusive(connection)));
         }
         if !slot.multiplexed.is_empty() {
             slot.sweep(upstream, now);
         }
         let most = upstream.settings.max_streams;
         let fits = |shared: &&mut Shared<B>| {
-            shared.connection.streams() < most && !is_too_old(upstream, shared.connection.born(), now)
+            shared.connection.streams() < shared.connection.most(most)
+                && !is_too_old(upstream, shared.connection.born(), now)
         };
         if let Some(shared) = slot.multiplexed.iter_mut().find(fits) {
-            let is_warm = now.duration_since(shared.used) < WARM;
             shared.used = now;
-            return Ok(Obtained { connection: shared.connection.take(), is_kept: true, is_warm });
+            return Ok(Obtained::kept(shared.connection.take()));
         }
         Err(slot.is_multiplexed.then(|| Arc::clone(&slot.connecting)))
+    }
+
+    fn is_multiplexed(&self, address: &Arc<Address>) -> bool {
+        self.slots().iter().any(|slot| Arc::ptr_eq(&slot.address, address) && slot.is_multiplexed)
     }
 
     /// Lets other calls have their part in a connection of HTTP/2.
@@ -180,7 +189,7 @@ where
             Err(connecting) => connecting,
         };
         let Some(connecting) = connecting else {
-            return Ok(Obtained { connection: self.connect(address).await?, is_kept: false, is_warm: false });
+            return self.connect(address).await.map(Obtained::fresh);
         };
         // With HTTP/2, one call makes the connection and the others get their part in it.
         let (since, limit) = (instant(), self.upstream.settings.timeouts.connect);
@@ -198,7 +207,15 @@ where
         if let Err(Fault::Connect(error)) = &made {
             *turn = Some((instant(), error.clone()));
         }
-        Ok(Obtained { connection: made?, is_kept: false, is_warm: false })
+        made.map(Obtained::fresh)
+    }
+
+    /// A new one, since a kept one was closed already; of HTTP/2, which many share, one that others may have made by now.
+    pub async fn obtain_fresh(&self, address: &Arc<Address>) -> Result<Obtained<B>, Fault> {
+        if self.is_multiplexed(address) {
+            return self.obtain(address).await;
+        }
+        self.connect(address).await.map(Obtained::fresh)
     }
 
     /// A new one of HTTP/1.1, where either could be spoken: nothing is upgraded on a connection that others share.
@@ -209,7 +226,7 @@ where
             (Arc::new(config), name.clone())
         };
         let tls = address.tls.as_ref().map(offering);
-        Ok(Obtained { connection: self.connect_with(address, tls.as_ref()).await?, is_kept: false, is_warm: false })
+        self.connect_with(address, tls.as_ref()).await.map(Obtained::fresh)
     }
 
     /// A new one, in which others get their part if it can be shared.
@@ -225,7 +242,7 @@ where
         metrics::counter!("scopegate_upstream_connections_total").increment(1);
         let (protocol, limit) = (self.upstream.settings.protocol, self.upstream.settings.timeouts.connect);
         let connected = connect(&address.remote, tls, limit).await.map_err(Fault::Connect)?;
-        let begun = Connection::begin(connected, protocol);
+        let begun = Connection::begin(connected, protocol, self.upstream.settings.header_bounds);
         tokio::time::timeout(limit, begun).await.unwrap_or(Err(Fault::Connect(ConnectError::Timeout(limit))))
     }
 }

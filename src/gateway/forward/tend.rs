@@ -14,7 +14,7 @@ use super::circuit::Change;
 use super::connection::Connection;
 use super::fault::Fault;
 use super::wire::fit;
-use super::{HealthCheck, Protocol, Upstream, UpstreamSet};
+use super::{HeaderBounds, HealthCheck, Protocol, Upstream, UpstreamSet};
 use crate::clock::instant;
 use crate::model::UpstreamName;
 use crate::net::connect;
@@ -139,7 +139,7 @@ pub async fn check_health(address: &Address, check: &HealthCheck, protocol: Prot
 async fn ask(address: &Address, check: &HealthCheck, protocol: Protocol) -> Result<Option<StatusCode>, Fault> {
     let connected = connect(&address.remote, address.tls.as_ref(), check.timeout).await.map_err(Fault::Connect)?;
     let Some(path) = &check.path else { return Ok(None) };
-    let mut connection = Connection::begin(connected, protocol).await?;
+    let mut connection = Connection::begin(connected, protocol, HeaderBounds::default()).await?;
     let mut request = Request::new(Empty::<Bytes>::new());
     *request.uri_mut() = path.parse().map_err(|_| Fault::Invalid("no valid path"))?;
     fit(&mut request, address, &connection)?;

@@ -47,6 +47,7 @@ pub struct UpstreamSettings {
     pub max_streams: usize,
     /// Set on each call, in place of the caller's.
     pub headers: Vec<(HeaderName, HeaderValue)>,
+    pub header_bounds: HeaderBounds,
     /// How often names are looked up again.
     pub resolve_every: Duration,
     pub health: Option<HealthCheck>,
@@ -64,11 +65,27 @@ impl Default for UpstreamSettings {
             max_queue: 100,
             max_streams: 100,
             headers: Vec::new(),
+            header_bounds: HeaderBounds::default(),
             resolve_every: Duration::from_secs(10),
             health: None,
             ejection: Ejection { failures: 5, least: Duration::from_secs(1), most: Duration::from_secs(30) },
             retries: Retries { attempts: 2, percent: 20 },
         }
+    }
+}
+
+/// How large the header of an answer may be.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct HeaderBounds {
+    /// With HTTP/1.1 from its first to its last byte; with HTTP/2 names, values and 32 bytes a field (RFC 9113 section
+    /// 6.5.2).
+    pub bytes: usize,
+    pub fields: usize,
+}
+
+impl Default for HeaderBounds {
+    fn default() -> Self {
+        Self { bytes: 64 << 10, fields: 100 }
     }
 }
 
@@ -220,10 +237,6 @@ impl Upstream {
         }
         let addresses = self.addresses();
         choose(&addresses, tried, &self.dice).ok_or(Fault::OutOfService(addresses.len()))
-    }
-
-    pub(super) fn has_several(&self) -> bool {
-        self.addresses.load().len() > 1
     }
 
     /// Whether calls would go on without this address.

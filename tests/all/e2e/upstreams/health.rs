@@ -5,8 +5,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use http::{Response, StatusCode};
 
-use super::{gateway, good, named, saying, text};
-use crate::e2e::harness::{Answer, Call, Connection, Recorder, Scripted, eventually, read_head};
+use super::{gateway, good, named, saying, start, text};
+use crate::e2e::harness::{Answer, Call, Connection, Recorder, Scripted, Setup, eventually, read_head};
 
 #[test]
 fn when_one_of_two_is_killed_no_call_fails_and_when_it_is_back_it_gets_calls() {
@@ -93,7 +93,9 @@ const STRICT: &str = "timeouts = { response = \"300ms\" }\nejection = { failures
 #[test]
 fn a_caller_that_does_not_send_its_body_takes_no_address_out_of_service() {
     let (upstreams, urls) = named(&["one", "two"]);
-    let gateway = gateway(&urls, STRICT);
+    let setup = Setup::bearer_to(&urls, STRICT);
+    setup.edit("[upstream.bots]", "[proxy.timeouts]\nbody_idle = \"300ms\"\n[upstream.bots]");
+    let gateway = start(setup);
     let token = super::app().token();
     for body in ["Content-Length: 10\r\n\r\n", "Transfer-Encoding: chunked\r\n\r\n5\r\nhello\r\nzz\r\n"] {
         for _ in 0..6 {

@@ -2,10 +2,17 @@
 
 mod addresses;
 mod credentials;
+mod early_answers;
 mod failing;
+mod frames;
+mod framing;
+mod header_bounds;
 mod health;
 mod http2;
+mod kept;
 mod limits;
+mod refused;
+mod response_timeout;
 mod retries;
 mod servers;
 
