@@ -4,7 +4,7 @@ use std::fmt;
 use std::ops::RangeInclusive;
 use std::sync::LazyLock;
 
-use argon2::{Algorithm, Argon2, Params, Version};
+use argon2::{Algorithm, Argon2, Block, Params, Version};
 use aws_lc_rs::constant_time;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD_NO_PAD;
@@ -20,6 +20,9 @@ const LEAST_WORK: u64 = 5 * LEAST_MEMORY as u64;
 const MOST_MEMORY: u32 = 256 * 1024;
 const MOST_WORK: u64 = 1024 * 1024;
 const MOST_LANES: u32 = 16;
+/// Blocks of 1 KiB that are asked for at least. More than 32 MiB an allocator takes from the system each time and gives back at
+/// once; less it may keep for good. What is asked for beyond the cost is never touched, so it takes no memory.
+const LEAST_BLOCKS: usize = 33 * 1024;
 const SALT: RangeInclusive<usize> = 16..=64;
 const OUTPUT: RangeInclusive<usize> = 32..=64;
 
@@ -215,7 +218,11 @@ impl Cost {
     fn fill(self, password: &[u8], salt: &[u8], output: &mut [u8]) -> Result<(), PasswordError> {
         let params = Params::new(self.memory, self.passes, self.lanes, Some(output.len()));
         let argon2 = Argon2::new(Algorithm::Argon2id, Version::V0x13, params.map_err(|_| PasswordError::System)?);
-        argon2.hash_password_into(password, salt, output).map_err(|_| PasswordError::System)
+        let (count, mut memory) = (argon2.params().block_count(), Vec::new());
+        memory.try_reserve_exact(count.max(LEAST_BLOCKS)).map_err(|_| PasswordError::System)?;
+        memory.resize(count, Block::new());
+        let filled = argon2.hash_password_into_with_memory(password, salt, output, &mut memory[..]);
+        filled.map_err(|_| PasswordError::System)
     }
 }
 

@@ -12,9 +12,9 @@ use crate::secret::Secret;
 pub struct UseHash(pub [u8; 16]);
 
 impl UseHash {
-    /// One of 256, by bits that [`Hash`] does not use.
-    pub(super) fn shard(self) -> usize {
-        usize::from(self.0[15])
+    /// A number of 16 bits, none of which [`Hash`] uses.
+    pub(super) fn spread(self) -> u16 {
+        u16::from_be_bytes([self.0[15], self.0[14]])
     }
 }
 

@@ -10,7 +10,7 @@ use super::{FirstUse, JournalEntry};
 use crate::clock::{Clock, Timestamp};
 use crate::model::AppNumber;
 
-/// As many as the values of [`UseHash::shard`]: a table that grows holds up its callers for a millisecond at most.
+/// A table that grows holds up its callers for a millisecond at most.
 const SHARDS: usize = 256;
 const SHARE_SHARDS: u32 = 64;
 /// How often at most a full index is swept by those who find it full.
@@ -28,7 +28,17 @@ pub(super) struct Index {
     swept: AtomicU64,
 }
 
-/// 28 bytes an entry, since there may be millions.
+/// The shard of a use. A table doubles when it is full, and if all were of one size, all would double at once, after which
+/// half of their memory is empty. So the last shard gets twice as many entries as the first, those between in between: at
+/// any time a part of them is due, and an entry takes about the same on average.
+fn shard_of(hash: UseHash) -> usize {
+    let part = f64::from(hash.spread()) / 65_536.0;
+    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "from 0 up to 256, which it never is")]
+    let shard = ((1.0 + part).log2() * 256.0) as usize;
+    shard.min(SHARDS - 1)
+}
+
+/// 28 bytes an entry, since there may be millions, and a byte of the table's own; with room to grow 48 on average.
 type Shard = HashMap<UseHash, Entry, AsItIs>;
 
 #[derive(Clone, Copy)]
@@ -109,7 +119,7 @@ impl Index {
 
     fn try_record(&self, hash: UseHash, app: AppNumber, until: Timestamp, now: Timestamp) -> Result<End, FirstUse> {
         let clocks = self.clocks(now);
-        let mut shard = self.shard(hash.shard());
+        let mut shard = self.shard(shard_of(hash));
         if let Some(known) = shard.get(&hash).copied() {
             if !known.end.has_passed(clocks) {
                 return Err(FirstUse::Replayed);
@@ -134,13 +144,13 @@ impl Index {
     }
 
     pub fn knows(&self, hash: UseHash, now: Timestamp) -> bool {
-        let known = self.shard(hash.shard()).get(&hash).copied();
+        let known = self.shard(shard_of(hash)).get(&hash).copied();
         known.is_some_and(|known| !known.end.has_passed(self.clocks(now)))
     }
 
     /// Takes a first use back that was recorded with this end.
     pub fn release(&self, hash: UseHash, end: End) {
-        let mut shard = self.shard(hash.shard());
+        let mut shard = self.shard(shard_of(hash));
         if let Some(entry) = shard.get(&hash).copied().filter(|entry| entry.end == end) {
             shard.remove(&hash);
             self.uncount(entry.share);
@@ -159,7 +169,7 @@ impl Index {
         if end.has_passed(self.clocks(now)) {
             return;
         }
-        let mut shard = self.shard(entry.hash.shard());
+        let mut shard = self.shard(shard_of(entry.hash));
         if let Some(known) = shard.get_mut(&entry.hash) {
             known.end = known.end.or_later(end);
             return;
@@ -268,4 +278,39 @@ impl Index {
 
 fn millis(span: Duration) -> u64 {
     u64::try_from(span.as_millis()).unwrap_or(u64::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const NOON: Timestamp = Timestamp::from_secs(1_700_000_000);
+
+    /// What the table takes: an entry and a byte for each of its buckets, of which an eighth stays free.
+    fn bytes(index: &Index) -> usize {
+        let size = size_of::<(UseHash, Entry)>() + 1;
+        (0..SHARDS).map(|shard| (index.shard(shard).capacity() * 8 / 7).next_power_of_two() * size).sum()
+    }
+
+    #[test]
+    fn an_entry_takes_fifty_bytes_however_many_there_are() {
+        let (clock, _) = Clock::manual(NOON);
+        let index = Index::new(usize::MAX / 8, clock);
+        let until = NOON.after(Duration::from_secs(600));
+        let mut checked = 0;
+        for n in 1_u64..=200_000 {
+            let mixed = u128::from(n).wrapping_mul(0x9e37_79b9_7f4a_7c15_f39c_c060_5ced_c835);
+            let hash =
+                UseHash((mixed ^ mixed >> 64).wrapping_mul(0xda94_2042_e4dd_58b5_d6e8_feb8_6659_fd93).to_be_bytes());
+            index
+                .record(hash, AppNumber(i64::try_from(n % 97).unwrap()), until, NOON)
+                .unwrap_or_else(|why| panic!("{why:?}"));
+            if n >= 40_000 && n % 10_000 == 0 {
+                let each = bytes(&index) / index.len();
+                assert!((40..=54).contains(&each), "{each} bytes for each of {n}");
+                checked += 1;
+            }
+        }
+        assert_eq!(checked, 17);
+    }
 }

@@ -1,6 +1,7 @@
 //! The journal of first uses: a SQLite database of its own, which one process has open at a time.
 
 mod fault;
+mod shrink;
 
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -8,7 +9,7 @@ use std::time::Duration;
 
 use aws_lc_rs::rand;
 use serde_json::json;
-use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqliteLockingMode, SqliteSynchronous};
+use sqlx::sqlite::{SqliteAutoVacuum, SqliteConnectOptions, SqliteJournalMode, SqliteLockingMode, SqliteSynchronous};
 use sqlx::{ConnectOptions as _, Connection as _, SqliteConnection};
 
 pub use self::fault::JournalFault;
@@ -29,6 +30,8 @@ const BUSY: Duration = Duration::from_secs(1);
 /// Rows that are read at once, and removed at once: some milliseconds of work.
 const READ_CHUNK: i64 = 10_000;
 const FORGET_CHUNK: i64 = 4096;
+/// What is left of the write-ahead log after a peak.
+const LOG_BYTES: &str = "4194304";
 
 /// A journal in a file. The process that has it open locks it; the lock ends with the process.
 pub struct ReplayJournal {
@@ -51,6 +54,9 @@ impl ReplayJournal {
         make_file(path).map_err(|(path, source)| JournalFault::File { path, source })?;
         let mut connection = connect(path, durability).await.map_err(|e| JournalFault::of(path, e))?;
         let hash_key = prepare(&mut connection, path).await?;
+        if let Err(error) = shrink::prepare(&mut connection).await {
+            tracing::warn!(%error, "the replay journal's file can't shrink: there may be too little room to copy it");
+        }
         let files = Arc::new(Mutex::new(OpenFiles::new(files_of(path, &["", "-wal"]))));
         let mut journal = Self { path: path.into(), connection, hash_key, read: 0, files, moved: None };
         // From now on these are its files.
@@ -89,6 +95,8 @@ async fn connect(path: &Path, durability: Durability) -> Result<SqliteConnection
         .journal_mode(SqliteJournalMode::Wal)
         .synchronous(synchronous)
         .busy_timeout(BUSY)
+        .auto_vacuum(SqliteAutoVacuum::Incremental)
+        .pragma("journal_size_limit", LOG_BYTES)
         .disable_statement_logging()
         .connect()
         .await
@@ -167,7 +175,10 @@ impl Journal for ReplayJournal {
                       (SELECT id FROM used WHERE until / 60000 < ? / 60000 LIMIT ?)";
         let delete = sqlx::query(delete).bind(until.millis()).bind(FORGET_CHUNK);
         let done = delete.execute(&mut self.connection).await.map_err(self.failed())?;
-        Ok(i64::try_from(done.rows_affected()).is_ok_and(|rows| rows >= FORGET_CHUNK))
+        if i64::try_from(done.rows_affected()).is_ok_and(|rows| rows >= FORGET_CHUNK) {
+            return Ok(true);
+        }
+        shrink::give_back(&mut self.connection).await.map_err(self.failed())
     }
 
     async fn check(&mut self, is_failing: bool) -> Result<(), JournalError> {

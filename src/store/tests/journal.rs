@@ -107,6 +107,31 @@ async fn what_ended_is_forgotten_in_slices() {
 }
 
 #[tokio::test]
+async fn the_file_shrinks_when_what_is_in_it_has_ended() {
+    let place = Place::new(Durability::Process);
+    let path = place.folder.path("replay.db");
+    let mut journal = place.journal().await.unwrap();
+    // As an earlier release made it.
+    for statement in ["PRAGMA auto_vacuum = NONE", "VACUUM"] {
+        sqlx::query(statement).execute(&mut journal.connection).await.unwrap();
+    }
+    journal.close().await.unwrap();
+    let mut journal = place.journal().await.unwrap();
+    let entries: Vec<_> = (0..60_000).map(|n| entry(n, if n < 100 { 9 } else { 1 })).collect();
+    for chunk in entries.chunks(1000) {
+        journal.append(chunk).await.unwrap();
+    }
+    journal.close().await.unwrap();
+    let full = fs::metadata(&path).unwrap().len();
+    let mut journal = place.journal().await.unwrap();
+    while journal.forget(minutes(2)).await.unwrap() {}
+    assert_eq!(everything(&mut journal).await, entries[..100]);
+    journal.close().await.unwrap();
+    let left = fs::metadata(&path).unwrap().len();
+    assert!(full > 3 << 20 && left < full / 2, "{full} bytes became {left}");
+}
+
+#[tokio::test]
 async fn a_journal_belongs_to_its_owner_and_to_one_process() {
     let place = Place::new(Durability::Process);
     let path = place.folder.path("replay.db");
