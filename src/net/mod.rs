@@ -3,6 +3,7 @@
 mod certificate;
 mod connect;
 mod descriptors;
+mod flood;
 mod handover;
 mod io;
 mod linger;

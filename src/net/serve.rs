@@ -22,6 +22,7 @@ use tokio::time::timeout;
 use tokio_rustls::server::TlsStream;
 use tower::Service;
 
+use super::flood::FloodGuard;
 use super::io::{CallerIo, Protocol, begin};
 use super::proxy_protocol;
 use super::socket::Stream;
@@ -205,7 +206,6 @@ where
     S: Service<Request<Incoming>, Response = Response<B>, Error = Infallible, Future: Send> + Clone + Send + 'static,
     B: Body<Data = Bytes, Error: std::error::Error + Send + Sync> + Send + 'static,
 {
-    let io = TokioIo::new(io);
     let (calls, shutdown) = (Arc::clone(&service.calls), service.stay.shutdown());
     match protocol {
         Protocol::Http1 => {
@@ -214,7 +214,7 @@ where
             // Deliberately without pipeline_flush: hyper then buffers answers without bound, and while a byte of the next
             // request is waiting it sends nothing at all, not even that the request is malformed.
             builder.max_buf_size(BUFFER as usize).max_headers(HEADER_FIELDS);
-            let connection = builder.serve_connection(io, service).with_upgrades();
+            let connection = builder.serve_connection(TokioIo::new(io), service).with_upgrades();
             drive(connection, shutdown, &calls, false, http1::UpgradeableConnection::graceful_shutdown).await;
         }
         Protocol::Http2 => {
@@ -222,7 +222,7 @@ where
             builder.timer(TokioTimer::new()).keep_alive_interval(Duration::from_secs(30));
             builder.max_header_list_size(BUFFER).max_concurrent_streams(256);
             builder.initial_stream_window_size(256 << 10).initial_connection_window_size(1 << 20);
-            let connection = builder.serve_connection(io, service);
+            let connection = builder.serve_connection(TokioIo::new(FloodGuard::new(io)), service);
             drive(connection, shutdown, &calls, true, http2::Connection::graceful_shutdown).await;
         }
     }

@@ -45,7 +45,7 @@ use crate::policy::{AuthenticatorKind, Live, RouteTable, State};
 use crate::registry::{Repository as _, Snapshot, UsageBook};
 use crate::replay::{Keeper, ReplayMemory};
 use crate::store::{ReplayJournal, Store};
-use crate::telemetry::{Health, Status};
+use crate::telemetry::{Health, Status, report_left_out};
 use crate::tokens::{Issued, KeyRing, TokenService};
 use crate::verify::Verifier;
 use listeners::{Listeners, Named};
@@ -293,6 +293,7 @@ impl Running {
         _ = joined.await;
         _ = self.end.send(true);
         self.control.shutdown().await;
+        report_left_out();
         usage::write_once(&self.store, &self.usage).await;
         if let Some(journal) = self.journal {
             journal.close().await;
@@ -370,6 +371,7 @@ async fn upkeep(metrics: PrometheusHandle, gate: Gate, open: Connections) {
     loop {
         tick.tick().await;
         metrics.run_upkeep();
+        report_left_out();
         let (replay, now) = (Arc::clone(&gate.replay), gate.clock.now());
         // Among millions of entries it takes some milliseconds for each of them.
         let swept = gate.clone();

@@ -48,6 +48,10 @@ pub fn install_metrics() -> Result<PrometheusHandle, MetricsError> {
             "scopegate_bad_requests_total",
             "Requests that were no HTTP; answered below the gateway, so they are in no access log.",
         ),
+        (
+            "scopegate_http2_floods_total",
+            "Connections of HTTP/2 that were closed, since their clients sent floods of cheap frames.",
+        ),
         ("scopegate_upstream_connections_total", "Connections opened to upstreams."),
         ("scopegate_upstream_retries_total", "Attempts beyond a call's first."),
         (

@@ -6,9 +6,10 @@ mod listener;
 mod log_file;
 mod logs;
 mod metrics;
+mod throttle;
 
 pub use access_log::{JsonLog, NoLog};
 pub use line::LoggedCall;
 pub use listener::{Health, NOT_READY, READY, Status};
-pub use logs::install_logs;
+pub use logs::{install_logs, report_left_out};
 pub use metrics::{MetricsError, install_metrics};

@@ -7,6 +7,7 @@ mod client_certificates;
 mod credentials;
 mod ending;
 mod faults;
+mod floods;
 mod framing;
 mod hostile;
 mod hosts;
