@@ -146,6 +146,7 @@ pub(super) fn same_file<'p>(a: &'p Path, b: &'p Path) -> bool {
 pub(super) struct TelemetrySection {
     listen: SocketAddr,
     access_log: AccessLogTarget,
+    route_histograms: usize,
 }
 
 /// Where the access log goes: `true`, `false`, or a path.
@@ -185,7 +186,8 @@ impl<'de> Deserialize<'de> for AccessLogTarget {
 
 impl Default for TelemetrySection {
     fn default() -> Self {
-        Self { listen: SocketAddr::from(([127, 0, 0, 1], 8082)), access_log: AccessLogTarget::Stdout }
+        let listen = SocketAddr::from(([127, 0, 0, 1], 8082));
+        Self { listen, access_log: AccessLogTarget::Stdout, route_histograms: 200 }
     }
 }
 
@@ -195,10 +197,13 @@ pub struct TelemetrySettings {
     pub listen: SocketAddr,
     /// Where each call is written, a JSON line each.
     pub access_log: AccessLogTarget,
+    /// How many routes have a histogram of their own.
+    pub route_histograms: usize,
 }
 
 impl TelemetrySection {
     pub fn resolve(&self) -> TelemetrySettings {
-        TelemetrySettings { listen: self.listen, access_log: self.access_log.clone() }
+        let Self { listen, access_log, route_histograms } = self;
+        TelemetrySettings { listen: *listen, access_log: access_log.clone(), route_histograms: *route_histograms }
     }
 }

@@ -44,6 +44,8 @@ pub struct Gate {
     pub clock: Clock,
     /// Calls in hand, over all stacks.
     pub in_hand: Arc<AtomicUsize>,
+    /// How many routes have a histogram of their own.
+    pub route_histograms: usize,
 }
 
 /// What a gate is made with, beside the parts that are the caller's own.
@@ -54,11 +56,13 @@ pub struct GateSettings {
     pub cache_bytes: u64,
     /// How many used tokens are remembered at most, by the memory that a new gate has.
     pub replay_entries: usize,
+    /// How many routes have a histogram of their own, first come first served; the others share one.
+    pub route_histograms: usize,
 }
 
 impl Default for GateSettings {
     fn default() -> Self {
-        Self { limits: Limits::default(), cache_bytes: 64 << 20, replay_entries: 10_000_000 }
+        Self { limits: Limits::default(), cache_bytes: 64 << 20, replay_entries: 10_000_000, route_histograms: 200 }
     }
 }
 
@@ -87,6 +91,7 @@ impl Gate {
             forwarding: Arc::default(),
             clock,
             in_hand: Arc::default(),
+            route_histograms: settings.route_histograms,
         })
     }
 }

@@ -7,10 +7,14 @@ use metrics::{Counter, Histogram};
 
 use super::{Entry, Outcome};
 
-/// Handles per route; routes come from the configuration, so there are few.
-#[derive(Default)]
+/// The route label of the histogram that routes share which have none of their own. No route has such an id.
+const OTHERS: &str = "*";
+
+/// Handles per route. A histogram is sixteen series, so not every one of many routes has one.
 pub(super) struct Meters {
     routes: RwLock<HashMap<String, Arc<RouteMeters>>>,
+    /// Routes with a histogram of their own, at most.
+    histograms: usize,
 }
 
 struct RouteMeters {
@@ -22,15 +26,20 @@ struct RouteMeters {
 const CLASSES: [&str; 6] = ["none", "1xx", "2xx", "3xx", "4xx", "5xx"];
 
 impl RouteMeters {
-    fn new(route: &str) -> Self {
+    fn new(route: &str, has_histogram: bool) -> Self {
         let counter =
             |class| metrics::counter!("scopegate_requests_total", "route" => route.to_owned(), "status" => class);
-        let duration = metrics::histogram!("scopegate_request_duration_seconds", "route" => route.to_owned());
+        let measured = if has_histogram { route } else { OTHERS };
+        let duration = metrics::histogram!("scopegate_request_duration_seconds", "route" => measured.to_owned());
         Self { requests: CLASSES.map(counter), duration }
     }
 }
 
 impl Meters {
+    pub fn new(histograms: usize) -> Self {
+        Self { routes: RwLock::default(), histograms }
+    }
+
     pub fn count(&self, entry: &Entry<'_>) {
         let route = entry.route.map_or("none", |r| r.id.as_str());
         let meters = self.route(route);
@@ -50,6 +59,7 @@ impl Meters {
             return Arc::clone(meters);
         }
         let mut routes = self.routes.write().unwrap_or_else(PoisonError::into_inner);
-        Arc::clone(routes.entry(route.to_owned()).or_insert_with(|| Arc::new(RouteMeters::new(route))))
+        let has_histogram = routes.len() < self.histograms;
+        Arc::clone(routes.entry(route.to_owned()).or_insert_with(|| Arc::new(RouteMeters::new(route, has_histogram))))
     }
 }

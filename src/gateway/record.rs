@@ -41,7 +41,8 @@ impl RecordLayer {
     pub fn new(gate: &Gate) -> Self {
         let (clock, log) = (gate.clock.clone(), Arc::clone(&gate.log));
         let forwarding = Arc::clone(&gate.forwarding);
-        Self(Arc::new(Shared { clock, log, ids: RequestIds::default(), forwarding, meters: Meters::default() }))
+        let meters = Meters::new(gate.route_histograms);
+        Self(Arc::new(Shared { clock, log, ids: RequestIds::default(), forwarding, meters }))
     }
 }
 

@@ -131,6 +131,7 @@ impl Prepared {
             limits: config.proxy.limits.clone(),
             cache_bytes: config.proxy.cache_bytes,
             replay_entries: config.replay.max_entries,
+            route_histograms: config.telemetry.route_histograms,
         };
         let (memory, journal) = open_replay(&parts, predecessor.is_some()).await?;
         let tokens = TokenService::new(parts.store.clone(), Issued::default(), config.rotation.clone());

@@ -82,6 +82,7 @@ impl Gateway {
             forwarding: Arc::default(),
             clock,
             in_hand: Arc::new(AtomicUsize::new(0)),
+            route_histograms: 200,
         };
         let stack = ScopegateLayer::new(gate.clone()).layer(leaf.clone());
         Self { gate, hands, log, leaf, stack }

@@ -12,6 +12,7 @@ mod keys;
 mod listeners;
 mod literal;
 mod logs;
+mod metrics;
 mod minute;
 mod ranges;
 mod readme;
