@@ -1,6 +1,8 @@
 use std::fmt;
 use std::process::ExitCode;
 
+use crate::model::printable_lines;
+
 /// Why a command did not do what was asked: a text for a person.
 #[derive(Debug)]
 pub(super) struct Failure(String);
@@ -11,7 +13,7 @@ impl Failure {
     }
 
     pub fn report(&self) -> ExitCode {
-        eprintln!("scopegate: {}", self.0);
+        eprintln!("scopegate: {}", printable_lines(&self.0));
         ExitCode::FAILURE
     }
 }

@@ -20,6 +20,7 @@ use super::token::TokenArgument;
 use crate::clock::Timestamp;
 use crate::gateway::told;
 use crate::jose::{Compact, read_time};
+use crate::model::{printable_json, printable_lines};
 use crate::policy::{
     Attempt, Explanation, Found, Outcome, RouteTable, State, canonical_host, explain, judge, likely_mistakes,
 };
@@ -63,7 +64,7 @@ impl Decode {
     async fn run(self) -> Result<ExitCode, Failure> {
         let token = self.token.read()?;
         if let Some(described) = encrypt::describe(&token, MAX_TOKEN) {
-            println!("{}", described?);
+            println!("{}", printable_lines(&described?));
             return self.gateway.judge(&token).await;
         }
         let compact =
@@ -75,17 +76,18 @@ impl Decode {
         let named = [("kid", &header.key_id), ("typ", &header.token_type), ("x5t#S256", &header.thumbprint)];
         shown.extend(named.into_iter().filter_map(|(name, text)| optional(name, text)));
         let claims: Value = serde_json::from_str(compact.claims.as_json())?;
-        println!("header {}\nclaims {}", serde_json::to_string_pretty(&shown)?, serde_json::to_string_pretty(&claims)?);
+        let (header, claims) = (serde_json::to_string_pretty(&shown)?, serde_json::to_string_pretty(&claims)?);
+        println!("header {}\nclaims {}", printable_json(&header), printable_json(&claims));
         for name in ["iat", "nbf", "exp"] {
             if let Some(raw) = compact.claims.get(name) {
                 match read_time(raw) {
                     Ok(time) => println!("{name} is {time}"),
-                    Err(what) => println!("{name} is no time: {what}"),
+                    Err(what) => println!("{name} is no time: {}", printable_lines(&what.to_string())),
                 }
             }
         }
         for mistake in likely_mistakes(&compact.claims, now()) {
-            println!("mistake: {mistake}");
+            println!("mistake: {}", printable_lines(&mistake.to_string()));
         }
         self.gateway.judge(&token).await
     }
@@ -139,16 +141,16 @@ impl Explain {
         let attempt = Attempt { method, host: &host, path, headers: &headers, from };
         let story = explain(attempt, &state, &issued, self.at.unwrap_or_else(now));
         if self.json {
-            println!("{}", serde_json::to_string_pretty(&story)?);
+            println!("{}", printable_json(&serde_json::to_string_pretty(&story)?));
         } else {
-            print!("{}", render(&story));
+            print!("{}", printable_lines(&render(&story)));
         }
         Ok(if story.is_allowed() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
     }
 
     /// The token in the header, and after the scheme, that the route wants.
     fn headers(&self, token: &str, host: &str, routes: &RouteTable) -> Result<HeaderMap, Failure> {
-        let jwt = judge(&self.path).ok().and_then(|path| match routes.find(host, &self.method, &path) {
+        let jwt = judge(&self.path).ok().and_then(|path| match routes.find(host, &self.method, &path.text) {
             Found::Route { route, .. } | Found::OtherMethods { route, .. } => {
                 route.authenticator.credential().map(|(header, scheme)| (header.clone(), scheme.to_owned()))
             }

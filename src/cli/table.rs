@@ -2,10 +2,12 @@
 
 use std::fmt::Write as _;
 
+use crate::model::is_printable;
+
 /// Rows under a heading, each column as wide as its widest entry. No terminal obeys what stands in them.
 pub(super) fn table<const N: usize>(heading: [&str; N], rows: &[[String; N]]) -> String {
     let rows: Vec<_> =
-        rows.iter().map(|row| row.each_ref().map(|cell| cell.replace(char::is_control, "\u{fffd}"))).collect();
+        rows.iter().map(|row| row.each_ref().map(|cell| cell.replace(|c| !is_printable(c), "\u{fffd}"))).collect();
     let mut widths = heading.map(str::len);
     for row in &rows {
         for (width, cell) in widths.iter_mut().zip(row) {

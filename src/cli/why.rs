@@ -13,6 +13,7 @@ use self::story::Story;
 use super::Failure;
 use super::open::{ConfigArgument, open_store};
 use crate::config::{AccessLogTarget, Config};
+use crate::model::{printable_json, printable_lines};
 use crate::policy::State;
 use crate::registry::{Repository as _, Snapshot};
 
@@ -61,9 +62,9 @@ impl Why {
         };
         let story = Story::new(call, first_use, state.as_ref());
         if self.json {
-            println!("{}", serde_json::to_string_pretty(&story)?);
+            println!("{}", printable_json(&serde_json::to_string_pretty(&story)?));
         } else {
-            print!("{}", story.render());
+            print!("{}", printable_lines(&story.render()));
         }
         Ok(ExitCode::SUCCESS)
     }

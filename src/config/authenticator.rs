@@ -55,6 +55,7 @@ pub(super) struct AuthenticatorSection {
     encrypted: Option<EncryptedKey>,
     method_first: Option<bool>,
     method_override: Option<bool>,
+    encoded_slashes: Option<EncodingKey>,
     error_format: Option<ErrorFormatKey>,
 }
 
@@ -88,6 +89,20 @@ enum ErrorFormatKey {
     Khoros,
     Icr,
     Oauth,
+}
+
+/// What becomes of an encoding that upstreams may read in different ways.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub(super) enum EncodingKey {
+    Refuse,
+    Keep,
+}
+
+impl EncodingKey {
+    pub fn is_kept(self) -> bool {
+        self == Self::Keep
+    }
 }
 
 /// One scheme, or several of which the first is the one that is told.
@@ -153,6 +168,7 @@ impl AuthenticatorSection {
             encrypted: self.encrypted.or(base.encrypted),
             method_first: self.method_first.or(base.method_first),
             method_override: self.method_override.or(base.method_override),
+            encoded_slashes: self.encoded_slashes.or(base.encoded_slashes),
             error_format: self.error_format.or(base.error_format),
         }
     }
@@ -210,7 +226,8 @@ impl AuthenticatorSection {
         };
         let (method_first, method_override) =
             (self.method_first.unwrap_or(false), self.method_override.unwrap_or(false));
-        Ok(Authenticator { name: name.clone(), kind, method_first, method_override, error_format })
+        let encoded_slashes = self.encoded_slashes.is_some_and(EncodingKey::is_kept);
+        Ok(Authenticator { name: name.clone(), kind, method_first, method_override, encoded_slashes, error_format })
     }
 
     fn jwt(&self, name: &AuthenticatorName) -> Result<JwtAuthenticator, (&'static str, String)> {

@@ -12,6 +12,7 @@ pub(super) enum HeadersKey {
     #[default]
     XForwarded,
     Rfc7239,
+    Cloudflare,
 }
 
 #[derive(Clone, Copy, Debug, Default, Deserialize)]
@@ -44,6 +45,7 @@ pub(super) fn resolve(
     let believed = match headers {
         HeadersKey::XForwarded => Believed::XForwarded,
         HeadersKey::Rfc7239 => Believed::Rfc7239,
+        HeadersKey::Cloudflare => Believed::Cloudflare,
     };
     let told = match forwarded {
         ForwardedKey::XForwarded => Told::XForwarded,

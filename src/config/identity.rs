@@ -1,11 +1,13 @@
 //! `[identity]`: how upstreams are told who calls.
 
+use std::collections::{BTreeMap, HashMap};
 use std::time::Duration;
 
 use http::HeaderName;
 use serde::Deserialize;
 
 use super::time::Span;
+use crate::model::UpstreamName;
 use crate::policy::{Authenticator, Identity, IdentityHeaders, IdentityToken, has_other_meaning, reads_as};
 
 const SECOND: Duration = Duration::from_secs(1);
@@ -31,7 +33,7 @@ struct HeadersKey {
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct JwtKey {
-    audience: String,
+    audience: Option<String>,
     header: Option<String>,
     lifetime: Option<Span>,
     issuer: Option<String>,
@@ -39,17 +41,24 @@ struct JwtKey {
     plain: bool,
 }
 
+/// Stands for the upstream's name.
+const UPSTREAM: &str = "{upstream}";
+
+/// The upstreams, and the audience that each sets for itself.
+pub(super) type Audiences = BTreeMap<UpstreamName, Option<Box<str>>>;
+
 /// The path of a key within the section, and what is wrong with it.
 type Fault = ([&'static str; 2], String);
 
 impl IdentitySection {
-    /// `issuer` is as whom we issue tokens, if we do.
+    /// `issuer` is as whom we issue tokens, if we do; the upstreams are told with the audience of their own, if they have one.
     ///
     /// # Errors
     /// What is wrong, and with which key.
     pub fn resolve<'a>(
         &self,
         issuer: Option<&str>,
+        upstreams: &Audiences,
         authenticators: impl Iterator<Item = &'a Authenticator> + Clone,
     ) -> Result<Identity, Fault> {
         let mut names = Names { taken: Vec::new(), authenticators };
@@ -62,7 +71,7 @@ impl IdentitySection {
             scopes: names.read(["headers", "scopes"], scopes.as_deref(), own.scopes)?,
             subject: names.read(["headers", "subject"], subject.as_deref(), own.subject)?,
         };
-        let token = self.jwt.as_ref().map(|jwt| jwt.resolve(issuer, &mut names)).transpose()?;
+        let token = self.jwt.as_ref().map(|jwt| jwt.resolve(issuer, upstreams, &mut names)).transpose()?;
         Ok(Identity::new(headers, token))
     }
 }
@@ -71,6 +80,7 @@ impl JwtKey {
     fn resolve<'a>(
         &self,
         issuer: Option<&str>,
+        upstreams: &Audiences,
         names: &mut Names<impl Iterator<Item = &'a Authenticator> + Clone>,
     ) -> Result<IdentityToken, Fault> {
         let own = HeaderName::from_static("x-scopegate-identity");
@@ -81,13 +91,33 @@ impl JwtKey {
         let bounds = Span::of(5 * SECOND)..=Span::of(3600 * SECOND);
         let lifetime = lifetime.within(&bounds).map_err(|why| (["jwt", "lifetime"], why))?;
         let issuer = self.issuer.as_deref().or(issuer).unwrap_or("scopegate");
-        for (key, text) in [("audience", self.audience.as_str()), ("issuer", issuer)] {
+        for (key, text) in [("audience", self.audience.as_deref().unwrap_or(UPSTREAM)), ("issuer", issuer)] {
             if text.is_empty() {
                 return Err((["jwt", key], "upstreams compare it with what they expect: it can't be empty".into()));
             }
         }
-        let audience = self.audience.as_str().into();
-        Ok(IdentityToken { header, issuer: issuer.into(), audience, lifetime, plain: self.plain })
+        let audiences = self.audiences(upstreams)?;
+        Ok(IdentityToken { header, issuer: issuer.into(), audiences, lifetime, plain: self.plain })
+    }
+
+    /// One for each upstream. Two may share one only where both say so themselves.
+    fn audiences(&self, upstreams: &Audiences) -> Result<HashMap<UpstreamName, Box<str>>, Fault> {
+        let pattern = self.audience.as_deref().unwrap_or(UPSTREAM);
+        let mut audiences: HashMap<UpstreamName, Box<str>> = HashMap::new();
+        for (name, own) in upstreams {
+            let audience = own.clone().unwrap_or_else(|| pattern.replace(UPSTREAM, name.as_str()).into());
+            let is_same = |other: &(&UpstreamName, &Box<str>)| *other.1 == audience;
+            let shares = |other: &UpstreamName| own.is_some() && upstreams.get(other).is_some_and(Option::is_some);
+            if let Some((other, _)) = audiences.iter().find(is_same).filter(|(other, _)| !shares(other)) {
+                let why = format!(
+                    "upstreams {other} and {name} would have the same audience, {audience:?}, and each could use the other's \
+                     tokens: write {UPSTREAM:?} in it, leave it out, or set identity_audience of each upstream"
+                );
+                return Err((["jwt", "audience"], why));
+            }
+            audiences.insert(name.clone(), audience);
+        }
+        Ok(audiences)
     }
 }
 

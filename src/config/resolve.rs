@@ -14,6 +14,7 @@ use super::authenticator::{AuthenticatorSection, two_ids_for_one_token};
 use super::cors::CorsSection;
 use super::diagnostic::nearest;
 use super::file::{MainFile, PartFile, ProfileSection};
+use super::identity::Audiences;
 use super::profile;
 use super::quota::QuotaSection;
 use super::range;
@@ -224,6 +225,8 @@ fn resolve(source: Source, path: &Path, with_environment: bool) -> Result<Config
 /// What profiles, included files and the main file say together, each part with its place.
 #[derive(Default)]
 struct Parts {
+    /// Of the upstreams that were resolved.
+    audiences: Audiences,
     upstreams: BTreeMap<String, (Arc<Source>, UpstreamSection)>,
     authenticators: BTreeMap<String, (Arc<Source>, AuthenticatorSection)>,
     quotas: BTreeMap<String, (Arc<Source>, QuotaSection)>,
@@ -412,6 +415,14 @@ impl Parts {
             };
             names.push(id.clone());
             self.files.extend(section.files());
+            let audience = section.identity_audience();
+            if audience == Some("") {
+                let message = format!(
+                    "upstream.{name}.identity_audience: it can't be empty; leave it out for the upstream's name"
+                );
+                self.report(&source, &["upstream", &name, "identity_audience"], message, None);
+            }
+            self.audiences.insert(id.clone(), audience.map(Into::into));
             match section.resolve(id.clone()) {
                 Ok(upstream) => _ = resolved.insert(id, Arc::new(upstream)),
                 Err((key, why)) => {

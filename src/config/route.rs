@@ -7,6 +7,7 @@ use http::Method;
 use serde::Deserialize;
 use serde::de::{Deserializer, Error as _};
 
+use super::authenticator::EncodingKey;
 use super::certificate::ClientCertificateKey;
 use super::cors::CorsSection;
 use super::diagnostic::nearest;
@@ -14,8 +15,8 @@ use super::methods::methods;
 use super::quota::KeyPart;
 use crate::model::{Endpoint, Level, PermissionName, RoleName, RouteId, ScopeId, UpstreamName};
 use crate::policy::{
-    Authenticator, AuthenticatorKind, CertificateRule, Cors, HostPattern, NeededPermission, Pattern, Quota, QuotaKey,
-    Requirement, Rewrite, Route, Target, WEBSOCKET,
+    Authenticator, AuthenticatorKind, CertificateRule, Cors, HostPattern, NeededPermission, PathRules, Pattern, Quota,
+    QuotaKey, Requirement, Rewrite, Route, Target, WEBSOCKET,
 };
 use crate::registry::{Permission, PermissionLevel, ResourceKind, ScopeCatalogue};
 use crate::verify::Origin;
@@ -52,6 +53,10 @@ pub(super) struct RouteSection {
     #[serde(default)]
     upgrade: Vec<String>,
     ends_with_token: Option<bool>,
+    encoded_slashes: Option<EncodingKey>,
+    double_encoding: Option<EncodingKey>,
+    #[serde(default)]
+    grpc: bool,
     cors: Option<CorsSection>,
 }
 
@@ -223,6 +228,8 @@ impl RouteSection {
             keep_credential: self.keep_credential,
             upgrades: self.upgrades()?,
             ends_with_token: self.ends_with_token,
+            path_rules: self.path_rules(authenticator)?,
+            grpc: self.grpc()?,
         })
     }
 
@@ -249,6 +256,26 @@ impl RouteSection {
             return fault(key, "only an upstream gets another path");
         }
         rewrite.map(Some).map_err(|why| (key, format!("{key}: {why}"), None))
+    }
+
+    fn path_rules(&self, authenticator: &Authenticator) -> Result<PathRules, Fault> {
+        let has_upstream = self.endpoint.is_none() && self.advice.is_none();
+        for (key, choice) in [("encoded_slashes", self.encoded_slashes), ("double_encoding", self.double_encoding)] {
+            if choice == Some(EncodingKey::Keep) && !has_upstream {
+                return fault(key, "only an upstream gets a path");
+            }
+        }
+        Ok(PathRules {
+            keeps_slashes: self.encoded_slashes.map_or(authenticator.encoded_slashes, EncodingKey::is_kept),
+            keeps_double: self.double_encoding.is_some_and(EncodingKey::is_kept),
+        })
+    }
+
+    fn grpc(&self) -> Result<bool, Fault> {
+        if self.grpc && !self.methods.iter().any(|method| method == "POST") {
+            return fault("methods", "a gRPC call is a POST");
+        }
+        Ok(self.grpc)
     }
 
     fn client_certificate(&self) -> Result<Option<CertificateRule>, Fault> {

@@ -17,12 +17,12 @@ use super::injected::InjectedHeader;
 use super::range::{self, within};
 use super::time::Span;
 use crate::gateway::forward::{
-    Ejection, HeaderBounds, HealthCheck, Origin, OriginHost, Protocol, Retries, Thresholds, Upstream, UpstreamSettings,
-    UpstreamTimeouts,
+    Ejection, HeaderBounds, HealthCheck, Origin, OriginHost, Protocol, Retries, Thresholds, Upstream, UpstreamHost,
+    UpstreamSettings, UpstreamTimeouts,
 };
 use crate::model::{UpstreamName, port_of};
 use crate::net::{ClientTls, LONGEST_SOCKET};
-use crate::policy::is_host;
+use crate::policy::{canonical_host, is_host};
 
 /// A key, and what is wrong with it.
 type Fault = range::Fault;
@@ -46,6 +46,8 @@ pub(super) struct UpstreamSection {
     tls: TlsSection,
     #[serde(default)]
     headers: BTreeMap<String, InjectedHeader>,
+    host: Option<String>,
+    identity_audience: Option<String>,
     #[serde(default)]
     timeouts: TimeoutsSection,
     max_idle: Option<usize>,
@@ -262,6 +264,7 @@ impl UpstreamSection {
             max_calls: at_least_one("max_calls", self.max_calls)?,
             max_queue: at_most("max_queue", self.max_queue, default.max_queue)?,
             max_streams: at_least_one("max_streams", self.max_streams)?.unwrap_or(default.max_streams),
+            host: self.host()?.0,
             headers: self.injected()?,
             header_bounds: self.header_bounds()?,
             resolve_every: match self.resolve_every {
@@ -281,6 +284,31 @@ impl UpstreamSection {
             bytes: within("response_header_bytes", bytes.unwrap_or(default.bytes), &(1024..=16 << 20))?,
             fields: within("response_header_fields", fields.unwrap_or(default.fields), &(1..=10_000))?,
         })
+    }
+
+    /// What the upstream's identity tokens say that they are for, where it has a name of its own for that.
+    pub fn identity_audience(&self) -> Option<&str> {
+        self.identity_audience.as_deref()
+    }
+
+    /// Whose host it is asked for, and the one that is given for it.
+    fn host(&self) -> Result<(UpstreamHost, Option<Authority>), Fault> {
+        let name = match self.host.as_deref() {
+            None | Some("upstream") => return Ok((UpstreamHost::Upstream, None)),
+            Some("client") => return Ok((UpstreamHost::Client, None)),
+            Some(name) => name,
+        };
+        let is_good = |authority: &Authority| {
+            let port = name.strip_prefix(authority.host()).unwrap_or(name);
+            canonical_host(name).is_ok() && (port.is_empty() || authority.port_u16().is_some())
+        };
+        match name.parse::<Authority>().ok().filter(is_good) {
+            Some(authority) => Ok((UpstreamHost::Upstream, Some(authority))),
+            None => {
+                let help = "write \"upstream\", \"client\", or a host name, with a port where one is needed";
+                Err(("host", format!("{name:?} is not a host name; {help}")))
+            }
+        }
     }
 
     fn injected(&self) -> Result<Vec<(http::HeaderName, http::HeaderValue)>, Fault> {
@@ -306,7 +334,8 @@ impl UpstreamSection {
                     path.len()
                 )));
             }
-            let (host, authority) = (OriginHost::Socket(path.into()), Authority::from_static("localhost"));
+            let authority = self.host()?.1.unwrap_or(Authority::from_static("localhost"));
+            let host = OriginHost::Socket(path.into());
             return Ok(Origin { host, authority, tls: None, tls_digest: None });
         }
         let uri: Uri = url.parse().map_err(|_| wrong("is no URL"))?;
@@ -338,6 +367,7 @@ impl UpstreamSection {
             Ok(ip) => OriginHost::Address(std::net::SocketAddr::new(ip, port)),
             Err(_) => OriginHost::Name(host, port),
         };
+        let authority = self.host()?.1.unwrap_or(authority);
         Ok(Origin { host, authority, tls: server, tls_digest: digest })
     }
 }

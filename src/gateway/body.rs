@@ -107,8 +107,8 @@ where
             _ = this.ledger.body_fault.set(Reason::RequestBodyTooLarge);
             return Poll::Ready(Some(Err(InboundError::TooLarge)));
         }
-        let is_injected = |name: &_| this.ledger.is_injected(name);
-        Poll::Ready(Some(Ok(hygiene::clean_frame(frame, this.ledger.claimed(), is_injected))))
+        let is_barred = |name: &_| this.ledger.is_barred(name);
+        Poll::Ready(Some(Ok(hygiene::clean_frame(frame, this.ledger.claimed(), is_barred))))
     }
 
     fn is_end_stream(&self) -> bool {

@@ -16,6 +16,8 @@ pub struct Client {
     pub address: Option<IpAddr>,
     /// Whether the client's own connection is encrypted.
     pub is_tls: bool,
+    /// Whether the peer is a trusted proxy.
+    pub(super) is_vouched_for: bool,
     /// The client, who may be without an address, then the trusted proxies behind it up to the peer, which is not in it.
     /// None where nobody speaks for another.
     hops: Option<Arc<[Option<IpAddr>]>>,
@@ -38,6 +40,8 @@ pub enum Believed {
     XForwarded,
     /// `Forwarded` (RFC 7239).
     Rfc7239,
+    /// `CF-Connecting-IP` and `CF-Visitor`.
+    Cloudflare,
 }
 
 /// The fields that upstreams get.
@@ -55,12 +59,13 @@ impl Client {
     /// The other end of the connection itself.
     pub(super) fn of(peer: Option<&Peer>, forwarding: &Forwarding) -> Self {
         let address = peer.and_then(|peer| peer.address.ip());
-        Self { address, is_tls: peer.is_some_and(|peer| peer.is_tls), hops: None, told: forwarding.told }
+        let is_tls = peer.is_some_and(|peer| peer.is_tls);
+        Self { address, is_tls, is_vouched_for: false, hops: None, told: forwarding.told }
     }
 
     /// Whoever a trusted proxy speaks for: the first from its side that is none, too.
     pub(super) fn behind(proxy: &Peer, headers: &HeaderMap, forwarding: &Forwarding) -> Self {
-        let mut client = Self::of(Some(proxy), forwarding);
+        let mut client = Self { is_vouched_for: true, ..Self::of(Some(proxy), forwarding) };
         if let Some(is_tls) = forwarded::scheme_alone(headers, forwarding.believed) {
             client.is_tls = is_tls;
         }

@@ -1,12 +1,16 @@
 //! `X-Forwarded-…` and `Forwarded` (RFC 7239): read from trusted proxies, and written for upstreams.
 
 use std::fmt::Write as _;
-use std::net::{IpAddr, SocketAddr};
+use std::net::{IpAddr, Ipv6Addr, SocketAddr};
 
 use http::header::{FORWARDED, HeaderMap, HeaderName, HeaderValue};
+use serde::Deserialize;
 
 use super::hygiene::{FORWARDED_FOR, FORWARDED_HOST, FORWARDED_PROTO};
 use super::{Believed, Call, Told};
+
+const CF_CONNECTING_IP: HeaderName = HeaderName::from_static("cf-connecting-ip");
+const CF_VISITOR: HeaderName = HeaderName::from_static("cf-visitor");
 
 /// What a proxy says of whoever called it, or of whom nothing can be read any more.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -31,6 +35,7 @@ pub(super) fn from_nearest(headers: &HeaderMap, believed: Believed, mut ask: imp
                 }
             }
         }
+        Believed::Cloudflare => _ = cloudflare(headers).map(ask),
         Believed::Rfc7239 => {
             for line in headers.get_all(FORWARDED).iter().rev() {
                 // A line that is not well formed ends what can be known: a caller may have begun it.
@@ -46,8 +51,13 @@ pub(super) fn from_nearest(headers: &HeaderMap, believed: Believed, mut ask: imp
 
 /// The scheme, from proxies that say nothing else of their callers.
 pub(super) fn scheme_alone(headers: &HeaderMap, believed: Believed) -> Option<bool> {
-    let has_none = matches!(believed, Believed::XForwarded) && !headers.contains_key(FORWARDED_FOR);
-    items(headers, &FORWARDED_PROTO).last().filter(|_| has_none).and_then(|scheme| is_tls(scheme))
+    match believed {
+        Believed::XForwarded if !headers.contains_key(FORWARDED_FOR) => {
+            items(headers, &FORWARDED_PROTO).last().and_then(|scheme| is_tls(scheme))
+        }
+        Believed::Cloudflare if !headers.contains_key(CF_CONNECTING_IP) => cloudflare_scheme(headers),
+        Believed::XForwarded | Believed::Cloudflare | Believed::Rfc7239 => None,
+    }
 }
 
 /// The items of a list that may be spread over several fields. What is no text is an empty one.
@@ -56,15 +66,56 @@ fn items<'h>(headers: &'h HeaderMap, name: &HeaderName) -> Vec<&'h str> {
     items.map(|item| std::str::from_utf8(item).unwrap_or_default().trim()).collect()
 }
 
-/// With or without a port, IPv6 with or without brackets.
+/// With or without a port, quotes or a zone; IPv6 with or without brackets.
 fn address(text: &str) -> Option<IpAddr> {
-    let bare = text.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')).unwrap_or(text);
-    let address = bare.parse().ok().or_else(|| text.parse::<SocketAddr>().ok().map(|a| a.ip()));
-    address.map(|address: IpAddr| address.to_canonical())
+    let text = text.strip_prefix('"').and_then(|rest| rest.strip_suffix('"')).unwrap_or(text);
+    let address = match text.strip_prefix('[') {
+        Some(rest) => {
+            let (inner, port) = rest.split_once(']')?;
+            let is_port = port.strip_prefix(':').is_some_and(|port| port.parse::<u16>().is_ok());
+            Some(inner).filter(|_| port.is_empty() || is_port).and_then(ipv6).map(IpAddr::V6)
+        }
+        None => text.parse().ok().or_else(|| ipv6(text).map(IpAddr::V6)).or_else(|| {
+            let with_port = text.parse::<SocketAddr>().ok().filter(SocketAddr::is_ipv4);
+            with_port.map(|address| address.ip())
+        }),
+    };
+    address.map(|address| address.to_canonical())
 }
 
+/// A zone (RFC 4007 section 11) tells one link of the proxy's from another, and nothing here.
+fn ipv6(text: &str) -> Option<Ipv6Addr> {
+    match text.split_once('%') {
+        Some((address, zone)) if !zone.is_empty() => address.parse().ok().filter(Ipv6Addr::is_unicast_link_local),
+        Some(_) => None,
+        None => text.parse().ok(),
+    }
+}
+
+/// Some proxies tell the scheme of a WebSocket by its own name.
 fn is_tls(scheme: &str) -> Option<bool> {
-    if scheme.eq_ignore_ascii_case("https") { Some(true) } else { scheme.eq_ignore_ascii_case("http").then_some(false) }
+    let is = |known: [&str; 2]| known.iter().any(|known| scheme.eq_ignore_ascii_case(known));
+    if is(["https", "wss"]) { Some(true) } else { is(["http", "ws"]).then_some(false) }
+}
+
+/// What Cloudflare writes: one address, which it sets whatever the caller sent, and the scheme in JSON.
+fn cloudflare(headers: &HeaderMap) -> Option<Hop> {
+    let mut addresses = headers.get_all(CF_CONNECTING_IP).iter();
+    let (first, second) = (addresses.next(), addresses.next());
+    let said = first?.to_str().ok().filter(|_| second.is_none());
+    Some(Hop { address: said.and_then(|text| address(text.trim())), is_tls: cloudflare_scheme(headers) })
+}
+
+/// `{"scheme":"https"}`; without it X-Forwarded-Proto, which Cloudflare writes, too.
+fn cloudflare_scheme(headers: &HeaderMap) -> Option<bool> {
+    #[derive(Deserialize)]
+    struct Visitor<'a> {
+        scheme: &'a str,
+    }
+    let visitor =
+        headers.get(CF_VISITOR).and_then(|value| serde_json::from_slice::<Visitor<'_>>(value.as_bytes()).ok());
+    let proto = || items(headers, &FORWARDED_PROTO).last().and_then(|scheme| is_tls(scheme));
+    visitor.map_or_else(proto, |visitor| is_tls(visitor.scheme))
 }
 
 /// The elements of one `Forwarded` field; none where it is not well formed.
@@ -222,6 +273,79 @@ mod tests {
     }
 
     #[test]
+    fn addresses_are_read_in_every_form_that_proxies_write() {
+        for (text, wanted) in [
+            ("192.0.2.1", "192.0.2.1"),
+            ("192.0.2.1:4711", "192.0.2.1"),
+            ("\"192.0.2.1:4711\"", "192.0.2.1"),
+            ("2001:db8::1", "2001:db8::1"),
+            ("[2001:db8::1]", "2001:db8::1"),
+            ("[2001:db8::1]:4711", "2001:db8::1"),
+            ("\"[2001:DB8::1]:4711\"", "2001:db8::1"),
+            ("::ffff:192.0.2.1", "192.0.2.1"),
+            ("[::ffff:c000:201]:80", "192.0.2.1"),
+            ("fe80::1%eth0", "fe80::1"),
+            ("[fe80::1%eth0]:80", "fe80::1"),
+        ] {
+            assert_eq!(address(text), wanted.parse().ok(), "{text}");
+        }
+        for text in [
+            "",
+            "unix:",
+            "unknown",
+            "_hidden",
+            "192.0.2",
+            "192.0.2.1:",
+            "192.0.2.1:x",
+            "[2001:db8::1",
+            "[2001:db8::1]x",
+            "[192.0.2.1]",
+            "2001:db8::1]",
+            "fe80::1%",
+            "2001:db8::1%eth0",
+            "a.example",
+            "192.0.2.1:99999",
+            "[::1]:",
+        ] {
+            assert_eq!(address(text), None, "{text}");
+        }
+    }
+
+    #[test]
+    fn schemes_of_websockets_say_whether_there_is_tls() {
+        for (text, wanted) in [
+            ("https", Some(true)),
+            ("WSS", Some(true)),
+            ("http", Some(false)),
+            ("ws", Some(false)),
+            ("on", None),
+            ("", None),
+        ] {
+            let one = [hop("192.0.2.1", wanted)];
+            assert_eq!(
+                hops(Believed::XForwarded, &[("x-forwarded-for", "192.0.2.1"), ("x-forwarded-proto", text)]),
+                one
+            );
+            if !text.is_empty() {
+                assert_eq!(hops(Believed::Rfc7239, &[("forwarded", &format!("proto={text};for=192.0.2.1"))]), one);
+            }
+        }
+    }
+
+    #[test]
+    fn cloudflare_says_who_calls_in_fields_of_its_own() {
+        let of = |fields: &[(&'static str, &str)]| hops(Believed::Cloudflare, fields);
+        let connecting = ("cf-connecting-ip", "2001:db8::1");
+        let others = [("x-forwarded-for", "198.51.100.1"), ("x-forwarded-proto", "https")];
+        assert_eq!(of(&[connecting, others[0], others[1]]), [hop("2001:db8::1", Some(true))]);
+        let visitor = ("cf-visitor", "{\"scheme\":\"http\"}");
+        assert_eq!(of(&[connecting, visitor, others[1]]), [hop("2001:db8::1", Some(false))]);
+        assert_eq!(of(&[connecting, ("cf-visitor", "{"), others[1]]), [hop("2001:db8::1", Some(true))]);
+        assert_eq!(of(&[connecting, connecting]), [hop("", None)], "one of them is the caller's");
+        assert_eq!(of(&others), []);
+    }
+
+    #[test]
     fn bytes_that_are_no_text_hide_no_address_beside_them() {
         let mut headers = HeaderMap::new();
         for value in [&b"192.0.2.1"[..], b"\xff, 10.0.0.1", b"10.0.0.2"] {
@@ -278,8 +402,10 @@ mod tests {
     proptest! {
         #[test]
         fn no_value_is_too_odd_to_be_read(text in "[ -~]{0,40}") {
-            for believed in [Believed::XForwarded, Believed::Rfc7239] {
-                hops(believed, &[("forwarded", &text), ("x-forwarded-for", &text), ("x-forwarded-proto", &text)]);
+            for believed in [Believed::XForwarded, Believed::Rfc7239, Believed::Cloudflare] {
+                let of_cloudflare = [("cf-connecting-ip", &*text), ("cf-visitor", &text)];
+                let others = [("forwarded", &*text), ("x-forwarded-for", &text), ("x-forwarded-proto", &text)];
+                hops(believed, &[&others[..], &of_cloudflare].concat());
             }
         }
     }

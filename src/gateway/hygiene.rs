@@ -4,7 +4,7 @@ use bytes::Bytes;
 use http::header::{self, HeaderMap, HeaderName};
 use http_body::Frame;
 
-use crate::policy::{begins, is_of_our_family, reads_as};
+use crate::policy::{begins, is_asserting, is_of_our_family, is_redirecting, reads_as};
 
 pub(super) const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 pub(super) const FORWARDED_PREFIX: HeaderName = HeaderName::from_static("x-forwarded-prefix");
@@ -29,30 +29,9 @@ const HOP_BY_HOP: [&str; 10] = [
     "http2-settings",
 ];
 
-/// Fields by which a caller could pose as the gateway, or have another request judged than is sent.
-const OURS: [&str; 21] = [
-    "host",
-    "expect",
-    "forwarded",
-    "x-real-ip",
-    "x-request-id",
-    "x-original-url",
-    "x-rewrite-url",
-    "x-original-method",
-    "x-http-method",
-    "x-http-method-override",
-    "x-method-override",
-    "x-original-host",
-    "x-original-uri",
-    "x-client-ip",
-    "x-cluster-client-ip",
-    "true-client-ip",
-    "x-remote-user",
-    "remote-user",
-    "client-cert",
-    "client-cert-chain",
-    "proxy",
-];
+/// Fields that the gateway sets itself, or that would be read before what it judged.
+const OURS: [&str; 8] =
+    ["host", "expect", "forwarded", "x-request-id", "client-cert", "client-cert-chain", "proxy", "x-real-ip"];
 
 /// Whether a body's transfer coding is at most `chunked`, once (RFC 9112 section 6.1): hyper undoes no other, and what
 /// is still coded must not go on as if it were not.
@@ -62,28 +41,78 @@ pub(super) fn is_plainly_framed(headers: &HeaderMap) -> bool {
     codings.next().is_none() && first.is_none_or(|coding| coding.as_bytes().eq_ignore_ascii_case(b"chunked"))
 }
 
-/// What must be known before the body (RFC 9110 section 6.5.1): framing, routing, credentials, what the body is.
-const NEVER_IN_TRAILERS: [&str; 14] = [
-    "authorization",
+/// What must be known before the body (RFC 9110 section 6.5.1): framing, routing, conditions, credentials, control of
+/// caches and connections, what the body is.
+const NEVER_IN_TRAILERS: [&str; 45] = [
+    "accept",
+    "accept-charset",
+    "accept-encoding",
+    "accept-language",
+    "accept-ranges",
+    "age",
+    "alt-svc",
     "auth",
-    "x-api-key",
-    "cookie",
-    "set-cookie",
-    "www-authenticate",
+    "authorization",
     "cache-control",
+    "clear-site-data",
+    "content-disposition",
     "content-encoding",
-    "content-type",
+    "content-language",
+    "content-location",
     "content-range",
-    "trailer",
-    "range",
-    "location",
+    "content-security-policy",
+    "content-type",
+    "cookie",
     "date",
+    "expires",
+    "if-match",
+    "if-modified-since",
+    "if-none-match",
+    "if-range",
+    "if-unmodified-since",
+    "location",
+    "max-forwards",
+    "origin",
+    "pragma",
+    "range",
+    "referer",
+    "refresh",
+    "retry-after",
+    "set-cookie",
+    "strict-transport-security",
+    "trailer",
+    "user-agent",
+    "vary",
+    "via",
+    "warning",
+    "www-authenticate",
+    "x-api-key",
+    "x-content-type-options",
+    "x-frame-options",
 ];
 
+/// Families of them: what pages may do with an answer, and how a WebSocket begins.
+const NEVER_IN_TRAILERS_BEGINNING: [&str; 3] = ["access-control-", "cross-origin-", "sec-"];
+
+/// By what the fields of a request are dropped.
+pub(super) struct Hygiene<'a> {
+    /// Names outside of our family that are ours as well.
+    pub claimed: &'a [HeaderName],
+    /// Whether the peer is a trusted proxy, which tells of users and certificates.
+    pub is_trusted: bool,
+    /// A field that goes on although others would be dropped under its name: the route keeps its credential.
+    pub kept: Option<&'a HeaderName>,
+}
+
 /// Drops from a request what must not go on, and what only we say under these names; returns whether the caller takes trailers (RFC 9110 section 10.1.4).
-pub(super) fn clean_request(headers: &mut HeaderMap, claimed: &[HeaderName]) -> bool {
+pub(super) fn clean_request(headers: &mut HeaderMap, hygiene: &Hygiene<'_>) -> bool {
     let takes_trailers = headers.get_all(header::TE).iter().any(|te| te.as_bytes().eq_ignore_ascii_case(b"trailers"));
-    strip(headers, |name| is_hop_by_hop(name) || is_ours(name, claimed));
+    strip(headers, |name| {
+        is_hop_by_hop(name)
+            || is_ours(name, hygiene.claimed)
+            || hygiene.kept.is_none_or(|kept| kept != name)
+                && (is_redirecting(name) || !(hygiene.is_trusted && is_plain(name)) && is_asserting(name))
+    });
     takes_trailers
 }
 
@@ -108,9 +137,16 @@ pub(super) fn clean_frame(
     }
 }
 
-/// Drops from trailers all but what only describes the body.
+/// Drops from trailers whatever somebody could take for a field of the header that counts.
 fn clean_trailers(trailers: &mut HeaderMap, claimed: &[HeaderName]) {
-    strip(trailers, |name| is_hop_by_hop(name) || is_ours(name, claimed) || NEVER_IN_TRAILERS.contains(&name));
+    strip(trailers, |name| {
+        is_hop_by_hop(name)
+            || is_ours(name, claimed)
+            || is_redirecting(name)
+            || is_asserting(name)
+            || NEVER_IN_TRAILERS.iter().any(|known| reads_as(name, known))
+            || NEVER_IN_TRAILERS_BEGINNING.iter().any(|family| begins(name, family))
+    });
 }
 
 /// Removes all fields with these names.
@@ -121,11 +157,16 @@ pub(super) fn remove(headers: &mut HeaderMap, is_doomed: impl Fn(&HeaderName) ->
     }
 }
 
+/// Whether the name is spelled as proxies spell theirs. A trusted proxy may pass on what its client spelled in another way.
+fn is_plain(name: &str) -> bool {
+    name.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-')
+}
+
 fn is_hop_by_hop(name: &str) -> bool {
     HOP_BY_HOP.iter().any(|known| reads_as(name, known))
 }
 
-/// In any spelling that some server reads alike: `_` and `.` for `-`.
+/// In any spelling that some server reads alike.
 fn is_ours(name: &str, claimed: &[HeaderName]) -> bool {
     is_identity(name, claimed) || OURS.iter().any(|ours| reads_as(name, ours)) || begins(name, "x-forwarded-")
 }
@@ -148,6 +189,8 @@ mod tests {
 
     use super::*;
 
+    const STRANGER: Hygiene<'_> = Hygiene { claimed: &[], is_trusted: false, kept: None };
+
     fn headers(fields: &[(&str, &str)]) -> HeaderMap {
         let field = |(name, value): &(&str, &str)| (name.parse::<HeaderName>().unwrap(), value.parse().unwrap());
         fields.iter().map(field).collect()
@@ -165,7 +208,7 @@ mod tests {
             ("upgrade", "h2c"),
             ("accept", "*/*"),
         ]);
-        assert!(clean_request(&mut map, &[]));
+        assert!(clean_request(&mut map, &STRANGER));
         assert_eq!(map, headers(&[("accept", "*/*")]));
     }
 
@@ -175,40 +218,89 @@ mod tests {
             "x-scopegate-app",
             "X_Scopegate_App",
             "x.scopegate.app",
+            "x~scopegate~app",
+            "x+scopegate+app",
+            "x!scopegate#app",
             "x-scopegate-anything",
+            "x~forwarded~for",
+            "x~request~id",
+            "transfer_encoding",
             "x_forwarded_for",
             "Forwarded",
             "x-http-method-override",
             "x_real_ip",
         ] {
             let mut map = headers(&[(name, "admin")]);
-            clean_request(&mut map, &[]);
+            clean_request(&mut map, &STRANGER);
             assert!(map.is_empty(), "{name}");
         }
         let claimed = [HeaderName::from_static("x-user")];
-        for name in ["x-user", "X_User", "x.user"] {
+        for name in ["x-user", "X_User", "x.user", "x~user", "x|user"] {
             let fields = headers(&[(name, "admin"), ("x-users", "1")]);
             let (mut request, mut answer, mut trailers) = (fields.clone(), fields.clone(), fields);
-            clean_request(&mut request, &claimed);
+            clean_request(&mut request, &Hygiene { claimed: &claimed, ..STRANGER });
             clean_response(&mut answer, &claimed);
             clean_trailers(&mut trailers, &claimed);
             for left in [request, answer, trailers] {
                 assert_eq!(left, headers(&[("x-users", "1")]), "{name}");
             }
         }
-        let mut trailers = headers(&[("x_scopegate.app", "admin"), ("authorization", "x"), ("x-checksum", "1")]);
-        clean_trailers(&mut trailers, &[]);
-        assert_eq!(trailers, headers(&[("x-checksum", "1")]));
+    }
+
+    #[test]
+    fn trailers_hold_nothing_that_counts_as_a_field_of_the_header() {
+        for name in [
+            "x_scopegate.app",
+            "x+scopegate+app",
+            "authorization",
+            "content_type",
+            "if-none-match",
+            "x~http~method~override",
+            "x-ssl-client-cert",
+            "cf-connecting-ip",
+            "x-original-url",
+            "sec-websocket-key",
+            "access_control_allow_origin",
+            "host",
+            "set-cookie",
+        ] {
+            let left = [("x-checksum", "1"), ("grpc-status", "0"), ("content-digest", "sha-256=::"), ("etag", "\"a\"")];
+            let mut trailers = headers(&[&[(name, "x")], &left[..]].concat());
+            clean_trailers(&mut trailers, &[]);
+            assert_eq!(trailers, headers(&left), "{name}");
+        }
+    }
+
+    #[test]
+    fn what_proxies_assert_comes_from_trusted_ones_alone_and_what_redirects_from_nobody() {
+        let fields = [("x-ssl-client-cert", "1"), ("x-authenticated-user", "ann"), ("cf-connecting-ip", "192.0.2.1")];
+        let redirecting = [("x-original-url", "/admin"), ("x+accel+redirect", "/admin"), ("x-http-method", "PUT")];
+        let clean = |hygiene: &Hygiene<'_>| {
+            let mut map = headers(&[&fields[..], &redirecting[..]].concat());
+            clean_request(&mut map, hygiene);
+            map
+        };
+        assert_eq!(clean(&STRANGER), HeaderMap::new());
+        assert_eq!(clean(&Hygiene { is_trusted: true, ..STRANGER }), headers(&fields));
+        let mut alias = headers(&[("x-ssl-client-cert", "its own"), ("x~ssl_client_cert", "its client's")]);
+        clean_request(&mut alias, &Hygiene { is_trusted: true, ..STRANGER });
+        assert_eq!(alias, headers(&[("x-ssl-client-cert", "its own")]), "spelled as proxies spell it");
+        let own = HeaderName::from_static("x-ssl-client-cert");
+        assert_eq!(
+            clean(&Hygiene { kept: Some(&own), ..STRANGER }),
+            headers(&fields[..1]),
+            "a credential that is kept"
+        );
     }
 
     proptest! {
         #[test]
-        fn nothing_that_reads_as_identity_passes(sep in "[-_.]{2}", rest in "[a-z_.-]{0,8}", upper: bool) {
+        fn nothing_that_reads_as_identity_passes(sep in "[-!#$%&'*+.^_`|~]{2}", rest in "[a-z_.~+-]{0,8}", upper: bool) {
             let (a, b) = sep.split_at(1);
             let name = format!("x{a}scopegate{b}{rest}");
             let name = if upper { name.to_uppercase() } else { name };
             let mut map = headers(&[(&name, "x")]);
-            clean_request(&mut map, &[]);
+            clean_request(&mut map, &STRANGER);
             prop_assert!(map.is_empty());
         }
     }

@@ -9,7 +9,9 @@ use moka::sync::Cache;
 use serde::Serialize;
 
 use super::Caller;
+use super::identity_value::header_value;
 use crate::clock::Timestamp;
+use crate::model::UpstreamName;
 use crate::policy::{Authorization, Bearer, IdentityHeaders, IdentityToken};
 use crate::tokens::{KeyRing, NoSigningKey};
 use crate::verify::IDENTITY_TYPE;
@@ -55,13 +57,11 @@ impl<'a> Told<'a> {
         })
     }
 
-    /// A value that can't stand in a header, such as a subject with a line break, is left out.
+    /// Each value as it is, or percent-encoded where a header could not hold it unchanged.
     pub fn put(&self, headers: &mut HeaderMap, names: &IdentityHeaders) {
         let mut insert = |name: &Option<HeaderName>, value: Option<&str>| {
-            if let (Some(name), Some(value)) = (name, value)
-                && let Ok(value) = HeaderValue::from_bytes(value.as_bytes())
-            {
-                headers.insert(name, value);
+            if let (Some(name), Some(value)) = (name, value) {
+                headers.insert(name, header_value(value));
             }
         };
         insert(&names.app, self.app);
@@ -72,10 +72,10 @@ impl<'a> Told<'a> {
     }
 
     /// What the token says beside its times, and without the brace at its end.
-    fn claims(&self, rules: &IdentityToken) -> String {
+    fn claims(&self, rules: &IdentityToken, upstream: &UpstreamName) -> String {
         let claims = Claims {
             iss: &rules.issuer,
-            aud: &rules.audience,
+            aud: rules.audience(upstream),
             sub: self.subject,
             client_id: self.app,
             account: self.account,
@@ -158,11 +158,11 @@ impl IdentityTokens {
     pub(super) fn sign(
         &self,
         told: &Told<'_>,
-        rules: &IdentityToken,
+        (rules, upstream): (&IdentityToken, &UpstreamName),
         now: Timestamp,
     ) -> Result<HeaderValue, NoSigningKey> {
         let signer = self.ring.signer(now).ok_or(NoSigningKey)?;
-        let (claims, issued, ends) = (told.claims(rules), now.secs(), told.end(rules.lifetime, now));
+        let (claims, issued, ends) = (told.claims(rules, upstream), now.secs(), told.end(rules.lifetime, now));
         if let Some(signed) = self.kept.get(claims.as_str()).filter(|signed| signed.serves(signer, ends, issued)) {
             return Ok(signed.token.clone());
         }
@@ -178,6 +178,8 @@ impl IdentityTokens {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::HashMap;
+
     use proptest::prelude::*;
 
     use super::*;
@@ -192,10 +194,14 @@ mod tests {
         IdentityToken {
             header: HeaderName::from_static("x-scopegate-identity"),
             issuer: "https://id.example".into(),
-            audience: "bots".into(),
+            audiences: HashMap::new(),
             lifetime: MINUTE,
             plain: false,
         }
+    }
+
+    fn bots() -> UpstreamName {
+        UpstreamName::new("bots").unwrap()
     }
 
     fn told(scopes: &str) -> Told<'_> {
@@ -234,7 +240,7 @@ mod tests {
 
     #[test]
     fn a_token_says_all_of_it_and_is_of_a_type_of_its_own() {
-        let token = tokens(&[NOON]).sign(&told("logs users"), &rules(), NOON).unwrap();
+        let token = tokens(&[NOON]).sign(&told("logs users"), (&rules(), &bots()), NOON).unwrap();
         let compact = Compact::parse(token.as_bytes(), 8192).unwrap();
         assert_eq!(compact.header.token_type.as_deref(), Some("identity+jwt"));
         let claims: Vec<_> = compact.claims.iter().map(|(name, value)| format!("{name}={value}")).collect();
@@ -259,30 +265,37 @@ mod tests {
     #[test]
     fn a_token_is_kept_for_half_of_its_life_and_for_what_it_says() {
         let tokens = tokens(&[NOON]);
-        let sign = |scopes, seconds| tokens.sign(&told(scopes), &rules(), at(seconds)).unwrap();
+        let sign = |scopes, seconds| tokens.sign(&told(scopes), (&rules(), &bots()), at(seconds)).unwrap();
         let first = sign("logs", 0);
         assert_eq!(sign("logs", 30), first);
         assert_ne!(sign("logs users", 30), first, "other grants");
         let second = sign("logs", 31);
         assert_ne!(second, first);
         assert_eq!(claim(&second, "exp").unwrap(), (at(91).secs()).to_string());
-        let other = IdentityToken { audience: "others".into(), ..rules() };
-        assert_ne!(tokens.sign(&told("logs"), &other, at(31)).unwrap(), second);
-        assert_ne!(tokens.sign(&told("logs"), &rules(), at(0)).unwrap(), second, "a clock that was set back");
+        let elsewhere = tokens.sign(&told("logs"), (&rules(), &UpstreamName::new("others").unwrap()), at(31)).unwrap();
+        assert_eq!(claim(&elsewhere, "aud").unwrap(), "\"others\"", "each upstream has its own");
+        let other = IdentityToken { audiences: HashMap::from([(bots(), "api".into())]), ..rules() };
+        let named = tokens.sign(&told("logs"), (&other, &bots()), at(31)).unwrap();
+        assert_eq!(claim(&named, "aud").unwrap(), "\"api\"");
+        assert_ne!(
+            tokens.sign(&told("logs"), (&rules(), &bots()), at(0)).unwrap(),
+            second,
+            "a clock that was set back"
+        );
     }
 
     #[test]
     fn a_key_that_begins_to_sign_signs_at_once_and_without_a_key_there_is_no_token() {
         let tokens = tokens(&[NOON, at(10)]);
         let kid = |seconds| {
-            let token = tokens.sign(&told("logs"), &rules(), at(seconds)).unwrap();
+            let token = tokens.sign(&told("logs"), (&rules(), &bots()), at(seconds)).unwrap();
             Compact::parse(token.as_bytes(), 8192).unwrap().header.key_id.unwrap().to_string()
         };
         assert_eq!((kid(9), kid(10)), ("k-1".to_owned(), "k-2".to_owned()));
         let none = IdentityTokens::default();
-        assert!(!none.can_sign(NOON) && none.sign(&told(""), &rules(), NOON).is_err());
+        assert!(!none.can_sign(NOON) && none.sign(&told(""), (&rules(), &bots()), NOON).is_err());
         follow(&tokens.ring, &[]);
-        assert!(tokens.sign(&told("logs"), &rules(), at(10)).is_err(), "also for what was signed before");
+        assert!(tokens.sign(&told("logs"), (&rules(), &bots()), at(10)).is_err(), "also for what was signed before");
     }
 
     proptest! {
@@ -294,7 +307,7 @@ mod tests {
                 seconds += pause;
                 let now = at(seconds);
                 let until = Some(now.after(Duration::from_secs(left)));
-                let token = tokens.sign(&Told { until, ..told("logs") }, &rules(), now).unwrap();
+                let token = tokens.sign(&Told { until, ..told("logs") }, (&rules(), &bots()), now).unwrap();
                 let exp: i64 = claim(&token, "exp").unwrap().parse().unwrap();
                 prop_assert!(exp > now.secs());
                 prop_assert!(exp <= now.after(MINUTE).secs());

@@ -14,7 +14,7 @@ use super::quota::Standing;
 use super::tunnel::Tunnel;
 use super::watch::Spot;
 use crate::model::{BotId, Reason, Refusal};
-use crate::policy::{Identity, Route, State, reads_as};
+use crate::policy::{ReservedHeaders, Route, State, reads_as};
 use crate::registry::{App, ServiceAccount};
 use crate::verify::Proof;
 
@@ -37,8 +37,10 @@ impl fmt::Debug for Doubt {
 pub(super) struct Ledger {
     pub route: OnceLock<Arc<Route>>,
     pub host: OnceLock<Box<str>>,
-    /// Set where names outside of our family are ours as well, of which no body's trailers may make use.
-    pub identity: OnceLock<Arc<Identity>>,
+    /// The host as the client wrote it, with its port, once the call is let through.
+    pub authority: OnceLock<HeaderValue>,
+    /// The names of which no body's trailers may make use, once there is a route.
+    pub reserved: OnceLock<Arc<ReservedHeaders>>,
     /// Who may read the answer, on a route that pages may call.
     pub reading: OnceLock<Reading>,
     /// The method that the call is judged by, where it overrides the one that was sent.
@@ -106,11 +108,17 @@ impl Ledger {
 
     /// The names outside of our family that nobody else may set.
     pub fn claimed(&self) -> &[HeaderName] {
-        self.identity.get().map_or(&[], |identity| identity.claimed())
+        self.reserved.get().map_or(&[], |reserved| reserved.claimed())
+    }
+
+    /// Whether the trailers of a request's body may not have the field: it carries credentials, or is one that the
+    /// upstream gets from us.
+    pub fn is_barred(&self, name: &HeaderName) -> bool {
+        self.is_injected(name) || self.reserved.get().is_some_and(|reserved| reserved.is_credential(name.as_str()))
     }
 
     /// Whether the upstream gets a header of that name from us.
-    pub fn is_injected(&self, name: &HeaderName) -> bool {
+    fn is_injected(&self, name: &HeaderName) -> bool {
         let injected = self.upstream.get().map_or(&[][..], |upstream| &upstream.settings.headers);
         injected.iter().any(|(own, _)| reads_as(name.as_str(), own.as_str()))
     }

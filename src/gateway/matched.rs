@@ -1,9 +1,10 @@
 //! Host, method and path to a route and an account.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use http::{HeaderMap, Method, Request, Version, header};
+use http::{HeaderMap, Method, Request, Uri, Version, header};
 use http_body::Body;
 
 use super::cors::{self, Reading};
@@ -12,8 +13,8 @@ use super::{Bounded, Call, Gate, Inbound, Located, Refused, Step};
 use crate::model::{AccountId, Reason, Refusal};
 use crate::net::ClientCertificate;
 use crate::policy::{
-    Found, Live, METHOD_OVERRIDE, Params, Pattern, Preflight, Route, Sought, State, Target, canonical_host, judge,
-    wrong_method,
+    Found, Live, METHOD_OVERRIDE, Params, Pattern, Preflight, Route, Sought, State, Target, canonical_host,
+    check_encodings, judge, wrong_method,
 };
 
 /// Finds the route. The state is loaded here, once; the whole call is judged by it.
@@ -124,19 +125,21 @@ impl<B: Body<Data = Bytes>> Step<Bounded<B>> for Match {
         };
         let judged = judge(request.uri().path()).map_err(|why| doubtful(invalid(why)))?;
         if let Some(preflight) = Preflight::of(request.method(), request.headers())
-            && let Some(answer) = cors::answer(&call, &state.routes, &host, &judged, &preflight)
+            && let Some(answer) = cors::answer(&call, &state.routes, &host, &judged.text, &preflight)
         {
             return answer.map(Located::Preflight);
         }
-        let sought = state.routes.seek(&host, request.method(), request.headers(), &judged);
+        let sought = state.routes.seek(&host, request.method(), request.headers(), &judged.text);
         let Sought { found, overriding } = sought.map_err(|misled| {
             Reading::note(&call, misled.route, request.headers());
             Refused::new(misled.refusal()).on(misled.route)
         })?;
+        let judged_by = overriding.as_ref().unwrap_or(request.method());
+        check_encodings(&judged, &found, &state.routes, &host, judged_by).map_err(|why| doubtful(invalid(why)))?;
         let (route, pattern, params, allow) = match found {
             Found::Nothing => {
                 let refused = doubtful(Refused::new(Reason::RouteUnknown));
-                return Err(match state.routes.elsewhere(&host, &judged) {
+                return Err(match state.routes.elsewhere(&host, &judged.text) {
                     Some(hosts) => refused.advising(format!("This path is served at {hosts}.")),
                     None => refused,
                 });
@@ -146,9 +149,7 @@ impl<B: Body<Data = Bytes>> Step<Bounded<B>> for Match {
         };
         _ = call.ledger.route.set(Arc::clone(&route));
         Reading::note(&call, &route, request.headers());
-        if !state.routes.identity().claimed().is_empty() {
-            _ = call.ledger.identity.set(Arc::clone(state.routes.identity()));
-        }
+        _ = call.ledger.reserved.set(Arc::clone(state.routes.reserved()));
         if let Some(rule) = &route.client_certificate {
             let certificate = call.peer.as_ref().and_then(|peer| peer.certificate.as_deref());
             rule.check(certificate.map(ClientCertificate::names)).map_err(|r| Refused::new(r).on(&route))?;
@@ -157,10 +158,11 @@ impl<B: Body<Data = Bytes>> Step<Bounded<B>> for Match {
             let refused = Refused::new(Refusal::new(Reason::RouteUnknown).expected(right.clone())).on(&route);
             return Err(refused.advising(format!("The path is {right}.")));
         }
-        let decoded = match judged {
-            std::borrow::Cow::Borrowed(_) => None,
-            std::borrow::Cow::Owned(decoded) => Some(decoded),
-        };
+        let (decoded, sent) = (owned(judged.text), owned(judged.sent));
+        if let Some(sent) = sent {
+            // From here on the request has the path that was judged.
+            *request.uri_mut() = with_path(request.uri(), &sent).map_err(invalid)?;
+        }
         if let Some(method) = overriding {
             // From here on the request is what it means: this is the method that is judged, and the one that is sent.
             _ = call.ledger.overriding.set(method.clone());
@@ -174,6 +176,23 @@ impl<B: Body<Data = Bytes>> Step<Bounded<B>> for Match {
         }
         Ok(Located::Call(Matched { request, call, place }))
     }
+}
+
+/// The text, where it is another than the one that it was made of.
+fn owned(text: Cow<'_, str>) -> Option<String> {
+    match text {
+        Cow::Borrowed(_) => None,
+        Cow::Owned(text) => Some(text),
+    }
+}
+
+/// The same URI with another path.
+fn with_path(uri: &Uri, path: &str) -> Result<Uri, &'static str> {
+    let mut parts = uri.clone().into_parts();
+    let target = uri.query().map_or_else(|| path.to_owned(), |query| format!("{path}?{query}"));
+    let malformed = "a path that is not well formed";
+    parts.path_and_query = Some(target.parse().map_err(|_| malformed)?);
+    Uri::from_parts(parts).map_err(|_| malformed)
 }
 
 /// The host that the request is for, in lower case and without a port (RFC 9110 section 7.2).

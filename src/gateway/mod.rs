@@ -150,6 +150,7 @@ mod forwarded;
 mod gate;
 mod hygiene;
 mod identity;
+mod identity_value;
 mod ledger;
 mod limits;
 mod matched;

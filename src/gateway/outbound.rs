@@ -9,7 +9,7 @@ use http_body::Body;
 use hyper::upgrade::OnUpgrade;
 
 use super::forwarded;
-use super::hygiene;
+use super::hygiene::{self, Hygiene};
 use super::identity::Told;
 use super::matched::Place;
 use super::watch::Spot;
@@ -97,7 +97,13 @@ where
         let route = &place.route;
         let upgrade = self.upgrade(&mut request, route);
         let host = authority(&request);
-        let takes_trailers = hygiene::clean_request(request.headers_mut(), place.state.routes.identity().claimed());
+        let own = route.authenticator.credential().map(|(header, _)| header);
+        let rules = Hygiene {
+            claimed: place.state.routes.identity().claimed(),
+            is_trusted: call.client.is_vouched_for,
+            kept: own.filter(|_| route.keep_credential),
+        };
+        let takes_trailers = hygiene::clean_request(request.headers_mut(), &rules);
         let headers = request.headers_mut();
         drop_credentials(headers, route, &place.state.routes);
         join_cookies(headers);
@@ -142,8 +148,8 @@ impl Clean {
         let identity = place.state.routes.identity();
         told.put(headers, identity.headers());
         // What is answered here needs no token to know who calls.
-        if let (Some(rules), Target::Upstream(_)) = (identity.token(), &place.route.target) {
-            let token = self.tokens.sign(told, rules, call.now);
+        if let (Some(rules), Target::Upstream(upstream)) = (identity.token(), &place.route.target) {
+            let token = self.tokens.sign(told, (rules, upstream), call.now);
             headers.insert(&rules.header, token.map_err(|_| place.refused(Reason::KeysUnavailable))?);
         }
         Ok(())
@@ -182,8 +188,8 @@ fn authority<B>(request: &Request<B>) -> Option<HeaderValue> {
     target.or_else(|| request.headers().get(header::HOST).cloned())
 }
 
-/// Drops every header that carries credentials here, also those of other routes: a token for one upstream is no other's
-/// business. A route that keeps its credential keeps its own, an anonymous one keeps whatever comes.
+/// Drops every header that carries credentials here, in every spelling, also those of other routes: a token for one
+/// upstream is no other's business. A route that keeps its credential keeps its own, an anonymous one keeps whatever comes.
 fn drop_credentials(headers: &mut HeaderMap, route: &Route, table: &RouteTable) {
     let own = route.authenticator.credential().map(|(header, _)| header);
     let is_kept = |name: &HeaderName| route.keep_credential && own.is_none_or(|own| own == name);
@@ -193,9 +199,7 @@ fn drop_credentials(headers: &mut HeaderMap, route: &Route, table: &RouteTable) 
     };
     let kept = own_protocol.filter(|_| route.keep_credential);
     policy::strip_tokens(headers, &table.token_protocols().filter(|name| Some(*name) != kept));
-    for name in table.credential_headers().iter().filter(|name| !is_kept(name)) {
-        headers.remove(name);
-    }
+    hygiene::remove(headers, |name| !is_kept(name) && table.reserved().is_credential(name.as_str()));
 }
 
 /// HTTP/2 may send one cookie in several fields, HTTP/1.1 may not (RFC 9113 section 8.2.3).
@@ -210,5 +214,8 @@ fn join_cookies(headers: &mut HeaderMap) {
 
 fn set_origin(headers: &mut HeaderMap, call: &Call, host: Option<HeaderValue>) {
     headers.insert(hygiene::REQUEST_ID, call.id.header_value());
+    if let Some(host) = &host {
+        _ = call.ledger.authority.set(host.clone());
+    }
     forwarded::tell(headers, call, host);
 }

@@ -9,7 +9,7 @@ use std::time::{Duration, UNIX_EPOCH};
 
 use arc_swap::ArcSwap;
 use bytes::Bytes;
-use http::{HeaderMap, HeaderName, HeaderValue, Response, StatusCode, header};
+use http::{HeaderMap, HeaderName, HeaderValue, Response, StatusCode, Version, header};
 use http_body::{Body, Frame, SizeHint};
 use http_body_util::Full;
 use pin_project_lite::pin_project;
@@ -119,8 +119,9 @@ where
     fn call(&mut self, received: Received<B>) -> Self::Future {
         let (request, call) = received.into_parts();
         let (kept, dialect) = (call.clone(), Dialect::of(request.headers()));
+        let is_http2 = request.version() == Version::HTTP_2;
         let future = self.inner.call(Received::new(request, call));
-        RefuseFuture { future, call: kept, dialect, limits: Arc::clone(&self.limits) }
+        RefuseFuture { future, call: kept, dialect, is_http2, limits: Arc::clone(&self.limits) }
     }
 }
 
@@ -130,6 +131,7 @@ pin_project! {
         future: F,
         call: Call,
         dialect: Option<Dialect>,
+        is_http2: bool,
         limits: Arc<ArcSwap<Limits>>,
     }
 }
@@ -146,9 +148,12 @@ where
             Ok(response) => response.map(|body| Answered::Upstream { body }),
             Err(refused) => {
                 let reason_header = this.limits.load().reason_header;
-                let response = match this.dialect {
+                // A type of content that anybody may write turns no 401 into a 200 where no gRPC is spoken.
+                let route = refused.route.as_deref().or(this.call.ledger.route.get().map(|route| &**route));
+                let speaks_grpc = *this.is_http2 || route.is_some_and(|route| route.grpc);
+                let response = match this.dialect.filter(|_| speaks_grpc) {
                     None => respond(&refused, this.call, reason_header),
-                    Some(dialect) => respond_in(*dialect, &refused, this.call),
+                    Some(dialect) => respond_in(dialect, &refused, this.call),
                 };
                 if refused.route.is_some() {
                     _ = refused.route.map(|route| this.call.ledger.route.set(route));

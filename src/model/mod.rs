@@ -27,4 +27,4 @@ pub use network::{InvalidNetwork, Network};
 pub use port::port_of;
 pub use reason::{BearerError, Reason};
 pub use refusal::Refusal;
-pub use text::{path_segment, printable, quoted, shell_word};
+pub use text::{is_printable, path_segment, printable, printable_json, printable_lines, quoted, shell_word};

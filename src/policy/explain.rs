@@ -232,7 +232,7 @@ fn walk(story: &mut Explanation, attempt: Attempt<'_>, state: &State, moment: Mo
 fn walk_preflight(story: &mut Explanation, attempt: Attempt<'_>, state: &State) -> Option<()> {
     let preflight = Preflight::of(attempt.method, attempt.headers)?;
     let path = judge(attempt.path).ok()?;
-    let (route, takes_method) = state.routes.asked_by_page(attempt.host, &path, &preflight)?;
+    let (route, takes_method) = state.routes.asked_by_page(attempt.host, &path.text, &preflight)?;
     let cors = route.cors.as_ref()?;
     story.error_format = route.authenticator.error_format;
     story.passed("route", format!("{}, for a page of another origin", route.id));

@@ -1,8 +1,12 @@
 //! How upstreams learn who calls: under which names, and that nobody else sets these.
 
+use std::collections::HashMap;
 use std::time::Duration;
 
 use http::HeaderName;
+
+use super::header_name::{begins, reads_as};
+use crate::model::UpstreamName;
 
 /// What is ours in any case: no caller and no upstream sets a field of this family.
 const FAMILY: &str = "x-scopegate-";
@@ -31,10 +35,19 @@ pub struct IdentityHeaders {
 pub struct IdentityToken {
     pub header: HeaderName,
     pub issuer: Box<str>,
-    pub audience: Box<str>,
+    /// What the token is for: the upstream's own, so that no other upstream can use it. Those that are not here have that of
+    /// their name.
+    pub audiences: HashMap<UpstreamName, Box<str>>,
     pub lifetime: Duration,
     /// Whether the single headers are sent beside it.
     pub plain: bool,
+}
+
+impl IdentityToken {
+    /// The audience of a token for this upstream.
+    pub fn audience<'a>(&'a self, upstream: &'a UpstreamName) -> &'a str {
+        self.audiences.get(upstream).map_or(upstream.as_str(), |audience| audience)
+    }
 }
 
 impl Default for IdentityHeaders {
@@ -91,17 +104,6 @@ impl Identity {
 /// Whether the field is one of our family.
 pub fn is_of_our_family(name: &str) -> bool {
     begins(name, FAMILY)
-}
-
-/// Whether two servers could read the names as one: `_` and `.` for `-`. A known name has neither of these.
-pub fn reads_as(name: &str, known: &str) -> bool {
-    let plain = |b: u8| if matches!(b, b'_' | b'.') { b'-' } else { b };
-    name.len() == known.len() && name.bytes().zip(known.bytes()).all(|(n, k)| plain(n) == plain(k))
-}
-
-/// Whether the name begins so, in whatever spelling.
-pub fn begins(name: &str, prefix: &str) -> bool {
-    name.get(..prefix.len()).is_some_and(|start| reads_as(start, prefix))
 }
 
 /// Why no identity can be told in this field, if so: the field has a meaning of its own, by which messages are framed,
@@ -162,10 +164,11 @@ mod tests {
     use super::*;
 
     #[test]
-    fn names_are_alike_in_every_spelling() {
-        assert!(reads_as("x_user.name", "x-user-name") && reads_as("x-user-name", "x_user_name"));
-        assert!(!reads_as("x-user", "x-user-name") && !reads_as("xuser", "x-user"));
-        assert!(is_of_our_family("x.scopegate_app") && !is_of_our_family("x-scopegate"));
+    fn a_name_is_of_our_family_in_every_spelling() {
+        for name in ["x.scopegate_app", "x~scopegate~app", "x+scopegate+app", "X|Scopegate|", "x-scopegate-"] {
+            assert!(is_of_our_family(name), "{name}");
+        }
+        assert!(!is_of_our_family("x-scopegate") && !is_of_our_family("xscopegate-app"));
     }
 
     #[test]
@@ -185,7 +188,7 @@ mod tests {
         let token = |plain| IdentityToken {
             header: HeaderName::from_static("x-caller"),
             issuer: "a".into(),
-            audience: "b".into(),
+            audiences: HashMap::new(),
             lifetime: Duration::from_secs(60),
             plain,
         };

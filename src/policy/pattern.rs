@@ -88,7 +88,9 @@ impl FromStr for Pattern {
             return Err(PatternError::TooManyParams);
         }
         match super::judge(&literals) {
-            Ok(judged) if judged == literals => Ok(Self { text: text.to_owned(), segments, params }),
+            Ok(judged) if judged.text == literals && judged.sent == literals => {
+                Ok(Self { text: text.to_owned(), segments, params })
+            }
             Ok(_) => Err(PatternError::Unreachable("paths are compared after percent-decoding")),
             Err(why) => Err(PatternError::Unreachable(why)),
         }

@@ -6,8 +6,8 @@ use std::sync::Arc;
 use http::Method;
 
 use super::{
-    Attempt, Authorization, Bearer, Found, Params, Pattern, Route, Sought, State, Target, authorize, judge,
-    wrong_method,
+    Attempt, Authorization, Bearer, Found, Judged, Params, Pattern, Route, Sought, State, Target, authorize,
+    check_encodings, judge, wrong_method,
 };
 use crate::model::{AccountId, Reason, Refusal};
 
@@ -35,9 +35,13 @@ impl<'a> Place<'a> {
     /// # Errors
     /// `request.invalid` for a path or a method with two readings, `route.unknown`.
     pub fn find(attempt: Attempt<'a>, state: &'a State) -> Result<Self, Refusal> {
-        let path = judge(attempt.path).map_err(|why| Refusal::new(Reason::RequestInvalid).found(why))?;
-        let sought = state.routes.seek(attempt.host, attempt.method, attempt.headers, &path);
+        let invalid = |why| Refusal::new(Reason::RequestInvalid).found(why);
+        let judged = judge(attempt.path).map_err(invalid)?;
+        let sought = state.routes.seek(attempt.host, attempt.method, attempt.headers, &judged.text);
         let Sought { found, overriding } = sought.map_err(|misled| misled.refusal())?;
+        let judged_by = overriding.as_ref().unwrap_or(attempt.method);
+        check_encodings(&judged, &found, &state.routes, attempt.host, judged_by).map_err(invalid)?;
+        let Judged { text: path, sent: normal, .. } = judged;
         let (route, pattern, params, allow) = match found {
             Found::Nothing => return Err(Reason::RouteUnknown.into()),
             Found::Route { route, pattern, params } => (route, pattern, params, None),
@@ -49,7 +53,10 @@ impl<'a> Place<'a> {
         let is_overridden = overriding.is_some();
         let method = overriding.unwrap_or_else(|| attempt.method.clone());
         let wrong_method = allow.map(|allow| wrong_method(&method, &allow));
-        let sent = route.rewrite.as_ref().map(|rewrite| rewrite.apply(attempt.path, pattern));
+        let sent = match &route.rewrite {
+            Some(rewrite) => Some(rewrite.apply(&normal, pattern)),
+            None => (*normal != *attempt.path).then(|| normal.into_owned()),
+        };
         let (pattern, account) = (&route.patterns[pattern], state.registry.account_of_host(attempt.host));
         Ok(Self { route, pattern, params, path, sent, account, method, is_overridden, wrong_method })
     }

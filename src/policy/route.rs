@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use http::{HeaderName, Method, header};
 
-use super::{CertificateRule, Cors, HostPattern, Pattern, Quota, Rewrite};
+use super::{CertificateRule, Cors, HostPattern, PathRules, Pattern, Quota, Rewrite};
 use crate::model::{AuthenticatorName, Endpoint, Level, PermissionName, RoleName, RouteId, ScopeId, UpstreamName};
 use crate::registry::{PermissionLevel, Permissions, ResourceKind};
 use crate::verify::{Origin, TokenRules};
@@ -37,6 +37,10 @@ pub struct Route {
     pub cors: Option<Arc<Cors>>,
     /// Whether the upstream gets to see the credential.
     pub keep_credential: bool,
+    /// Which encodings its paths may have.
+    pub path_rules: PathRules,
+    /// Whether gRPC is spoken here, also over HTTP/1.1: refusals are then told as callers of gRPC read them.
+    pub grpc: bool,
     /// The protocols that a call may go on with, in lower case.
     pub upgrades: Vec<Box<str>>,
     /// Whether an answer in progress ends with the caller's token; where it is not said, upgrades and streams do.
@@ -143,6 +147,8 @@ pub struct Authenticator {
     pub method_first: bool,
     /// Whether a POST may stand for another method ([`METHOD_OVERRIDE`](super::METHOD_OVERRIDE)).
     pub method_override: bool,
+    /// Whether routes keep encoded slashes that say nothing of them.
+    pub encoded_slashes: bool,
     pub error_format: ErrorFormat,
 }
 

@@ -10,6 +10,7 @@ use std::sync::Arc;
 use http::header::{self, HeaderName};
 use http::{HeaderMap, Method};
 
+use super::header_name::reads_as;
 use super::method::{METHOD_OVERRIDE, meant};
 use super::pattern::Segment;
 use super::{AuthenticatorKind, Authority, HostPattern, Identity, Params, Pattern, Preflight, Route, Target};
@@ -20,10 +21,29 @@ use crate::model::{Endpoint, Reason, Refusal};
 pub struct RouteTable {
     root: Node,
     routes: Vec<Arc<Route>>,
-    credential_headers: Vec<HeaderName>,
+    reserved: Arc<ReservedHeaders>,
     token_protocols: Vec<Box<str>>,
     authority: Option<Arc<Authority>>,
     identity: Arc<Identity>,
+}
+
+/// Names of fields that are not the caller's to set in what goes on, beside those of our family.
+#[derive(Debug, Default)]
+pub struct ReservedHeaders {
+    claimed: Vec<HeaderName>,
+    credentials: Vec<HeaderName>,
+}
+
+impl ReservedHeaders {
+    /// Names outside of our family by which upstreams are told who calls.
+    pub fn claimed(&self) -> &[HeaderName] {
+        &self.claimed
+    }
+
+    /// Whether some server could read the field as one that carries credentials on some route, or as Authorization.
+    pub fn is_credential(&self, name: &str) -> bool {
+        self.credentials.iter().any(|known| reads_as(name, known.as_str()))
+    }
 }
 
 #[derive(Debug, Default)]
@@ -105,8 +125,9 @@ impl RouteTable {
         if !conflicts.is_empty() {
             return Err(conflicts);
         }
-        let (credential_headers, token_protocols) = (credential_headers(&routes), token_protocols(&routes));
-        let mut table = Self { routes, credential_headers, token_protocols, ..Self::default() };
+        let (credentials, token_protocols) = (credential_headers(&routes), token_protocols(&routes));
+        let reserved = Arc::new(ReservedHeaders { claimed: Vec::new(), credentials });
+        let mut table = Self { routes, reserved, token_protocols, ..Self::default() };
         for route in &table.routes {
             for (i, pattern) in route.patterns.iter().enumerate() {
                 table.root.insert(&pattern.segments, Leaf { route: Arc::clone(route), pattern: i });
@@ -124,7 +145,8 @@ impl RouteTable {
     /// The same, telling upstreams who calls in this way.
     #[must_use]
     pub fn telling(self, identity: Identity) -> Self {
-        Self { identity: Arc::new(identity), ..self }
+        let (claimed, credentials) = (identity.claimed().to_vec(), self.reserved.credentials.clone());
+        Self { identity: Arc::new(identity), reserved: Arc::new(ReservedHeaders { claimed, credentials }), ..self }
     }
 
     pub fn routes(&self) -> &[Arc<Route>] {
@@ -147,9 +169,9 @@ impl RouteTable {
         route.patterns.first().map(Pattern::as_str)
     }
 
-    /// The headers that carry credentials on some route, and Authorization in any case.
-    pub fn credential_headers(&self) -> &[HeaderName] {
-        &self.credential_headers
+    /// The names of fields that are not the caller's to set in what goes on.
+    pub fn reserved(&self) -> &Arc<ReservedHeaders> {
+        &self.reserved
     }
 
     /// The names under which WebSockets of some route offer their token as a subprotocol.

@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
-use super::line::{Line, finish};
+use super::line::{Line, escape, finish};
 use super::log_file::LogFile;
 use crate::clock::instant;
 use crate::gateway::{AccessLog, Entry};
@@ -160,6 +160,7 @@ impl AccessLog for JsonLog {
         if serde_json::to_writer(&mut line, &Line::of(entry)).is_err() {
             return;
         }
+        escape(&mut line);
         let mut waiting = self.shared.waiting.lock().unwrap_or_else(PoisonError::into_inner);
         if waiting.lines.len() + line.len() > MAX_WAITING {
             return lost(1);

@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize, Serializer};
 
 use crate::clock::Timestamp;
 use crate::gateway::Entry;
-use crate::model::Reason;
+use crate::model::{Reason, printable_json};
 use crate::net::Address;
 
 /// A line but for its end; what is not known is left out. Neither query nor headers are in it: they may hold secrets.
@@ -127,6 +127,16 @@ impl<T: Display> Serialize for Shown<T> {
     }
 }
 
+/// Leaves no character in a line that is not printable; it stays the same JSON. Mostly there is nothing but ASCII in it.
+pub(super) fn escape(line: &mut Vec<u8>) {
+    if line.iter().all(|byte| matches!(byte, b' '..=b'~')) {
+        return;
+    }
+    if let Cow::Owned(escaped) = printable_json(&String::from_utf8_lossy(line)) {
+        *line = escaped.into_bytes();
+    }
+}
+
 /// Adds what may be known only later, and ends the line.
 pub(super) fn finish(line: &mut Vec<u8>, expected: Option<&str>, found: Option<&str>) {
     line.pop();
@@ -134,7 +144,8 @@ pub(super) fn finish(line: &mut Vec<u8>, expected: Option<&str>, found: Option<&
         if let Some(text) = text {
             line.extend_from_slice(format!(",\"{name}\":").as_bytes());
             // Writing a text to memory does not fail.
-            _ = serde_json::to_writer(&mut *line, text);
+            let quoted = serde_json::to_string(text).unwrap_or_default();
+            line.extend_from_slice(printable_json(&quoted).as_bytes());
         }
     }
     line.extend_from_slice(b"}\n");

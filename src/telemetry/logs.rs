@@ -6,6 +6,7 @@ use tracing_subscriber::EnvFilter;
 use tracing_subscriber::layer::SubscriberExt as _;
 use tracing_subscriber::util::SubscriberInitExt as _;
 
+use super::printable::Printable;
 use super::throttle::LogThrottle;
 
 static THROTTLE: OnceLock<LogThrottle> = OnceLock::new();
@@ -16,12 +17,13 @@ pub fn install_logs() {
     let filter = EnvFilter::try_from_env("SCOPEGATE_LOG").unwrap_or_else(|_| EnvFilter::new("info"));
     let throttle = THROTTLE.get_or_init(LogThrottle::default).clone();
     let subscriber = tracing_subscriber::registry().with(filter).with(throttle);
-    let lines = tracing_subscriber::fmt::layer().with_writer(std::io::stderr).with_target(false);
+    // Without colours, whose escapes could not be told from those of a value.
+    let lines = tracing_subscriber::fmt::layer().with_target(false).with_ansi(false);
     // Somebody who embeds us may have a subscriber of their own; it stays.
     let installed = if std::io::stderr().is_terminal() {
-        subscriber.with(lines).try_init()
+        subscriber.with(lines.with_writer(|| Printable::text(std::io::stderr()))).try_init()
     } else {
-        subscriber.with(lines.json().flatten_event(true)).try_init()
+        subscriber.with(lines.with_writer(|| Printable::json(std::io::stderr())).json().flatten_event(true)).try_init()
     };
     if installed.is_ok() {
         // A panic is a line like others, and as few of a kind.

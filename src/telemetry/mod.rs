@@ -6,6 +6,7 @@ mod listener;
 mod log_file;
 mod logs;
 mod metrics;
+mod printable;
 mod throttle;
 
 pub use access_log::{JsonLog, NoLog};

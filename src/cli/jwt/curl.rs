@@ -81,8 +81,9 @@ impl CurlArguments {
         }
         let config = self.load()?;
         let host = canonical_host(host.as_str()).map_err(|why| Failure::new(format!("{host}: {why}")))?;
-        let path = judge(url.path()).map_err(|why| Failure::new(format!("{}: {why}", url.path())))?;
-        match config.routes.find(&host, &method, &path) {
+        let judged = judge(url.path()).map_err(|why| Failure::new(format!("{}: {why}", url.path())))?;
+        let path = &judged.text;
+        match config.routes.find(&host, &method, path) {
             Found::Route { route, .. } => Ok((method, url.to_string(), credential(route))),
             Found::OtherMethods { allow, .. } => {
                 Err(Failure::new(format!("{path} is called with {allow}; --method names one")))

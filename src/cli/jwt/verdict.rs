@@ -8,6 +8,7 @@ use clap::Args;
 use super::super::Failure;
 use super::super::open::{issued_tokens, now, open_store};
 use crate::config;
+use crate::model::printable_lines;
 use crate::policy::{AuthenticatorKind, Explanation, JwtAuthenticator, Moment, explain_token};
 use crate::registry::{Repository as _, Snapshot};
 
@@ -34,12 +35,12 @@ impl GatewayArgument {
         };
         match verdicts(token, &path).await {
             Ok((is_good, text)) => {
-                print!("{text}");
+                print!("{}", printable_lines(&text));
                 Ok(if is_good || self.config.is_none() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
             }
             // The token was read all the same; only who asks for a verdict is owed one.
             Err(failure) if self.config.is_none() => {
-                println!("the signature was not checked: {failure}");
+                println!("the signature was not checked: {}", printable_lines(&failure.to_string()));
                 Ok(ExitCode::SUCCESS)
             }
             Err(failure) => Err(failure),

@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
 use super::Failure;
+use crate::model::printable_json;
 use crate::telemetry::LoggedCall;
 
 /// How much of a file is read at once.
@@ -99,6 +100,7 @@ impl Logs {
         };
         // As it stands in the line.
         let quoted = serde_json::to_string(jti)?;
+        let quoted = printable_json(&quoted);
         let mut first = None;
         self.visit(&quoted, |other| {
             let is_use = other.jti == call.jti && other.app == call.app && other.upstream.is_some();

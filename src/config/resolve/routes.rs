@@ -134,10 +134,12 @@ impl Parts {
         authenticators: &BTreeMap<String, Arc<Authenticator>>,
     ) -> Identity {
         let issuer = self.oauth.as_ref().map(|oauth| oauth.issuer.as_str());
-        section.resolve(issuer, authenticators.values().map(|one| &**one)).unwrap_or_else(|([part, key], why)| {
-            self.report(main, &["identity", part, key], format!("identity.{part}.{key}: {why}"), None);
-            Identity::default()
-        })
+        section.resolve(issuer, &self.audiences, authenticators.values().map(|one| &**one)).unwrap_or_else(
+            |([part, key], why)| {
+                self.report(main, &["identity", part, key], format!("identity.{part}.{key}: {why}"), None);
+                Identity::default()
+            },
+        )
     }
 
     fn table(&mut self, routes: Vec<Arc<Route>>, places: &[&Placed<RouteSection>]) -> Option<RouteTable> {

@@ -13,6 +13,7 @@ use super::attempt::{Failed, Sendable, attempt, count_retry};
 use super::fault::Fault;
 use super::payload::Payload;
 use super::pool::Pool;
+use super::wire::note_host;
 use super::{Answer, Upstream};
 use crate::model::{Reason, Refusal};
 use crate::policy::reads_as;
@@ -37,6 +38,7 @@ where
     if matches!(request.body(), Payload::Empty) {
         call.ledger.body_is_whole.store(true, Ordering::Release);
     }
+    note_host(&mut request, upstream.settings.host, call.ledger.authority.get());
     inject(request.headers_mut(), &upstream.settings.headers);
     if let Some(asked) = &upgrade {
         tunnel::ask(request.headers_mut(), asked);

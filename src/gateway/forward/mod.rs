@@ -27,7 +27,8 @@ pub use payload::Payload;
 pub use retry::Retries;
 pub use tend::{Unhealthy, check_health, tend};
 pub use upstream::{
-    HeaderBounds, HealthCheck, Origin, OriginHost, Protocol, Upstream, UpstreamSet, UpstreamSettings, UpstreamTimeouts,
+    HeaderBounds, HealthCheck, Origin, OriginHost, Protocol, Upstream, UpstreamHost, UpstreamSet, UpstreamSettings,
+    UpstreamTimeouts,
 };
 
 use std::collections::HashMap;

@@ -9,12 +9,14 @@ use super::connection::Connection;
 use super::fault::Fault;
 use super::payload::{Kept, Payload};
 use super::retry::is_idempotent;
+use super::wire::ClientHost;
 
 /// What is kept of a request until its answer begins. With HTTP/1.1 that is only what needs no copy: the connection keeps
 /// what it writes, and fields are read back from there. HTTP/2 compresses what it writes, and needs a copy of the fields.
 pub(super) struct Spare<B> {
     method: Method,
     uri: Uri,
+    host: Option<ClientHost>,
     fields: Option<HeaderMap>,
     body: SpareBody<B>,
 }
@@ -44,7 +46,8 @@ impl<B: Body<Data = Bytes> + Unpin> Spare<B> {
 
     fn new(request: &mut Request<Payload<B>>, fields: Option<HeaderMap>) -> Self {
         let body = request.body_mut().keep().map_or(SpareBody::None, SpareBody::Kept);
-        Self { method: request.method().clone(), uri: request.uri().clone(), fields, body }
+        let host = request.extensions().get().cloned();
+        Self { method: request.method().clone(), uri: request.uri().clone(), host, fields, body }
     }
 
     /// An answer came.
@@ -71,6 +74,9 @@ impl<B: Body<Data = Bytes> + Unpin> Spare<B> {
         };
         let mut request = Request::new(body);
         (*request.method_mut(), *request.uri_mut(), *request.headers_mut()) = (self.method, self.uri, fields);
+        if let Some(host) = self.host {
+            request.extensions_mut().insert(host);
+        }
         Some(request)
     }
 }

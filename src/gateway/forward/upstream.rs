@@ -45,6 +45,8 @@ pub struct UpstreamSettings {
     pub max_queue: usize,
     /// Calls at once on one connection of HTTP/2.
     pub max_streams: usize,
+    /// Which host it is asked for.
+    pub host: UpstreamHost,
     /// Set on each call, in place of the caller's.
     pub headers: Vec<(HeaderName, HeaderValue)>,
     pub header_bounds: HeaderBounds,
@@ -64,6 +66,7 @@ impl Default for UpstreamSettings {
             max_calls: None,
             max_queue: 100,
             max_streams: 100,
+            host: UpstreamHost::default(),
             headers: Vec::new(),
             header_bounds: HeaderBounds::default(),
             resolve_every: Duration::from_secs(10),
@@ -87,6 +90,16 @@ impl Default for HeaderBounds {
     fn default() -> Self {
         Self { bytes: 64 << 10, fields: 100 }
     }
+}
+
+/// The host that an upstream is asked for (`Host`, or `:authority` of HTTP/2).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum UpstreamHost {
+    /// The authority of the origin.
+    #[default]
+    Upstream,
+    /// The one that the client asked for; that of the origin where it named none.
+    Client,
 }
 
 /// What is spoken with an upstream.

@@ -1,11 +1,24 @@
 //! A request as a connection of either version of HTTP takes it.
 
+use http::uri::Authority;
 use http::{HeaderValue, Method, Request, Uri, Version, header};
 use http_body::Body;
 
 use super::address::Address;
 use super::connection::Connection;
 use super::fault::Fault;
+use super::upstream::UpstreamHost;
+
+/// The client's host, of which the upstream is to be asked; an extension of the request.
+#[derive(Clone)]
+pub(super) struct ClientHost(HeaderValue);
+
+/// Notes the client's host, where the upstream is to be asked for it.
+pub(super) fn note_host<B>(request: &mut Request<B>, rule: UpstreamHost, clients: Option<&HeaderValue>) {
+    if let (UpstreamHost::Client, Some(host)) = (rule, clients) {
+        request.extensions_mut().insert(ClientHost(host.clone()));
+    }
+}
 
 /// Writes it for this connection. It may have been written for one of the other version before.
 pub(super) fn fit<B: Body>(
@@ -38,7 +51,8 @@ fn frame<B: Body>(request: &mut Request<B>) {
 /// RFC 9112 section 3.2.1: the path alone, and the host in its field.
 fn for_http1<B: Body>(request: &mut Request<B>, address: &Address) {
     frame(request);
-    request.headers_mut().insert(header::HOST, address.host.clone());
+    let host = request.extensions().get().map_or(&address.host, |ClientHost(host)| host).clone();
+    request.headers_mut().insert(header::HOST, host);
     if request.uri().authority().is_some() {
         let path = request.uri().path_and_query().cloned();
         *request.uri_mut() = path.map(Uri::from).unwrap_or_default();
@@ -52,7 +66,9 @@ fn for_http2<B>(request: &mut Request<B>, address: &Address) -> Result<(), Fault
     request.headers_mut().remove(header::TRANSFER_ENCODING);
     let mut parts = std::mem::take(request.uri_mut()).into_parts();
     parts.scheme = Some(address.scheme());
-    parts.authority = Some(address.authority.clone());
+    let other = request.extensions().get().map(|ClientHost(host)| Authority::try_from(host.as_bytes())).transpose();
+    let other = other.map_err(|_| Fault::Invalid("a host that HTTP/2 can't carry"))?;
+    parts.authority = Some(other.unwrap_or_else(|| address.authority.clone()));
     // The path that was judged is the path that is sent, or nothing is.
     *request.uri_mut() = Uri::from_parts(parts).map_err(|_| Fault::Invalid("a path that HTTP/2 can't carry"))?;
     *request.version_mut() = Version::HTTP_2;

@@ -154,3 +154,180 @@ async fn a_proxy_on_a_unix_socket_is_believed_and_has_no_address() {
     let seen = gateway.leaf.take_one();
     assert_eq!((seen.header("x-forwarded-for"), seen.header("x-forwarded-proto")), (None, Some("http")));
 }
+
+/// What a proxy writes by its documents, with its usual settings.
+struct Dialect {
+    proxy: &'static str,
+    believed: Believed,
+    fields: &'static [(&'static str, &'static str)],
+    client: &'static str,
+    scheme: &'static str,
+}
+
+const X: Believed = Believed::XForwarded;
+
+const DIALECTS: [Dialect; 14] = [
+    Dialect {
+        proxy: "nginx",
+        believed: X,
+        fields: &[
+            ("x-real-ip", "192.0.2.9"),
+            ("x-forwarded-for", "198.51.100.1, 192.0.2.9"),
+            ("x-forwarded-proto", "https"),
+            ("x-forwarded-host", "bots.example"),
+            ("x-forwarded-port", "443"),
+        ],
+        client: "192.0.2.9",
+        scheme: "https",
+    },
+    Dialect {
+        proxy: "ingress-nginx",
+        believed: X,
+        fields: &[
+            ("x-forwarded-for", "192.0.2.9"),
+            ("x-forwarded-proto", "https"),
+            ("x-forwarded-scheme", "https"),
+            ("x-scheme", "https"),
+            ("x-original-forwarded-for", "198.51.100.1"),
+        ],
+        client: "192.0.2.9",
+        scheme: "https",
+    },
+    Dialect {
+        proxy: "HAProxy, option forwardfor, which adds a field of its own",
+        believed: X,
+        fields: &[
+            ("x-forwarded-for", "198.51.100.1"),
+            ("x-forwarded-for", "192.0.2.9"),
+            ("x-forwarded-proto", "https"),
+        ],
+        client: "192.0.2.9",
+        scheme: "https",
+    },
+    Dialect {
+        proxy: "HAProxy, option forwarded",
+        believed: Believed::Rfc7239,
+        fields: &[("forwarded", "proto=https;host=\"bots.example\";by=10.0.0.1;for=\"[2001:db8:1::9]:4711\"")],
+        client: "2001:db8:1::9",
+        scheme: "https",
+    },
+    Dialect {
+        proxy: "Traefik",
+        believed: X,
+        fields: &[
+            ("x-forwarded-for", "192.0.2.9"),
+            ("x-forwarded-host", "bots.example"),
+            ("x-forwarded-port", "443"),
+            ("x-forwarded-proto", "https"),
+            ("x-forwarded-server", "front"),
+            ("x-real-ip", "192.0.2.9"),
+        ],
+        client: "192.0.2.9",
+        scheme: "https",
+    },
+    Dialect {
+        proxy: "Traefik, for a WebSocket",
+        believed: X,
+        fields: &[("x-forwarded-for", "192.0.2.9"), ("x-forwarded-port", "443"), ("x-forwarded-proto", "wss")],
+        client: "192.0.2.9",
+        scheme: "https",
+    },
+    Dialect {
+        proxy: "Traefik, for a WebSocket without TLS",
+        believed: X,
+        fields: &[("x-forwarded-for", "192.0.2.9"), ("x-forwarded-port", "80"), ("x-forwarded-proto", "ws")],
+        client: "192.0.2.9",
+        scheme: "http",
+    },
+    Dialect {
+        proxy: "Envoy",
+        believed: X,
+        fields: &[
+            ("x-forwarded-for", "2001:db8:1::9"),
+            ("x-forwarded-proto", "https"),
+            ("x-envoy-external-address", "2001:db8:1::9"),
+            ("x-request-id", "8f1c2e34-aaaa-4bbb-8ccc-000000000001"),
+        ],
+        client: "2001:db8:1::9",
+        scheme: "https",
+    },
+    Dialect {
+        proxy: "Caddy",
+        believed: X,
+        fields: &[
+            ("x-forwarded-for", "192.0.2.9"),
+            ("x-forwarded-proto", "https"),
+            ("x-forwarded-host", "bots.example"),
+            ("via", "2.0 Caddy"),
+        ],
+        client: "192.0.2.9",
+        scheme: "https",
+    },
+    Dialect {
+        proxy: "AWS ALB",
+        believed: X,
+        fields: &[
+            ("x-forwarded-for", "192.0.2.9"),
+            ("x-forwarded-proto", "https"),
+            ("x-forwarded-port", "443"),
+            ("x-amzn-trace-id", "Root=1-67891233-abcdef012345678912345678"),
+        ],
+        client: "192.0.2.9",
+        scheme: "https",
+    },
+    Dialect {
+        proxy: "AWS ALB, keeping the client's port",
+        believed: X,
+        fields: &[("x-forwarded-for", "[2001:db8:1::9]:4711"), ("x-forwarded-proto", "https")],
+        client: "2001:db8:1::9",
+        scheme: "https",
+    },
+    Dialect {
+        proxy: "Azure Application Gateway",
+        believed: X,
+        fields: &[("x-forwarded-for", "192.0.2.9:4711"), ("x-forwarded-proto", "https"), ("x-forwarded-port", "443")],
+        client: "192.0.2.9",
+        scheme: "https",
+    },
+    Dialect {
+        proxy: "Cloudflare, by the fields that all proxies write",
+        believed: X,
+        fields: &[
+            ("x-forwarded-for", "198.51.100.1,192.0.2.9"),
+            ("x-forwarded-proto", "https"),
+            ("cf-connecting-ip", "192.0.2.9"),
+            ("cf-visitor", "{\"scheme\":\"https\"}"),
+        ],
+        client: "192.0.2.9",
+        scheme: "https",
+    },
+    Dialect {
+        proxy: "Cloudflare, by its own fields, with a proxy behind it that replaced the others",
+        believed: Believed::Cloudflare,
+        fields: &[
+            ("x-forwarded-for", "203.0.113.1"),
+            ("x-forwarded-proto", "http"),
+            ("cf-connecting-ip", "192.0.2.9"),
+            ("cf-visitor", "{\"scheme\":\"https\"}"),
+            ("cf-ray", "230b030023ae2822-SJC"),
+        ],
+        client: "192.0.2.9",
+        scheme: "https",
+    },
+];
+
+#[tokio::test]
+async fn what_each_proxy_writes_is_understood() {
+    for Dialect { proxy, believed, fields, client, scheme } in DIALECTS {
+        let gateway = gateway(believed, Told::XForwarded);
+        let reply = gateway.call(call(at(PROXY), false, fields)).await;
+        assert_eq!((reply.status, reply.log.client.as_deref()), (200, Some(client)), "{proxy}");
+        let seen = gateway.leaf.take_one();
+        assert_eq!(seen.header("x-forwarded-for"), Some(format!("{client}, 10.0.0.1").as_str()), "{proxy}");
+        assert_eq!(seen.header("x-forwarded-proto"), Some(scheme), "{proxy}");
+        assert_eq!(seen.header("x-forwarded-host"), Some(HOST), "{proxy}");
+        let stranger = gateway.call(call(at(STRANGER), false, fields)).await;
+        assert_eq!(stranger.log.client, None, "{proxy}");
+        assert_eq!(gateway.leaf.take_one().header("x-forwarded-proto"), Some("http"), "{proxy}");
+    }
+}

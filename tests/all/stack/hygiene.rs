@@ -1,9 +1,11 @@
 //! What the leaf gets to see of a request, and the caller of an answer.
 
 use std::net::SocketAddr;
+use std::sync::Arc;
 
 use http::Request;
-use scopegate::net::Peer;
+use scopegate::gateway::Forwarding;
+use scopegate::net::{Peer, TrustedProxies};
 
 use crate::support::registry::{ACCOUNT, BOT};
 use crate::support::routes::HOST;
@@ -44,13 +46,95 @@ async fn an_account_brings_all_its_scopes_and_no_bot_where_none_is_named() {
 async fn nobody_can_say_for_himself_who_he_is() {
     let gateway = Gateway::new();
     let names = ["app", "account", "bot", "scopes", "subject", "operator", "admin-of"];
-    for spelling in ["x-scopegate-", "X-ScopeGate-", "x_scopegate_", "x.scopegate.", "x-scopegate_", "X_SCOPEGATE."] {
+    for spelling in [
+        "x-scopegate-",
+        "X-ScopeGate-",
+        "x_scopegate_",
+        "x.scopegate.",
+        "x-scopegate_",
+        "X_SCOPEGATE.",
+        "x~scopegate~",
+        "x+scopegate+",
+        "x!scopegate|",
+    ] {
         let fields: Vec<_> = names.iter().map(|name| format!("{spelling}{name}")).collect();
         let fields: Vec<_> = fields.iter().map(|name| (name.as_str(), "forged")).collect();
         assert_eq!(gateway.call(call(&fields)).await.status, 200, "{spelling}");
         let seen = gateway.leaf.take_one();
         assert!(seen.headers.values().all(|v| v != "forged"), "{spelling}: {seen:?}");
         assert_eq!(seen.header("x-scopegate-app"), Some(BOT));
+    }
+}
+
+#[tokio::test]
+async fn no_subject_is_lost_or_changed_on_its_way_to_the_leaf() {
+    let gateway = Gateway::new();
+    for (subject, told) in [
+        (" admin ", "%20admin%20"),
+        ("admin\r\nx-scopegate-app: other", "admin%0D%0Ax-scopegate-app: other"),
+        ("admin\u{0}", "admin%00"),
+        ("\u{a0}J\u{fc}rgen", "%C2%A0J%C3%BCrgen"),
+        ("50%", "50%25"),
+        ("Doe, \"Jane\"", "Doe, \"Jane\""),
+    ] {
+        let token = Token::of(BOT).claim("sub", subject).make();
+        let request = Format::Problem.request("GET", "/any", &token).body(Script::empty()).unwrap();
+        assert_eq!(gateway.call(request).await.status, 200, "{subject:?}");
+        let seen = gateway.leaf.take_one();
+        assert_eq!(seen.header("x-scopegate-subject"), Some(told), "{subject:?}");
+        assert_eq!(seen.header("x-scopegate-app"), Some(BOT), "{subject:?}");
+    }
+}
+
+#[tokio::test]
+async fn what_other_proxies_assert_is_dropped_from_strangers_and_kept_from_trusted_ones() {
+    let gateway = Gateway::new();
+    let trusted = TrustedProxies { networks: vec!["10.0.0.0/8".parse().unwrap()], unix: false };
+    gateway.gate.forwarding.store(Arc::new(Forwarding { trusted, ..Forwarding::default() }));
+    let fields = [
+        ("x-ssl-client-cert", "forged"),
+        ("X_Authenticated_User", "forged"),
+        ("cf+connecting+ip", "forged"),
+        ("x-amzn-oidc-data", "forged"),
+        ("x-remote-groups", "forged"),
+        ("x-original-url", "redirected"),
+        ("x~envoy~original~path", "redirected"),
+        ("x-accel-redirect", "redirected"),
+    ];
+    for (peer, kept) in [("192.0.2.7:1", 0), ("10.0.0.1:1", 3)] {
+        let mut request = call(&fields);
+        request.extensions_mut().insert(Peer::new(peer.parse::<SocketAddr>().unwrap(), false));
+        assert_eq!(gateway.call(request).await.status, 200, "{peer}");
+        let seen = gateway.leaf.take_one();
+        let count = |value: &str| seen.headers.values().filter(|v| *v == value).count();
+        assert_eq!((count("forged"), count("redirected")), (kept, 0), "{peer}: {seen:?}");
+    }
+}
+
+#[tokio::test]
+async fn no_spelling_of_a_credential_header_goes_on() {
+    let gateway = Gateway::new();
+    // The header of other routes is "auth", which no byte separates; that of these is as good as any.
+    let mut table = crate::support::routes::table();
+    let mut keyed = crate::support::routes::route(
+        "keyed",
+        &[http::Method::GET],
+        "/keyed",
+        &crate::support::routes::keyed("x-token"),
+        scopegate::policy::Requirement::AnyApp,
+    );
+    keyed.keep_credential = true;
+    let routes = table.routes().iter().cloned().chain([Arc::new(keyed)]).collect();
+    table = scopegate::policy::RouteTable::new(routes).unwrap();
+    gateway.route_by(&Arc::new(table));
+    let token = Token::of(BOT).make();
+    for (path, own) in [("/keyed", 1), ("/problem/any", 0)] {
+        let request = Request::get(path).header("host", HOST).header("authorization", format!("Bearer {token}"));
+        let request = request.header("x-token", &token).header("x_token", "alias").header("x~token", "alias");
+        assert_eq!(gateway.call(request.body(Script::empty()).unwrap()).await.status, 200, "{path}");
+        let seen = gateway.leaf.take_one();
+        assert!(seen.headers.values().all(|value| value != "alias"), "{path}: {seen:?}");
+        assert_eq!(seen.headers.get_all("x-token").iter().count(), own, "{path}");
     }
 }
 

@@ -15,7 +15,7 @@ async fn without_a_key_no_call_goes_on_untold_and_none_burns_its_jti() {
     let token = IdentityToken {
         header: "x-scopegate-identity".parse().unwrap(),
         issuer: "scopegate".into(),
-        audience: "bots".into(),
+        audiences: std::collections::HashMap::new(),
         lifetime: Duration::from_secs(60),
         plain: true,
     };

@@ -6,7 +6,7 @@ use std::time::Duration;
 use http::{HeaderName, Method, Request, header, request};
 use scopegate::model::{Algorithm, AlgorithmSet, AuthenticatorName, ClaimNames, RouteId, ScopeId, UpstreamName};
 use scopegate::policy::{
-    Authenticator, AuthenticatorKind, ErrorFormat, JwtAuthenticator, Requirement, Route, RouteTable, Target,
+    Authenticator, AuthenticatorKind, ErrorFormat, JwtAuthenticator, PathRules, Requirement, Route, RouteTable, Target,
 };
 use scopegate::registry::{Permission, ResourceKind};
 use scopegate::verify::{Leeway, Origin, SingleUsePolicy, TokenRules, TokenSettings};
@@ -115,6 +115,8 @@ pub fn route(
         keep_credential: false,
         upgrades: vec![],
         ends_with_token: None,
+        path_rules: PathRules::default(),
+        grpc: false,
     }
 }
 
@@ -134,6 +136,7 @@ pub fn anonymous() -> Arc<Authenticator> {
         kind: AuthenticatorKind::Anonymous,
         method_first: false,
         method_override: false,
+        encoded_slashes: false,
         error_format: ErrorFormat::Problem,
     })
 }
@@ -159,7 +162,30 @@ pub fn authenticator(format: Format, name: &str, adjust: impl FnOnce(&mut TokenS
         kind: AuthenticatorKind::Jwt(Box::new(jwt)),
         method_first: format == Format::Kore,
         method_override: format == Format::Kore,
+        encoded_slashes: false,
         error_format,
+    })
+}
+
+/// Takes a bare token in this header.
+pub fn keyed(header: &'static str) -> Arc<Authenticator> {
+    let plain = authenticator(Format::Kore, "keyed", |_| {});
+    let AuthenticatorKind::Jwt(jwt) = &plain.kind else { panic!("it takes tokens") };
+    let jwt = JwtAuthenticator {
+        header: HeaderName::from_static(header),
+        scheme: String::new(),
+        other_schemes: Vec::new(),
+        prefix: String::new(),
+        websocket_protocol: None,
+        rules: jwt.rules.clone(),
+    };
+    Arc::new(Authenticator {
+        name: AuthenticatorName::new("keyed").unwrap(),
+        kind: AuthenticatorKind::Jwt(Box::new(jwt)),
+        method_first: false,
+        method_override: false,
+        encoded_slashes: false,
+        error_format: ErrorFormat::Problem,
     })
 }
 

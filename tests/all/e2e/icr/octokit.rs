@@ -51,3 +51,24 @@ fn f159_octokit_sets_its_clock_by_the_date_of_a_refusal_and_tries_again() {
     let world = world();
     assert_eq!(octokit(&world, &json!(OCTO), -120)["status"], 200);
 }
+
+#[test]
+fn octokit_rest_reads_what_has_a_slash_in_its_name() {
+    library("node_modules/@octokit/rest");
+    let of = |id: &str, path: &str| {
+        format!(
+            "[[route]]\nid = {id:?}\nmethods = [\"GET\"]\npath = \"/repos/{{owner}}/{{repo}}/{path}\"\n\
+             authenticator = \"icr-installation\"\n\
+             permission = {{ name = \"contents\", level = \"read\", owner_param = \"owner\", repository_param = \"repo\" }}\n"
+        )
+    };
+    let routes = [of("ref", "git/ref/{ref}"), of("branch", "branches/{branch}")].concat();
+    let world = World::at(Timestamp::from_secs(Clock::System.now().secs()), &routes, &registry());
+    let order = json!({ "url": world.node.url(), "token": world.token(ACME, "") });
+    let script = root().join("tests/interop/octokit_rest.mjs");
+    let said: Value = serde_json::from_str(&run(Command::new("node").arg(script), &order.to_string())).unwrap();
+    assert_eq!(said, json!({ "content": 200, "ref": 200, "branch": 200, "climbing": 400 }));
+    let targets: Vec<_> = world.upstream.all().into_iter().map(|seen| seen.target).collect();
+    let wanted = ["contents/docs%2Fx.md", "git/ref/heads%2Ffeature%2Fx", "branches/feature%2Fx"];
+    assert_eq!(targets, wanted.map(|path| format!("/repos/acme/hello/{path}")));
+}

@@ -160,3 +160,41 @@ fn a_reload_that_turns_it_on_finds_a_key() {
     let token = upstream.marked("on")[1].header(HEADER).unwrap().to_owned();
     assert!(!line.contains(&token), "{line}");
 }
+
+/// The claim of a token that was caught.
+fn audience(token: &str) -> Value {
+    let payload = token.split('.').nth(1).unwrap();
+    let payload = base64::Engine::decode(&base64::engine::general_purpose::URL_SAFE_NO_PAD, payload).unwrap();
+    serde_json::from_slice::<Value>(&payload).unwrap()["aud"].take()
+}
+
+#[test]
+fn a_token_for_one_upstream_is_for_no_other() {
+    for (jwt, own, first, second) in [
+        ("{}", "", "bots", "other"),
+        ("{ audience = \"https://{upstream}.internal\" }", "", "https://bots.internal", "https://other.internal"),
+        ("{ audience = \"api\" }", "identity_audience = \"b\"\n", "api", "b"),
+    ] {
+        let (bots, other) = (Recorder::start(), Recorder::start());
+        let sections = format!(
+            "[identity]\njwt = {jwt}\n[upstream.other]\nurls = [{:?}]\n{own}[[route]]\nid = \"other\"\nmethods = [\"GET\"]\n\
+             path = \"/other\"\nupstream = \"other\"\nauthenticator = \"bearer\"\nscope = \"any\"\n",
+            other.url()
+        );
+        let setup = Setup::bearer(&bots.url(), &sections);
+        setup.edit(
+            "authenticator = \"bearer\"\nscope = \"any\"",
+            "authenticator = \"bearer\"\nscope = \"any\"\nupstream = \"bots\"",
+        );
+        let gateway = Gateway::start(setup, &registry());
+        let token = Token::of("caller").sign(caller().secret());
+        for (path, upstream, wanted) in [("/any/x", &bots, first), ("/other", &other, second)] {
+            assert_eq!(gateway.call(&Call::get(path).bearer(&token).mark("aud")).status, 200);
+            assert_eq!(audience(upstream.marked("aud")[0].header(HEADER).unwrap()), wanted, "{jwt}");
+        }
+    }
+    let two = "[upstream.other]\nurls = [\"http://127.0.0.1:9\"]\n[identity]\njwt = { audience = \"api\" }\n";
+    let setup = Setup::bearer("http://127.0.0.1:9", two);
+    let why = setup.refused(&["check"]);
+    assert!(why.contains("identity.jwt.audience: upstreams bots and other would have the same audience"), "{why}");
+}

@@ -204,3 +204,28 @@ fn a_large_log_is_read_from_its_end_and_whole_where_it_must_be() {
         assert!(told["call"]["request_id"].as_str().unwrap().starts_with(&id), "{told}");
     }
 }
+
+#[test]
+fn nothing_that_was_sent_moves_the_cursor_or_turns_the_text_of_a_terminal() {
+    let hidden = ["\u{9b}", "\u{202e}", "\u{200b}", "\u{2028}", "\u{feff}"];
+    let is_clean = |text: &str| hidden.iter().all(|c| !text.contains(c)) && !text.contains('\u{1b}');
+    let (gateway, _upstream) = start(&registry(&[ci()]));
+    let path = format!("/nowhere/{}x", hidden.concat());
+    let id = made(&gateway, &Call::get(&path));
+    let line = gateway.setup.read("access.log");
+    assert!(is_clean(&line) && line.contains("\\u009b\\u202e\\u200b\\u2028\\ufeffx"), "{line}");
+    assert_eq!(gateway.logged(&id)["path"], path, "it is the same text");
+    for more in [&["why", &*id][..], &["why", &id, "--json"]] {
+        let told = gateway.setup.succeed(more);
+        assert!(is_clean(&told) && told.contains("202e"), "{told}");
+    }
+    let odd = format!("a\u{1b}[2J{}", hidden.concat());
+    let token = Token::of("ci").claim("sub", odd.clone()).claim(&odd, odd.clone()).sign(ci().secret());
+    for more in [&["decode", &*token][..], &["explain", &token, "--path", PATH], &["explain", &token, "--path", &path]]
+    {
+        let (out, err) = texts(&gateway.setup.run(&[&["jwt"], more].concat()));
+        assert!(is_clean(&out) && is_clean(&err), "{more:?}: {out}{err}");
+    }
+    let error = failure(&gateway.setup, &[&id, "--log", &odd]);
+    assert!(is_clean(&error), "{error}");
+}

@@ -147,3 +147,40 @@ fn haproxy_says_who_calls_in_either_kind_of_field() {
         assert_eq!(seen.header("x-forwarded-proto"), Some("https"), "{kind}");
     }
 }
+
+#[test]
+fn nginx_and_haproxy_as_their_documents_set_them_up_tell_the_client_and_its_scheme() {
+    let keys = "listen = \"127.0.0.1:0\"\ntrusted_proxies = [\"127.0.0.1\"]";
+    let (of_nginx, upstream_of_nginx) = gateway(keys);
+    let server = format!(
+        "location / {{\nproxy_pass http://{};\nproxy_http_version 1.1;\nproxy_set_header Host $host:$server_port;\n\
+         proxy_set_header X-Real-IP $remote_addr;\nproxy_set_header X-Forwarded-For $proxy_add_x_forwarded_for;\n\
+         proxy_set_header X-Forwarded-Proto $scheme;\nproxy_set_header X-Forwarded-Host $http_host;\n\
+         proxy_set_header X-Forwarded-Port $server_port;\nproxy_set_header X-SSL-Client-Cert \"its own\";\n}}",
+        of_nginx.proxy
+    );
+    let nginx = nginx(of_nginx.setup.path(), &server);
+    let (of_haproxy, upstream_of_haproxy) = gateway(keys);
+    let lines = "option forwardfor\n http-request set-header X-Forwarded-Proto wss\n \
+                 http-request set-header X-Forwarded-Port %[dst_port]\n http-request set-header X-SSL-Client-Cert \"its own\"";
+    let haproxy = haproxy(of_haproxy.setup.path(), "http", lines, &of_haproxy.proxy.to_string());
+    for (front, gateway, upstream, scheme) in
+        [(&nginx, &of_nginx, &upstream_of_nginx, "http"), (&haproxy, &of_haproxy, &upstream_of_haproxy, "https")]
+    {
+        let url = format!("http://{}/any/thing", front.address);
+        let forged = [
+            "-H",
+            "X-Forwarded-For: 198.51.100.1",
+            "-H",
+            "X-Forwarded-Proto: gopher",
+            "-H",
+            "X~SSL~Client~Cert: forged",
+        ];
+        let (status, id) = call_from("127.0.0.9", &url, &forged);
+        assert_eq!((status.as_str(), &gateway.logged(&id)["client"]), ("200", &"127.0.0.9".into()));
+        let seen = upstream.all().pop().unwrap();
+        assert_eq!(seen.header("x-forwarded-for"), Some("127.0.0.9, 127.0.0.1"));
+        assert_eq!(seen.header("x-forwarded-proto"), Some(scheme));
+        assert_eq!(seen.header("x-ssl-client-cert"), Some("its own"), "the proxy's word about certificates goes on");
+    }
+}

@@ -1,6 +1,7 @@
 //! Where a call goes: hosts by name and by pattern, and paths that upstreams get in another form.
 
 mod cors;
+mod encodings;
 mod hosts;
 mod paths;
 

@@ -44,7 +44,7 @@ fn a_template_is_filled_with_what_came() {
     for (n, (path, sent)) in [
         ("/v1/st-1/do/a/b%20c?q=/..", "/v2/a/b%20c?q=/.."),
         ("/v1/st-1/do/", "/v2/"),
-        ("/swap/a%3Fb/%252e%252e", "/%252e%252e/of/a%3Fb"),
+        ("/swap/a%3Fb/%41%2d%25", "/A-%25/of/a%3Fb"),
         ("/any/as/it%21is/", "/any/as/it%21is/"),
     ]
     .into_iter()
@@ -58,7 +58,14 @@ fn a_template_is_filled_with_what_came() {
         let logged = gateway.logged(reply.request_id());
         assert_eq!(logged["path"], path.split('?').next().unwrap(), "the log has what came");
     }
-    for climbing in ["/swap/../x", "/swap/%2e%2e/x", "/swap/a%2Fb/x", "/v1/st-1/do/../../../x", "/v1/st-1/do//x"] {
+    for climbing in [
+        "/swap/../x",
+        "/swap/%2e%2e/x",
+        "/swap/a%2Fb/x",
+        "/swap/a/%252e%252e",
+        "/v1/st-1/do/../../../x",
+        "/v1/st-1/do//x",
+    ] {
         assert_eq!(gateway.call(&get(climbing)).status, 400, "{climbing}");
     }
     assert_eq!(upstream.all().len(), 4);

@@ -8,6 +8,7 @@ mod frames;
 mod framing;
 mod header_bounds;
 mod health;
+mod hosts;
 mod http2;
 mod kept;
 mod limits;
