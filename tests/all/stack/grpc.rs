@@ -16,7 +16,10 @@ async fn every_refusal_of_a_grpc_call_is_an_answer_of_trailers_only() {
         ("application/grpc-web+proto", "application/grpc-web"),
         ("application/grpc-web-text", "application/grpc-web-text"),
     ] {
-        for case in cases().into_iter().filter(|case| case.only.is_none_or(|only| only == Format::Problem)) {
+        for case in cases().into_iter().filter(|case| {
+            // HTTP/2 has the host in its target.
+            case.only.is_none_or(|only| only == Format::Problem) && case.name != "no host"
+        }) {
             let gateway = Gateway::new();
             let mut reply = None;
             for n in 0..=case.earlier {

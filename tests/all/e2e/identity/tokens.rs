@@ -178,7 +178,7 @@ fn a_token_for_one_upstream_is_for_no_other() {
         let (bots, other) = (Recorder::start(), Recorder::start());
         let sections = format!(
             "[identity]\njwt = {jwt}\n[upstream.other]\nurls = [{:?}]\n{own}[[route]]\nid = \"other\"\nmethods = [\"GET\"]\n\
-             path = \"/other\"\nupstream = \"other\"\nauthenticator = \"bearer\"\nscope = \"any\"\n",
+             path = \"/other\"\nupstream = \"other\"\nscope = \"any\"\nauthenticator = \"bearer\"\n",
             other.url()
         );
         let setup = Setup::bearer(&bots.url(), &sections);
