@@ -180,9 +180,10 @@ struct Frame {
 }
 
 impl Frame {
-    fn of([a, b, c, kind, flags, s, t, u, v]: [u8; HEADER]) -> Self {
-        let stream = u32::from_be_bytes([s, t, u, v]) & 0x7fff_ffff;
-        Self { length: u32::from_be_bytes([0, a, b, c]), kind, flags, stream }
+    fn of(header: [u8; HEADER]) -> Self {
+        let big_endian = |bytes: &[u8]| bytes.iter().fold(0, |number, byte| number << 8 | u32::from(*byte));
+        let stream = big_endian(&header[5..]) & 0x7fff_ffff;
+        Self { length: big_endian(&header[..3]), kind: header[3], flags: header[4], stream }
     }
 
     /// Whether it begins no request and carries nothing of one. Padding carries nothing.

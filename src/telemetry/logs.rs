@@ -29,7 +29,9 @@ pub fn install_logs() {
         // A panic is a line like others, and as few of a kind.
         panic::set_hook(Box::new(|info| {
             let (place, thread) = (info.location().map(ToString::to_string), std::thread::current());
-            let message = info.payload_as_str().unwrap_or_default();
+            let payload = info.payload();
+            let text = payload.downcast_ref::<&str>().copied();
+            let message = text.or_else(|| payload.downcast_ref::<String>().map(String::as_str)).unwrap_or_default();
             tracing::error!(place, thread = thread.name(), panic = message, "something panicked: this is a bug");
         }));
     }
