@@ -165,7 +165,6 @@ fn resolve(source: Source, path: &Path, with_environment: bool) -> Result<Config
             parts.report(&source, &key, format!("{}: {why}", key.join(".")), None);
         }
     }
-
     let (names, upstreams) = parts.upstreams();
     parts.check_upstreams_of_profiles(&source, &main.profile, &names);
     let scopes = Arc::new(parts.catalogue());
@@ -176,7 +175,7 @@ fn resolve(source: Source, path: &Path, with_environment: bool) -> Result<Config
     };
     let routes = parts.routes(&names, &scopes, &source, &identity);
     let proxy = proxy.resolve(&mut parts.files).map_err(|(key, why)| {
-        parts.report(&source, &range::path(&["proxy"], key), format!("proxy.{key}: {why}"), None)
+        parts.report(&source, &range::path(&["proxy"], key), format!("proxy.{key}: {why}"), None);
     });
     let store = store
         .resolve()

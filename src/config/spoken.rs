@@ -123,7 +123,7 @@ enum Here<'d> {
     Value(&'d Value),
 }
 
-impl<'d> Here<'d> {
+impl Here<'_> {
     fn is_list(&self) -> bool {
         matches!(self, Self::Tables(_) | Self::Value(Value::Array(_)))
     }

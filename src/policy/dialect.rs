@@ -59,9 +59,8 @@ pub(super) fn foreign(text: &str) -> Option<Foreign> {
         };
         first = first.or_else(|| Some(((*segment).to_owned(), what)));
         match written {
-            Written::Param(name) => write.push_str(&format!("/{{{name}}}")),
             Written::Rest(name) if i == last => write.push_str(&format!("/{{*{name}}}")),
-            Written::Rest(name) => write.push_str(&format!("/{{{name}}}")),
+            Written::Param(name) | Written::Rest(name) => write.push_str(&format!("/{{{name}}}")),
             Written::Literal(text) => write.push_str(&format!("/{text}")),
             Written::Nothing => {}
         }

@@ -2,7 +2,9 @@
 
 use std::io::{Read as _, Write as _};
 use std::net::Shutdown;
-use std::time::{Duration, Instant};
+use std::time::Duration;
+
+use scopegate::clock::instant;
 
 use super::{app, last, live, open, registry, setup, start};
 use crate::e2e::harness::{
@@ -243,11 +245,11 @@ fn a_connection_ends_when_both_close_frames_are_there() {
     for upstream in [&gone, &kept] {
         let gateway = start(&upstream.url());
         let mut socket = open(&gateway, &live(&app().token()));
-        let begun = Instant::now();
+        let begun = instant();
         assert!(matches!(socket.hear(), Heard::Closed(1011 | 1005, _)));
-        assert!(begun.elapsed() < soon, "{:?}", begun.elapsed());
+        assert!(instant().duration_since(begun) < soon, "{:?}", instant().duration_since(begun));
         drop(last(&gateway));
-        assert!(begun.elapsed() < soon, "{:?}", begun.elapsed());
+        assert!(instant().duration_since(begun) < soon, "{:?}", instant().duration_since(begun));
     }
     // One that does not answer when we end it: the client does not wait for that.
     let deaf = leaving(|_| rest(Duration::from_secs(4)));
@@ -255,9 +257,9 @@ fn a_connection_ends_when_both_close_frames_are_there() {
     setup.edit("workers = 1", "workers = 1\ntimeouts = { tunnel_idle = \"1s\" }");
     let gateway = Gateway::start(setup, &registry(&app()));
     let mut socket = open(&gateway, &live(&app().token()));
-    let begun = Instant::now();
+    let begun = instant();
     assert_eq!(socket.hear(), Heard::Closed(1001, "tunnel.idle".into()));
-    assert!(begun.elapsed() < Duration::from_secs(3), "{:?}", begun.elapsed());
+    assert!(instant().duration_since(begun) < Duration::from_secs(3), "{:?}", instant().duration_since(begun));
 }
 
 #[test]
@@ -269,13 +271,13 @@ fn a_client_whose_upstream_broke_off_while_it_spoke_still_hears_why() {
     });
     let gateway = start(&upstream.url());
     let mut socket = open(&gateway, &live(&app().token()));
-    let begun = Instant::now();
+    let begun = instant();
     for _ in 0..4 {
         socket.say(&"x".repeat(10_000));
         rest(Duration::from_millis(100));
     }
     assert_eq!(socket.hear(), Heard::Closed(1011, "upstream.invalid".into()));
-    assert!(begun.elapsed() < Duration::from_secs(3), "{:?}", begun.elapsed());
+    assert!(instant().duration_since(begun) < Duration::from_secs(3), "{:?}", instant().duration_since(begun));
     assert_eq!(last(&gateway)["outcome"], "cut");
 }
 
