@@ -20,7 +20,7 @@ use super::apply::plan;
 use super::serve::stop_signal;
 use crate::clock::Clock;
 use crate::config::{self, RegistryFile};
-use crate::net::{Connections, ServerSettings, bind_alone, serve};
+use crate::net::{ClientConnections, Connections, ServerSettings, bind_alone, serve};
 use crate::process::{ConfigSource, Parts, Prepared, StartError};
 use crate::registry::{PlanOptions, Repository as _};
 use crate::store::{Store, StoreSettings};
@@ -103,6 +103,9 @@ fn echo(stopped: watch::Receiver<bool>) -> Result<String, Failure> {
         handshake_timeout: limit,
         write_timeout: Arc::new(ArcSwap::from_pointee(limit)),
         max_connections: 10_000,
+        clients: ClientConnections::new(0),
+        max_age: std::time::Duration::ZERO,
+        drain: limit,
     };
     tokio::spawn(serve(listener.into(), settings, Connections::default(), echo::Echo, stopped));
     Ok(format!("http://{address}"))

@@ -14,7 +14,7 @@ use super::range::within;
 use super::time::Span;
 use super::tls::TlsSection;
 use crate::gateway::{Forwarding, Limits};
-use crate::net::{ListenAddress, ServerSettings};
+use crate::net::{ClientConnections, ListenAddress, ServerSettings};
 
 const MOST_WORKERS: usize = 1024;
 /// One TiB.
@@ -76,9 +76,11 @@ impl TryFrom<ListenText> for ListenKey {
 #[serde(deny_unknown_fields, default)]
 struct LimitsSection {
     connections: usize,
+    connections_per_client: Option<usize>,
     concurrent_requests: usize,
     header_bytes: usize,
     body_bytes: Option<u64>,
+    body_rate: u64,
 }
 
 #[derive(Debug, Deserialize)]
@@ -87,7 +89,9 @@ struct TimeoutsSection {
     header: Span,
     tls_handshake: Span,
     body_idle: Span,
+    body_grace: Span,
     tunnel_idle: Span,
+    connection_age: Span,
     drain: Span,
 }
 
@@ -116,10 +120,24 @@ impl Default for LimitsSection {
         let limits = Limits::default();
         Self {
             connections: 10_000,
+            connections_per_client: None,
             concurrent_requests: limits.concurrent_requests,
             header_bytes: limits.header_bytes,
             body_bytes: None,
+            body_rate: limits.body_rate,
         }
+    }
+}
+
+impl LimitsSection {
+    /// Unless it is set, no client elsewhere takes more than half of the connections.
+    fn clients(&self, forwarding: &Forwarding) -> ClientConnections {
+        let clients = match self.connections_per_client {
+            Some(limit) => ClientConnections::new(limit),
+            None => ClientConnections::from_elsewhere(self.connections.div_ceil(2)),
+        };
+        clients.trust(&forwarding.trusted);
+        clients
     }
 }
 
@@ -130,7 +148,9 @@ impl Default for TimeoutsSection {
             header: seconds(30),
             tls_handshake: seconds(10),
             body_idle: seconds(60),
+            body_grace: seconds(60),
             tunnel_idle: seconds(300),
+            connection_age: seconds(3600),
             drain: seconds(30),
         }
     }
@@ -177,8 +197,9 @@ pub(super) struct AtStart {
     /// Whether it is on; certificates are read again.
     tls: bool,
     connections: usize,
+    connections_per_client: Option<usize>,
     cache_bytes: u64,
-    timeouts: [Duration; 3],
+    timeouts: [Duration; 4],
 }
 
 impl AtStart {
@@ -192,6 +213,7 @@ impl AtStart {
             ("proxy.workers", self.workers != other.workers),
             ("proxy.tls", self.tls != other.tls),
             ("proxy.limits.connections", self.connections != other.connections),
+            ("proxy.limits.connections_per_client", self.connections_per_client != other.connections_per_client),
             ("proxy.cache_bytes", self.cache_bytes != other.cache_bytes),
             ("proxy.timeouts", self.timeouts != other.timeouts),
         ];
@@ -223,9 +245,14 @@ impl ProxySection {
             header_bytes: within("limits.header_bytes", self.limits.header_bytes, &HEADER_BYTES)?,
             body_bytes: self.limits.body_bytes.unwrap_or(u64::MAX),
             body_idle: self.timeouts.body_idle.0,
+            body_rate: self.limits.body_rate,
+            body_grace: self.timeouts.body_grace.0,
             tunnel_idle: self.timeouts.tunnel_idle.0,
             reason_header: self.reason_header,
         };
+        if let Some(limit) = self.limits.connections_per_client {
+            within("limits.connections_per_client", limit, &(0..=*MANY.end()))?;
+        }
         let server = ServerSettings {
             tls,
             proxy_protocol,
@@ -233,6 +260,9 @@ impl ProxySection {
             handshake_timeout: self.timeouts.tls_handshake.positive().map_err(|why| ("timeouts.tls_handshake", why))?,
             write_timeout: Arc::new(ArcSwap::from_pointee(self.timeouts.body_idle.0)),
             max_connections: within("limits.connections", self.limits.connections, &MANY)?,
+            clients: self.limits.clients(&forwarding),
+            max_age: self.timeouts.connection_age.0,
+            drain: self.timeouts.drain.0,
         };
         let at_start = AtStart {
             listen: listen.clone(),
@@ -242,8 +272,14 @@ impl ProxySection {
             takeover: self.takeover.clone(),
             tls: self.tls.is_some(),
             connections: self.limits.connections,
+            connections_per_client: self.limits.connections_per_client,
             cache_bytes: self.cache_bytes,
-            timeouts: [self.timeouts.header.0, self.timeouts.tls_handshake.0, self.timeouts.drain.0],
+            timeouts: [
+                self.timeouts.header.0,
+                self.timeouts.tls_handshake.0,
+                self.timeouts.connection_age.0,
+                self.timeouts.drain.0,
+            ],
         };
         let takeover = self.takeover.clone();
         let (drain, cache_bytes) = (self.timeouts.drain.0, self.cache_bytes);

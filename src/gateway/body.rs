@@ -13,6 +13,7 @@ use pin_project_lite::pin_project;
 
 use super::hygiene;
 use super::ledger::Ledger;
+use super::pace::Pace;
 use crate::model::Reason;
 use crate::net::Stall;
 
@@ -24,6 +25,7 @@ pin_project! {
         ledger: Arc<Ledger>,
         limit: u64,
         stall: Stall,
+        pace: Pace,
     }
 
     impl<B> PinnedDrop for Inbound<B> {
@@ -36,8 +38,8 @@ pin_project! {
 }
 
 impl<B> Inbound<B> {
-    pub(super) fn new(body: B, ledger: Arc<Ledger>, limit: u64, idle: Duration) -> Self {
-        Self { body, ledger, limit, stall: Stall::new(idle) }
+    pub(super) fn new(body: B, ledger: Arc<Ledger>, limit: u64, idle: Duration, pace: Pace) -> Self {
+        Self { body, ledger, limit, stall: Stall::new(idle), pace }
     }
 }
 
@@ -80,6 +82,7 @@ where
         let mut this = self.project();
         let Poll::Ready(frame) = this.body.as_mut().poll_frame(cx) else {
             this.ledger.waits_for_caller.store(true, Ordering::Relaxed);
+            this.pace.waits();
             ready!(this.stall.poll(cx));
             _ = this.ledger.body_fault.set(Reason::RequestTimeout);
             return Poll::Ready(Some(Err(InboundError::Stalled)));
@@ -98,6 +101,10 @@ where
             }
             Some(Ok(frame)) => frame,
         };
+        if this.pace.is_too_slow(this.ledger) {
+            _ = this.ledger.body_fault.set(Reason::RequestTimeout);
+            return Poll::Ready(Some(Err(InboundError::Stalled)));
+        }
         if this.body.is_end_stream() {
             this.ledger.body_is_whole.store(true, Ordering::Release);
         }

@@ -35,6 +35,11 @@ impl Call {
         self.client.address
     }
 
+    /// Whether the gateway stops and waits for it no longer.
+    pub(super) fn is_cut(&self) -> bool {
+        self.peer.as_ref().is_some_and(Peer::is_cut)
+    }
+
     /// In the format of the call's route, once that is known.
     pub fn refused(&self, refusal: impl Into<Refusal>) -> Refused {
         let refused = Refused::new(refusal);

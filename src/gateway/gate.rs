@@ -105,6 +105,11 @@ pub struct Limits {
     pub body_bytes: u64,
     /// The longest pause within a request's body, and of a caller who reads nothing; zero for none.
     pub body_idle: Duration,
+    /// The least average of a request's body, in bytes a second of waiting for it; 0 for none. gRPC, and requests whose
+    /// response has begun, may be as slow as they like.
+    pub body_rate: u64,
+    /// How long a body may be waited for before `body_rate` counts.
+    pub body_grace: Duration,
     /// How long nothing may go through an upgraded connection; zero for none.
     pub tunnel_idle: Duration,
     /// Whether vendor formats carry the public reason in `x-scopegate-reason`.
@@ -118,6 +123,8 @@ impl Default for Limits {
             header_bytes: 32 << 10,
             body_bytes: u64::MAX,
             body_idle: Duration::from_secs(60),
+            body_rate: 240,
+            body_grace: Duration::from_secs(60),
             tunnel_idle: Duration::from_secs(300),
             reason_header: false,
         }

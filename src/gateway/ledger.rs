@@ -76,6 +76,8 @@ pub(super) struct Ledger {
     body_began: OnceLock<Instant>,
     /// When some of it was taken last, or it ended: nanoseconds since then.
     body_moved: AtomicU64,
+    /// Whether the response has begun.
+    pub is_answered: AtomicBool,
     /// Whether the request's body was sent to its end, or given up.
     pub body_is_over: AtomicBool,
     /// Whether it was read to its end.

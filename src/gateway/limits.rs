@@ -14,9 +14,11 @@ use pin_project_lite::pin_project;
 use tower::{Layer, Service};
 
 use super::hygiene;
+use super::pace::Pace;
 use super::step::SteppedFuture;
 use super::{Call, Gate, Inbound, Limits, Received, Refused};
 use crate::model::{Reason, Refusal};
+use crate::net::{HEADER_FIELDS, Malformed};
 
 /// A request within its bounds; its body stays within them.
 pub struct Bounded<B> {
@@ -77,16 +79,28 @@ where
             None => {
                 Some(Refusal::new(Reason::GatewayOverloaded).expected(format!("{} calls", limits.concurrent_requests)))
             }
-            Some(_) => exceeded(&request, &limits).map(Refusal::new),
+            Some(_) => malformed(&request).or_else(|| exceeded(&request, &limits).map(Refusal::new)),
         };
         if let Some(refusal) = refusal {
             return LimitedFuture { future: SteppedFuture::Refused { refused: Some(Refused::new(refusal)) }, permit };
         }
         let (head, body) = request.into_parts();
-        let body = Inbound::new(body, Arc::clone(&call.ledger), limits.body_bytes, limits.body_idle);
+        let pace = Pace::new(&limits, &head.headers);
+        let body = Inbound::new(body, Arc::clone(&call.ledger), limits.body_bytes, limits.body_idle, pace);
         let future = self.inner.call(Bounded { request: Request::from_parts(head, body), call });
         LimitedFuture { future: SteppedFuture::Inner { future }, permit }
     }
+}
+
+/// Stands for a request that could not be read.
+fn malformed<B>(request: &Request<B>) -> Option<Refusal> {
+    let malformed = request.extensions().get::<Malformed>()?;
+    let reason = match malformed {
+        Malformed::Timeout => Reason::RequestTimeout,
+        Malformed::TooLarge | Malformed::TooManyFields => Reason::RequestHeadersTooLarge,
+        _ => Reason::RequestInvalid,
+    };
+    Some(Refusal::new(reason).found(malformed.as_str()))
 }
 
 fn exceeded<B: Body>(request: &Request<B>, limits: &Limits) -> Option<Reason> {
@@ -94,7 +108,8 @@ fn exceeded<B: Body>(request: &Request<B>, limits: &Limits) -> Option<Reason> {
         return Some(Reason::RequestInvalid);
     }
     let header: usize = request.headers().iter().map(|(name, value)| name.as_str().len() + value.len() + 4).sum();
-    if header > limits.header_bytes {
+    // HTTP/1.1 is read with this bound; HTTP/2 has none of its own.
+    if header > limits.header_bytes || request.headers().len() > HEADER_FIELDS {
         return Some(Reason::RequestHeadersTooLarge);
     }
     let declared = request.headers().get(header::CONTENT_LENGTH).and_then(|v| v.to_str().ok()?.parse::<u64>().ok());

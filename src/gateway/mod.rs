@@ -157,6 +157,7 @@ mod matched;
 mod meters;
 mod outbound;
 mod own;
+mod pace;
 mod quota;
 mod record;
 mod refuse;

@@ -140,6 +140,9 @@ impl Pending {
 impl Drop for Pending {
     fn drop(&mut self) {
         let ledger = &self.call.ledger;
+        if self.outcome == Outcome::Abandoned && self.call.is_cut() {
+            ledger.end(Refusal::new(Reason::GatewayStopping));
+        }
         // One that was never opened closes what there is of it.
         drop(ledger.take_tunnel());
         let (refusal, proof) = (ledger.refusal.get(), ledger.proof.get().map(|p| &**p));
@@ -218,6 +221,7 @@ where
                     head.version = Version::HTTP_10;
                 }
                 pending.status = Some(head.status.as_u16());
+                pending.call.ledger.is_answered.store(true, Ordering::Relaxed);
                 // Nobody reads the body of an answer to HEAD.
                 if body.is_end_stream() || pending.method == Method::HEAD {
                     pending.outcome = Outcome::Complete;

@@ -144,7 +144,15 @@ where
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let this = self.project();
-        let mut response = match ready!(this.future.poll(cx)) {
+        let answered = match this.future.poll(cx) {
+            Poll::Pending if this.call.is_cut() => {
+                let refusal = Refusal::new(Reason::GatewayStopping);
+                this.call.ledger.end(refusal.clone());
+                Err(this.call.refused(refusal))
+            }
+            answered => ready!(answered),
+        };
+        let mut response = match answered {
             Ok(response) => response.map(|body| Answered::Upstream { body }),
             Err(refused) => {
                 let reason_header = this.limits.load().reason_header;

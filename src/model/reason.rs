@@ -91,8 +91,8 @@ reasons! {
         "The request's body is too large."
         "Send a smaller body, or raise proxy.limits.body_bytes."
     RequestTimeout "request.timeout" 408 Absent RequestTimeout
-        "The request's body did not arrive in time."
-        "Send the body without long pauses, or raise proxy.timeouts.body_idle."
+        "The request did not arrive in time."
+        "Send it without long pauses and at a steady pace, or raise proxy.timeouts.header or body_idle, or lower proxy.limits.body_rate."
     CertificateRequired "certificate.required" 403 Absent CertificateRequired
         "The route needs a client certificate, and the connection has none."
         "Connect with a certificate that the listener's client_ca issued; a proxy in between that ends TLS does not pass it on."
@@ -334,7 +334,7 @@ reasons! {
         "Nothing went through the upgraded connection for too long."
         "Send a ping from time to time, or raise proxy.timeouts.tunnel_idle."
     GatewayStopping "gateway.stopping" 503 Absent GatewayStopping
-        "The gateway stops, and ends upgraded connections."
+        "The gateway stops, and ends what is still in flight."
         "Connect again."
     GatewayInternal "gateway.internal" 500 Absent GatewayInternal
         "Something went wrong in the gateway."

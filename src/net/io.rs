@@ -31,11 +31,12 @@ pub(super) async fn begin<I: AsyncRead + Unpin>(mut io: I, write_stall: Duration
         }
     }
     let protocol = if first[..seen] == *PREFACE { Protocol::Http2 } else { Protocol::Http1 };
-    Some((protocol, CallerIo { io, first, unread: 0..seen, stall: Stall::new(write_stall), linger: None }))
+    Some((protocol, CallerIo { protocol, io, first, unread: 0..seen, stall: Stall::new(write_stall), linger: None }))
 }
 
 /// Gives back what was read at the beginning, and breaks off when the caller reads nothing for too long.
 pub(super) struct CallerIo<I> {
+    protocol: Protocol,
     io: I,
     first: [u8; PREFACE.len()],
     unread: std::ops::Range<usize>,
@@ -62,6 +63,13 @@ impl<I: AsyncRead + Unpin> AsyncRead for CallerIo<I> {
         let end = self.unread.end.min(self.unread.start + buffer.remaining());
         buffer.put_slice(&self.first[self.unread.start..end]);
         self.unread.start = end;
+        // The rest of it most likely is there as well.
+        if self.unread.is_empty() && buffer.remaining() > 0 && self.protocol == Protocol::Http1 {
+            return match Pin::new(&mut self.io).poll_read(cx, buffer) {
+                Poll::Pending => Poll::Ready(Ok(())),
+                read @ Poll::Ready(_) => read,
+            };
+        }
         Poll::Ready(Ok(()))
     }
 }

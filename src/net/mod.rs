@@ -1,10 +1,14 @@
 //! Bytes to a service: sockets, TLS for both sides, the connection loop, drain. No gateway word in it.
 
+mod calls;
 mod certificate;
+mod clients;
 mod connect;
 mod descriptors;
 mod flood;
 mod handover;
+mod http;
+mod http1;
 mod io;
 mod linger;
 mod listen;
@@ -20,9 +24,12 @@ mod tls;
 mod trust;
 
 pub use certificate::ClientCertificate;
+pub use clients::ClientConnections;
 pub use connect::{ConnectError, Connected, Endpoint, Remote, TlsTarget, connect, resolve};
 pub use descriptors::{DescriptorPlan, Exhausted, connections_are_scarce};
 pub use handover::{receive_sockets, send_sockets};
+pub use http::HEADER_FIELDS;
+pub use http1::Malformed;
 pub use listen::{BindError, LONGEST_SOCKET, ListenAddress, SocketFile, bind, bind_alone, bind_unix, is_taken};
 pub use peer::{Address, Peer, TrustedProxies};
 pub use serve::{Connections, ServerSettings, Shutdown, serve, told_to_stop};

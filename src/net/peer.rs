@@ -5,6 +5,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
 use super::ClientCertificate;
+use super::calls::Calls;
 use crate::model::Network;
 
 /// Where a connection comes from.
@@ -51,12 +52,19 @@ pub struct Peer {
     pub is_tls: bool,
     /// Verified when the connection began.
     pub certificate: Option<Arc<ClientCertificate>>,
+    /// The requests of the connection.
+    pub(super) calls: Option<Arc<Calls>>,
 }
 
 impl Peer {
     /// Without a certificate.
     pub fn new(address: impl Into<Address>, is_tls: bool) -> Self {
-        Self { address: address.into(), is_tls, certificate: None }
+        Self { address: address.into(), is_tls, certificate: None, calls: None }
+    }
+
+    /// Whether the gateway stops and the time to drain is over, so that the connection's requests have to end.
+    pub fn is_cut(&self) -> bool {
+        self.calls.as_ref().is_some_and(|calls| calls.are_cut())
     }
 }
 

@@ -40,7 +40,7 @@ use crate::gateway::forward::{Forward, UpstreamSet, tend};
 use crate::gateway::{AccessLog, Gate, GateSettings, IdentityTokens, OwnAnswers};
 use crate::health::Fault;
 use crate::jose;
-use crate::net::{self, Connections, ListenAddress, Listener, ServerSettings, Socket, SocketFile};
+use crate::net::{self, ClientConnections, Connections, ListenAddress, Listener, ServerSettings, Socket, SocketFile};
 use crate::policy::{AuthenticatorKind, Live, RouteTable, State};
 use crate::registry::{Repository as _, Snapshot, UsageBook};
 use crate::replay::{Keeper, ReplayMemory};
@@ -362,6 +362,9 @@ fn telemetry_server(max_connections: usize) -> ServerSettings {
         handshake_timeout: limit,
         write_timeout: Arc::new(ArcSwap::from_pointee(limit)),
         max_connections,
+        clients: ClientConnections::new(0),
+        max_age: Duration::ZERO,
+        drain: limit,
     }
 }
 

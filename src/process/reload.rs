@@ -97,6 +97,7 @@ impl Reload {
         if let Some(trusted) = &self.running.proxy.server.proxy_protocol {
             trusted.store(Arc::new(config.proxy.forwarding.trusted.clone()));
         }
+        self.running.proxy.server.clients.trust(&config.proxy.forwarding.trusted);
         self.running.proxy.server.write_timeout.store(config.proxy.server.write_timeout.load_full());
         self.gate.limits.store(Arc::new(config.proxy.limits.clone()));
         self.gate.forwarding.store(Arc::new(config.proxy.forwarding.clone()));

@@ -1,6 +1,7 @@
 //! A worker: a thread with a runtime, a listener and a pool of its own.
 
 use std::io;
+use std::pin::pin;
 use std::sync::Arc;
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
@@ -13,6 +14,9 @@ use tokio::task::JoinSet;
 use crate::gateway::forward::Forward;
 use crate::gateway::{Gate, Own, OwnAnswers, stack};
 use crate::net::{Connections, Listener, ServerSettings, Shutdown, Socket, serve, told_to_stop};
+
+/// After the drain: for responses that say so to be written.
+const LAST_ANSWERS: Duration = Duration::from_secs(1);
 
 pub(super) struct Worker {
     pub gate: Gate,
@@ -56,9 +60,13 @@ impl Worker {
             let (settings, open) = (self.settings.clone(), Arc::clone(&self.open));
             served.spawn(serve(listener, settings, open, service.clone(), self.shutdown.clone()));
         }
+        let mut served = pin!(served.join_all());
         tokio::select! {
-            _ = served.join_all() => {}
-            () = deadline => tracing::warn!(?drain, "calls were still in hand when the drain time was over"),
+            _ = &mut served => {}
+            () = deadline => {
+                tracing::warn!(?drain, "calls were still in hand when the drain time was over");
+                _ = tokio::time::timeout(LAST_ANSWERS, served).await;
+            }
         }
     }
 }

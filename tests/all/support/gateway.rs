@@ -65,6 +65,8 @@ impl Gateway {
             header_bytes: 8192,
             body_bytes: 1000,
             body_idle: Duration::from_millis(20),
+            body_rate: 0,
+            body_grace: Duration::ZERO,
             tunnel_idle: Duration::from_secs(1),
             reason_header: false,
         };

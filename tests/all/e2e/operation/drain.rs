@@ -6,7 +6,9 @@ use std::sync::{Mutex, mpsc};
 use std::time::Duration;
 
 use super::{call, ci, registry, start};
-use crate::e2e::harness::{Call, Connection, Gateway, Recorder, Scripted, Setup, eventually, read_head, texts};
+use crate::e2e::harness::{
+    App, Call, Connection, Gateway, Recorder, Registry, Scripted, Setup, eventually, read_head, texts,
+};
 
 /// An upstream that answers when it is told to, and tells when it was asked.
 pub(super) fn waiting() -> (Scripted, mpsc::Sender<()>, mpsc::Receiver<()>) {
@@ -58,10 +60,61 @@ fn the_drain_time_ends_a_call_that_does_not_end_by_itself() {
     in_hand.send(&call(&ci()).bytes());
     asked.recv_timeout(Duration::from_secs(10)).unwrap();
     gateway.signal("TERM");
-    let (status, _, err) = gateway.wait();
+    let reply = in_hand.read(false).unwrap();
+    assert_eq!((reply.status, reply.header("connection")), (503, Some("close")));
+    let (status, out, err) = gateway.wait();
     assert_eq!(status.code(), Some(0), "{err}");
+    let line: serde_json::Value = serde_json::from_str(out.lines().last().unwrap()).unwrap();
+    assert_eq!(
+        (&line["status"], &line["outcome"], &line["reason"]),
+        (&503.into(), &"ended".into(), &"gateway.stopping".into())
+    );
     assert!(err.contains("calls were still in hand when the drain time was over"), "{err}");
-    assert!(in_hand.read(false).is_err());
+}
+
+#[test]
+fn the_drain_time_ends_an_answer_that_has_begun_and_a_call_over_http2() {
+    let upstream = Scripted::start(|mut stream, _| {
+        if read_head(&mut stream).contains("/answered") {
+            stream.write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\nonly this").unwrap();
+        }
+        read_head(&mut stream);
+    });
+    let app = App::new("drained", "default", &[], &[]);
+    let setup = Setup::bearer(&upstream.url(), "");
+    setup.edit("workers = 1", "workers = 1\ntimeouts = { drain = \"300ms\" }");
+    let mut gateway = Gateway::start(setup, &Registry::new().app(&app));
+    let token = app.token();
+    let mut begun = Connection::open(gateway.proxy);
+    begun.send(&Call::get("/any/answered").bearer(&token).bytes());
+    assert_eq!(begun.read_head().unwrap().0, 200);
+    let url = format!("http://{}/any/silent", gateway.proxy);
+    let mut curl = std::process::Command::new("curl");
+    curl.args([
+        "-sS",
+        "--http2-prior-knowledge",
+        "-w",
+        "%{http_code}",
+        "-H",
+        &format!("Authorization: Bearer {token}"),
+    ]);
+    let curl = curl.arg(&url).stdout(std::process::Stdio::piped()).spawn().unwrap();
+    eventually("both calls are at the upstream", || {
+        (upstream.connections.load(std::sync::atomic::Ordering::SeqCst) == 2).then_some(())
+    });
+    gateway.signal("TERM");
+    let said = String::from_utf8(curl.wait_with_output().unwrap().stdout).unwrap();
+    assert!(said.contains("gateway.stopping") && said.ends_with("503"), "{said}");
+    let (_, out, err) = gateway.wait();
+    let lines: Vec<serde_json::Value> = out.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    assert_eq!(lines.len(), 2, "{out}{err}");
+    for line in lines {
+        let status = if line["path"] == "/any/answered" { 200 } else { 503 };
+        assert_eq!(
+            (&line["status"], &line["outcome"], &line["reason"]),
+            (&status.into(), &"ended".into(), &"gateway.stopping".into())
+        );
+    }
 }
 
 #[test]

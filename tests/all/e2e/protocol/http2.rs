@@ -123,3 +123,18 @@ async fn a_cookie_in_several_fields_arrives_as_one() {
     let cookies: Vec<_> = seen.headers.get_all("cookie").iter().collect();
     assert_eq!(cookies, ["a=1; b=2; c=3"]);
 }
+
+#[tokio::test]
+async fn a_request_with_more_fields_than_http1_takes_is_a_431() {
+    let upstream = Recorder::start();
+    let gateway = gateway(&upstream.url(), "");
+    let mut sender = connect(gateway.proxy).await;
+    let mut many = request("GET", "/any/thing", "");
+    for i in 0..200 {
+        many.headers_mut().append("x-many", i.into());
+    }
+    let (status, body) = text(sender.send_request(many).await.unwrap()).await;
+    assert_eq!(status, 431);
+    assert!(body.contains("request.headers_too_large"), "{body}");
+    assert!(upstream.all().is_empty());
+}

@@ -9,12 +9,15 @@ mod ending;
 mod faults;
 mod floods;
 mod framing;
+mod halves;
+mod holding;
 mod hostile;
 mod hosts;
 mod http2;
 mod pipelined;
 mod proxies;
 mod proxy_protocol;
+mod refusals;
 mod secrets;
 mod tls;
 

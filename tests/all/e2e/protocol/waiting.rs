@@ -49,11 +49,26 @@ fn a_caller_who_does_not_say_what_it_wants_is_left_after_the_header_timeout() {
     let setup = Setup::bearer(&upstream.url(), "");
     setup.edit("workers = 1", IMPATIENT);
     let gateway = Gateway::start(setup, &registry());
-    for said in ["", "P", "PRI", &PREFACE[..20], "GET", "GET /any/thing HTTP/1.1\r\nHost:"] {
+    for said in ["", "P", "PRI", &PREFACE[..20]] {
         let mut connection = Connection::open(gateway.proxy);
         connection.send(said.as_bytes());
         assert!(ends(&mut connection), "{said:?}");
     }
+    for said in ["GET", "GET /any/thing HTTP/1.1\r\nHost:", "\r\nGET /any/thing HTTP/1.1\r\nHost: a\r\n"] {
+        let mut connection = Connection::open(gateway.proxy);
+        connection.send(said.as_bytes());
+        let reply = connection.read(false).unwrap();
+        assert_eq!((reply.status, reply.code().as_str()), (408, "request.timeout"), "{said:?}");
+        assert_eq!(gateway.reason(&reply), "request.timeout");
+        assert!(connection.is_closed());
+    }
+    let mut kept = Connection::open(gateway.proxy);
+    assert_eq!(kept.call(&good("GET")).status, 200);
+    assert!(ends(&mut kept), "a connection between two requests is closed as well, without a word");
+    let mut kept = Connection::open(gateway.proxy);
+    assert_eq!(kept.call(&good("GET")).status, 200);
+    kept.send(b"GET /any");
+    assert_eq!(kept.read(false).unwrap().status, 408, "a second request is waited for no longer");
 }
 
 /// Trusts the CA and speaks HTTP/2 alone.
