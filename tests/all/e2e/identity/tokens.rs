@@ -186,8 +186,9 @@ fn a_token_for_one_upstream_is_for_no_other() {
             "authenticator = \"bearer\"\nscope = \"any\"",
             "authenticator = \"bearer\"\nscope = \"any\"\nupstream = \"bots\"",
         );
-        let gateway = Gateway::start(setup, &registry());
-        let token = Token::of("caller").sign(caller().secret());
+        let app = App::new("caller", "default", &[], &[]);
+        let gateway = Gateway::start(setup, &Registry::new().app(&app));
+        let token = Token::of("caller").sign(app.secret());
         for (path, upstream, wanted) in [("/any/x", &bots, first), ("/other", &other, second)] {
             assert_eq!(gateway.call(&Call::get(path).bearer(&token).mark("aud")).status, 200);
             assert_eq!(audience(upstream.marked("aud")[0].header(HEADER).unwrap()), wanted, "{jwt}");
