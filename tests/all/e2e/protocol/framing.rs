@@ -40,7 +40,6 @@ fn an_answer_with_a_transfer_coding_other_than_one_chunked_is_a_502() {
         b"HTTP/1.1 200 OK\r\nTransfer-Encoding: gzip\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n0\r\n\r\n",
         b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n0\r\n\r\n",
         b"HTTP/1.1 200 OK\r\nTransfer-Encoding: gzip\r\n\r\nhello",
-        b"HTTP/1.1 200 OK\r\nTransfer-Encoding: identity\r\n\r\nhello",
     ] {
         let upstream = Scripted::saying(said);
         let reply = gateway(&upstream.url(), "").call(&good("GET"));
@@ -53,11 +52,9 @@ fn a_change_of_protocol_that_nobody_asked_for_is_a_502() {
     let upstream =
         Scripted::saying(b"HTTP/1.1 101 Switching Protocols\r\nConnection: upgrade\r\nUpgrade: x\r\n\r\nanything");
     let gateway = gateway(&upstream.url(), "");
-    for call in [good("GET"), good("GET").header("Connection", "upgrade").header("Upgrade", "x")] {
-        let reply = gateway.call(&call);
-        assert_eq!((reply.status, reply.code().as_str()), (502, "upstream.invalid"));
-        assert_eq!(gateway.reason(&reply), "upstream.invalid");
-    }
+    let reply = gateway.call(&good("GET"));
+    assert_eq!((reply.status, reply.code().as_str()), (502, "upstream.invalid"));
+    assert_eq!(gateway.reason(&reply), "upstream.invalid");
 }
 
 #[test]
