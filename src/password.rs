@@ -109,7 +109,7 @@ impl NewPassword {
             Err(PasswordError::TooLong)
         } else if text.chars().count() < Self::SHORTEST {
             Err(PasswordError::TooShort)
-        } else if text.contains(char::is_control) {
+        } else if text.contains(|c: char| c.is_control() || c == '\u{feff}') {
             Err(PasswordError::Control)
         } else {
             Ok(Self { text: Secret::new(text), salt: random().map_err(|_| PasswordError::System)? })

@@ -7,6 +7,7 @@ use serde_json::{Map, Value, json};
 
 use super::Failure;
 use crate::jose::{ContentEncryption, EncryptionKey, KeyManagement, encrypt, read_protected};
+use crate::model::shell_word;
 
 #[derive(Debug, Args)]
 pub(super) struct EncryptTo {
@@ -25,9 +26,12 @@ impl EncryptTo {
     /// The signed token, encrypted where a key is given.
     pub fn wrap(&self, signed: String) -> Result<String, Failure> {
         let Some(path) = &self.file else { return Ok(signed) };
-        let named = |why: &dyn std::fmt::Display| Failure::new(format!("{}: {why}", path.display()));
-        let key =
-            EncryptionKey::from_jwk(&std::fs::read_to_string(path).map_err(|e| named(&e))?).map_err(|e| named(&e))?;
+        let named = |why: &dyn std::fmt::Display| {
+            let why = why.to_string().replace("FILE", &shell_word(&path.to_string_lossy()));
+            Failure::new(format!("{}: {why}", path.display()))
+        };
+        let bytes = std::fs::read(path).map_err(|e| named(&e))?;
+        let key = EncryptionKey::from_jwk(&String::from_utf8_lossy(&bytes)).map_err(|e| named(&e))?;
         let algorithm = self.encrypt_alg.unwrap_or(key.kind().recommended());
         let header = json!({
             "alg": algorithm.as_str(), "enc": self.encrypt_enc.as_str(), "typ": "JWT", "cty": "JWT",

@@ -9,8 +9,8 @@ use clap::Args;
 
 use super::Failure;
 use super::edit::Done;
-use super::token::read_stdin;
-use crate::jose::KeyMaterial;
+use super::given::Given;
+use crate::jose::{KeyMaterial, shared_secret};
 use crate::secret::Secret;
 
 #[derive(Debug, Args)]
@@ -66,29 +66,17 @@ impl MaterialArgument {
 
     /// None where a secret is to be made, or nothing was said.
     fn read(&self) -> Result<Option<KeyMaterial>, Failure> {
-        let text = match (self.file(), &self.secret_env) {
-            (Some(path), _) => {
-                std::fs::read_to_string(path).map_err(|error| Failure::new(format!("{}: {error}", path.display())))?
-            }
-            (None, Some(name)) => {
-                std::env::var(name).map_err(|_| Failure::new(format!("the environment has no {name}")))?
-            }
-            (None, None) if self.secret_stdin => read_stdin()?,
-            (None, None) => return Ok(None),
-        };
+        let given = Given { file: self.file(), variable: self.secret_env.as_deref(), stdin: self.secret_stdin };
+        let Some(bytes) = given.read()? else { return Ok(None) };
         let material = if self.public_key.is_some() {
-            KeyMaterial::from_pem(&text)
+            KeyMaterial::from_pem_bytes(&bytes).map_err(|error| given.wrong(&error))
         } else if self.jwk.is_some() {
-            KeyMaterial::from_jwk(&text)
+            KeyMaterial::from_jwk(&String::from_utf8_lossy(&bytes)).map_err(|error| given.wrong(&error))
         } else {
-            // Editors and `echo` end a text with a line break; no secret does.
-            KeyMaterial::from_secret(Secret::new(text.trim_end_matches(['\r', '\n'])))
+            let text = shared_secret(&bytes).map_err(|why| given.wrong(&why))?;
+            KeyMaterial::from_secret(Secret::new(text)).map_err(|error| given.wrong(&error))
         };
-        let wrong = |error| match self.file() {
-            Some(path) => Failure::new(format!("{}: {error}", path.display())),
-            None => Failure::new(format!("{error}")),
-        };
-        Ok(Some(material.map_err(wrong)?))
+        Ok(Some(material?))
     }
 }
 

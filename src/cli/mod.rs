@@ -17,6 +17,7 @@ mod encryption;
 mod export;
 mod exposure;
 mod failure;
+mod given;
 mod init;
 mod installation;
 mod jwt;

@@ -6,10 +6,11 @@ use serde_json::{Value, json};
 
 use super::Failure;
 use super::edit::EditArguments;
+use super::given::Given;
 use super::open::{ConfigArgument, now};
 use super::table::table;
-use super::token::read_stdin;
 use super::view::list;
+use crate::jose::one_line;
 use crate::model::{AccountId, RoleName, ServiceName, shell_word};
 use crate::password::NewPassword;
 use crate::registry::{DEFAULT_ACCOUNT, Editor, ServiceAccount, ServiceKind, ServiceSettings};
@@ -137,18 +138,10 @@ impl Service {
 
 impl PasswordArgument {
     fn read(&self) -> Result<NewPassword, Failure> {
-        let text = match (&self.file, &self.variable) {
-            (Some(path), _) => {
-                std::fs::read_to_string(path).map_err(|error| Failure::new(format!("{}: {error}", path.display())))?
-            }
-            (None, Some(name)) => {
-                std::env::var(name).map_err(|_| Failure::new(format!("the environment has no {name}")))?
-            }
-            (None, None) if self.stdin => read_stdin()?,
-            (None, None) => return Err(Failure::new("give --password-file, --password-env or --password-stdin")),
-        };
-        // Editors and `echo` end a text with a line break; no password does.
-        Ok(NewPassword::new(text.trim_end_matches(['\r', '\n']))?)
+        let given = Given { file: self.file.as_ref(), variable: self.variable.as_deref(), stdin: self.stdin };
+        let bytes = given.read()?;
+        let bytes = bytes.ok_or_else(|| Failure::new("give --password-file, --password-env or --password-stdin"))?;
+        Ok(NewPassword::new(one_line(&bytes).map_err(|why| given.wrong(&why))?)?)
     }
 }
 

@@ -9,8 +9,8 @@ use super::Failure;
 use super::ask::ask;
 use super::exposure::{environment, exposed};
 use super::token::read_stdin;
-use crate::jose::{PrivatePem, SigningKey};
-use crate::model::{Algorithm, Family};
+use crate::jose::{PrivatePem, SigningKey, shared_secret};
+use crate::model::{Algorithm, Family, shell_word};
 use crate::policy::is_placeholder;
 use crate::secret::Secret;
 
@@ -68,7 +68,10 @@ impl SignerArgument {
             Some(given) => given,
             None => names.in_environment()?.map_or_else(|| names.asked(algorithm, manner), Ok)?,
         };
-        let at = |error: &dyn std::fmt::Display| Failure::new(format!("{}: {error}", given.origin));
+        let at = |error: &dyn std::fmt::Display| {
+            let error = error.to_string().replace("FILE", &shell_word(&given.origin));
+            Failure::new(format!("{}: {error}", given.origin))
+        };
         let environment = environment();
         let pairs = environment.iter().map(|(name, value)| (name.as_str(), value.as_str()));
         for found in exposed(pairs, Some(&trimmed(&given.text))) {
@@ -76,7 +79,7 @@ impl SignerArgument {
         }
         // A private key that is given is read as one, whatever the algorithm is: the algorithm is what does not fit then.
         if is_shared && self.key_file.is_none() && self.key_env.is_none() {
-            return shared(&trimmed(&given.text), manner).map_err(|failure| at(&failure));
+            return shared(&given.text, manner).map_err(|failure| at(&failure));
         }
         let pem = PrivatePem::read(&given.text).map_err(|error| at(&error))?;
         if !pem.mended().is_empty() {
@@ -200,18 +203,20 @@ fn trimmed(text: &Secret) -> Secret {
     Secret::new(&bytes[..end])
 }
 
-fn shared(secret: &Secret, manner: Manner) -> Result<SigningKey, Failure> {
-    if secret.is_empty() {
+fn shared(given: &Secret, manner: Manner) -> Result<SigningKey, Failure> {
+    let bare = trimmed(given);
+    if bare.is_empty() {
         return Err(Failure::new("the secret is empty"));
     }
+    if bare.expose().windows(11).any(|window| window == b"PRIVATE KEY") {
+        return Err(Failure::new(
+            "this is a private key and no shared secret: name its algorithm, such as --alg RS256",
+        ));
+    }
+    let secret = &Secret::new(shared_secret(given.expose()).map_err(|why| Failure::new(why.to_string()))?);
     if is_placeholder(secret.expose()) && !manner.allows_placeholder {
         return Err(Failure::new(
             "this secret is the placeholder of a tool or an example, which everybody knows: give the app's own secret",
-        ));
-    }
-    if secret.expose().windows(11).any(|window| window == b"PRIVATE KEY") {
-        return Err(Failure::new(
-            "this is a private key and no shared secret: name its algorithm, such as --alg RS256",
         ));
     }
     if secret.len() < Secret::SHORTEST {

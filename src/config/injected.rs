@@ -7,6 +7,9 @@ use http::{HeaderName, HeaderValue};
 use serde::Deserialize;
 
 use crate::policy::{is_of_our_family, reads_as};
+use super::source::unreadable;
+use crate::jose::one_line;
+use crate::model::shell_word;
 
 /// A text, or where the secret in it comes from.
 #[derive(Clone, Deserialize)]
@@ -77,17 +80,19 @@ impl InjectedHeader {
         let text = match self {
             Self::Text(text) => text.clone(),
             Self::File(FromFile { file, prefix }) => {
-                let text = crate::files::read_text(file).map_err(|error| format!("{}: {error}", file.display()))?;
-                let text = text.trim_end_matches(['\r', '\n']);
-                if text.is_empty() {
-                    return Err(format!("{} is empty", file.display()));
-                }
-                format!("{prefix}{text}")
+                let told = |why: &dyn fmt::Display| {
+                    let why = why.to_string().replace("FILE", &shell_word(&file.to_string_lossy()));
+                    format!("{}: {why}", file.display())
+                };
+                let bytes = crate::files::read(file).map_err(|error| told(&unreadable(&error)))?;
+                format!("{prefix}{}", one_line(&bytes).map_err(|why| told(&why))?)
             }
-            Self::Env(FromEnv { env, prefix }) => match std::env::var(env) {
-                Ok(text) if !text.is_empty() => format!("{prefix}{text}"),
-                Ok(_) => return Err(format!("the environment variable {env} is empty")),
-                Err(_) => return Err(format!("there is no environment variable {env}")),
+            Self::Env(FromEnv { env, prefix }) => match std::env::var_os(env) {
+                Some(text) => {
+                    let text = one_line(text.as_encoded_bytes());
+                    format!("{prefix}{}", text.map_err(|why| format!("the environment variable {env}: {why}"))?)
+                }
+                None => return Err(format!("there is no environment variable {env}")),
             },
         };
         let mut value = HeaderValue::try_from(text).map_err(|_| format!("{name} can't hold such a value"))?;

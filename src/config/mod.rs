@@ -9,6 +9,7 @@ mod cors;
 mod diagnostic;
 mod environment;
 mod export;
+mod exposure;
 mod file;
 mod forwarding;
 mod identity;
@@ -33,6 +34,7 @@ mod upstream;
 
 pub use diagnostic::{ConfigError, Diagnostic};
 pub use export::{Secrets, export};
+pub use exposure::exposure;
 pub use proxy::ProxySettings;
 pub use registry::{RegistrySettings, SecretsShown};
 pub use registry_file::RegistryFile;

@@ -11,6 +11,7 @@ use serde::Deserialize;
 
 use super::forwarding::{self, ForwardedKey, HeadersKey};
 use super::range::within;
+use super::resolve::NamedFile;
 use super::time::Span;
 use super::tls::TlsSection;
 use crate::gateway::{Forwarding, Limits};
@@ -222,6 +223,11 @@ impl AtStart {
 }
 
 impl ProxySection {
+    /// Certificates and keys.
+    pub fn named_files(&self) -> Vec<NamedFile> {
+        self.tls.as_ref().map(TlsSection::named_files).unwrap_or_default()
+    }
+
     /// # Errors
     /// What is wrong, and with which key.
     pub fn resolve(&self, files: &mut Vec<PathBuf>) -> Result<ProxySettings, (&'static str, String)> {

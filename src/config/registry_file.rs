@@ -8,16 +8,18 @@ use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
 use serde::de::{Deserializer, Error, Visitor};
+use zeroize::Zeroizing;
 
 use self::installation::InstallationEntry;
 use self::service::ServiceEntry;
-use super::source::Source;
+use super::source::{Source, unreadable};
 use super::time::Span;
 use super::{ConfigError, Diagnostic};
 use crate::clock::NoTimestamp;
-use crate::files;
-use crate::jose::{DecryptionMaterial, KeyError, KeyMaterial};
-use crate::model::{AccountId, Algorithm, AuthenticatorName, BotId, ClientId, KeyId, Level, Network, ScopeId};
+use crate::jose::{DecryptionMaterial, KeyError, KeyMaterial, shared_secret};
+use crate::model::{
+    AccountId, Algorithm, AuthenticatorName, BotId, ClientId, KeyId, Level, Network, ScopeId, shell_word,
+};
 use crate::policy::configured_host;
 use crate::registry::{
     Account, AppSettings, Bot, DEFAULT_ACCOUNT, Desired, DesiredApp, DesiredEncryptionKey, DesiredGrant, DesiredKey,
@@ -389,17 +391,29 @@ impl Reader<'_> {
         let at = |key| move |error: KeyError| (key, error.to_string());
         let secret = |key, text: &str| KeyMaterial::from_secret(Secret::new(text)).map_err(at(key)).map(Some);
         if let Some(text) = &entry.secret {
-            secret("secret", text.expose())
+            let written = text.expose();
+            if written.starts_with('\u{feff}') || written.ends_with(['\r', '\n']) {
+                return Err((
+                    "secret",
+                    "a line break or a byte order mark would become part of it: write it in one line".into(),
+                ));
+            }
+            secret("secret", written)
         } else if let Some(path) = &entry.secret_file {
-            // Editors end a file with a line break; no secret does.
-            secret("secret_file", self.text("secret_file", path)?.trim_end_matches(['\r', '\n']))
+            let bytes = self.bytes("secret_file", path)?;
+            let text = shared_secret(&bytes).map_err(|why| ("secret_file", self.told(path, &why)))?;
+            secret("secret_file", text)
         } else if let Some(name) = &entry.secret_env {
-            let text = std::env::var(name).map_err(|_| ("secret_env", format!("the environment has no {name}")))?;
-            secret("secret_env", &text)
+            let text =
+                std::env::var_os(name).ok_or_else(|| ("secret_env", format!("the environment has no {name}")))?;
+            let text =
+                shared_secret(text.as_encoded_bytes()).map_err(|why| ("secret_env", format!("{name}: {why}")))?;
+            secret("secret_env", text)
         } else if let Some(pem) = &entry.public_key {
             KeyMaterial::from_pem(pem).map_err(at("public_key")).map(Some)
         } else if let Some(path) = &entry.public_key_file {
-            KeyMaterial::from_pem(&self.text("public_key_file", path)?).map_err(at("public_key_file")).map(Some)
+            let wrong = |error| ("public_key_file", self.told(path, &error));
+            KeyMaterial::from_pem_bytes(&self.bytes("public_key_file", path)?).map_err(wrong).map(Some)
         } else if let Some(jwk) = &entry.jwk {
             KeyMaterial::from_jwk(&jwk.to_string()).map_err(at("jwk")).map(Some)
         } else {
@@ -408,26 +422,35 @@ impl Reader<'_> {
     }
 
     /// What stands in another file.
-    fn text(&self, key: &'static str, path: &Path) -> Result<String, (&'static str, String)> {
-        let path = self.folder.join(path);
-        files::read_text(&path).map_err(|error| (key, format!("{}: {error}", path.display())))
+    fn bytes(&self, key: &'static str, path: &Path) -> Result<Zeroizing<Vec<u8>>, (&'static str, String)> {
+        crate::files::read(&self.folder.join(path)).map_err(|error| (key, self.told(path, &unreadable(&error))))
+    }
+
+    /// What is wrong with another file.
+    fn told(&self, path: &Path, why: &dyn std::fmt::Display) -> String {
+        let path = self.folder.join(path).display().to_string();
+        let why = why.to_string().replace("FILE", &shell_word(&path));
+        format!("{path}: {why}")
     }
 
     fn encryption_key(&mut self, index: usize, entry: EncryptionKeyEntry) -> Option<DesiredEncryptionKey> {
         let EncryptionKeyEntry { app, kid, private_key, private_key_file, state, retire_at } = entry;
+        let mut file = None;
         let pem = match (private_key, private_key_file) {
             (Some(text), None) => Ok(text.0),
             (None, Some(path)) => {
-                let path = self.folder.join(path);
-                let text = files::read_text(&path).map(Secret::new);
-                text.map_err(|error| ("private_key_file", format!("{}: {error}", path.display())))
+                file = Some(path.clone());
+                self.bytes("private_key_file", &path).map(|bytes| Secret::new(bytes.to_vec()))
             }
             _ => {
                 Err(("kid", "give private_key or private_key_file; a key that stays as it is is not named".to_owned()))
             }
         };
-        let material =
-            pem.and_then(|pem| DecryptionMaterial::from_pem(&pem).map_err(|error| ("private_key", error.to_string())));
+        let wrong = |error: KeyError| match &file {
+            Some(path) => ("private_key_file", self.told(path, &error)),
+            None => ("private_key", error.to_string()),
+        };
+        let material = pem.and_then(|pem| DecryptionMaterial::from_pem(&pem).map_err(wrong));
         let read = material.and_then(|material| Ok((material, key_state(state, retire_at.as_deref())?)));
         match read {
             Ok((material, state)) => Some(DesiredEncryptionKey { app, kid, material, state }),

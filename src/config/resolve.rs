@@ -1,6 +1,7 @@
 //! From files to settings.
 
 mod clash;
+mod files;
 mod routes;
 mod warnings;
 
@@ -9,6 +10,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
+pub(super) use self::files::NamedFile;
 use self::routes::Broken;
 use super::authenticator::{AuthenticatorSection, two_ids_for_one_token};
 use super::cors::CorsSection;
@@ -26,6 +28,7 @@ use super::upstream::UpstreamSection;
 use super::{
     ConfigError, Diagnostic, ProxySettings, RegistrySettings, ReplaySettings, StoreLocation, TelemetrySettings,
 };
+use crate::clock::Clock;
 use crate::endpoints::EndpointSettings;
 use crate::gateway::forward::Upstream;
 use crate::model::{AuthenticatorName, QuotaName, UpstreamName};
@@ -174,6 +177,7 @@ fn resolve(source: Source, path: &Path, with_environment: bool) -> Result<Config
         authenticators: parts.by_authenticator(AuthenticatorSection::taken),
     };
     let routes = parts.routes(&names, &scopes, &source, &identity);
+    parts.named_files.extend(proxy.named_files());
     let proxy = proxy.resolve(&mut parts.files).map_err(|(key, why)| {
         parts.report(&source, &range::path(&["proxy"], key), format!("proxy.{key}: {why}"), None);
     });
@@ -200,6 +204,8 @@ fn resolve(source: Source, path: &Path, with_environment: bool) -> Result<Config
     match (proxy, store, replay, routes, issuing) {
         (Ok(proxy), Ok(store), Ok(replay), Some(routes), Ok((rotation, endpoints))) if parts.faults.is_empty() => {
             parts.warn(&source, &proxy, &routes, &upstreams, with_environment);
+            let named = std::mem::take(&mut parts.named_files);
+            parts.warn_of_files(&source, &named, Clock::System.now());
             Ok(Config {
                 proxy,
                 telemetry,
@@ -235,6 +241,8 @@ struct Parts {
     /// Those whose content is a part of the configuration.
     files: Vec<PathBuf>,
     faults: Vec<Diagnostic>,
+    /// Certificates, keys and credentials among them.
+    named_files: Vec<NamedFile>,
     warnings: Vec<Diagnostic>,
     broken: Broken,
 }
@@ -422,6 +430,7 @@ impl Parts {
                 self.report(&source, &["upstream", &name, "identity_audience"], message, None);
             }
             self.audiences.insert(id.clone(), audience.map(Into::into));
+            self.named_files.extend(section.named_files(&name));
             match section.resolve(id.clone()) {
                 Ok(upstream) => _ = resolved.insert(id, Arc::new(upstream)),
                 Err((key, why)) => {

@@ -101,7 +101,7 @@ impl Source {
 }
 
 /// Why a file can't be read.
-fn unreadable(error: &io::Error) -> String {
+pub(super) fn unreadable(error: &io::Error) -> String {
     match error.kind() {
         io::ErrorKind::InvalidData => {
             "it is not UTF-8: convert it, for example with iconv -f UTF-16 -t UTF-8 FILE".to_owned()

@@ -1,10 +1,11 @@
 //! `proxy.tls`: certificates, and whose certificates are asked for.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use serde::Deserialize;
 
+use super::resolve::NamedFile;
 use crate::net::{CertificateFiles, ClientAuthority, ServerTls, TlsFiles};
 
 #[derive(Clone, Debug, Deserialize)]
@@ -34,6 +35,15 @@ enum ClientAuthKey {
 }
 
 impl TlsSection {
+    /// Certificates and keys.
+    pub fn named_files(&self) -> Vec<NamedFile> {
+        let of = |path: &Path, key, is_secret| NamedFile::new(path, &["proxy", "tls", key], is_secret);
+        let mut files = vec![of(&self.cert, "cert", false), of(&self.key, "key", true)];
+        files.extend(self.client_ca.iter().map(|ca| of(ca, "client_ca", false)));
+        files.extend(self.certs.iter().flat_map(|c| [of(&c.cert, "certs", false), of(&c.key, "certs", true)]));
+        files
+    }
+
     /// The files are those to be followed, also where they give no TLS.
     pub fn resolve(&self, files: &mut Vec<PathBuf>) -> Result<Arc<ServerTls>, String> {
         files.extend([&self.cert, &self.key].into_iter().chain(&self.client_ca).cloned());

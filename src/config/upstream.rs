@@ -15,6 +15,7 @@ use serde::Deserialize;
 
 use super::injected::InjectedHeader;
 use super::range::{self, within};
+use super::resolve::NamedFile;
 use super::time::Span;
 use crate::gateway::forward::{
     Ejection, HeaderBounds, HealthCheck, Origin, OriginHost, Protocol, Retries, Thresholds, Upstream, UpstreamHost,
@@ -218,6 +219,19 @@ impl UpstreamSection {
     pub fn files(&self) -> Vec<PathBuf> {
         let tls = self.tls.ca.iter().chain(&self.tls.cert).chain(&self.tls.key);
         tls.chain(self.headers.values().filter_map(InjectedHeader::file)).cloned().collect()
+    }
+
+    /// Certificates, keys and credentials.
+    pub fn named_files(&self, name: &str) -> Vec<NamedFile> {
+        let of = |path: &PathBuf, keys: [&str; 2], is_secret| {
+            NamedFile::new(path, &[&["upstream", name], &keys[..]].concat(), is_secret)
+        };
+        let mut files: Vec<_> = self.tls.ca.iter().map(|ca| of(ca, ["tls", "ca"], false)).collect();
+        files.extend(self.tls.cert.iter().map(|cert| of(cert, ["tls", "cert"], false)));
+        files.extend(self.tls.key.iter().map(|key| of(key, ["tls", "key"], true)));
+        let headers = self.headers.iter().filter_map(|(header, value)| Some((header, value.file()?)));
+        files.extend(headers.map(|(header, path)| of(path, ["headers", header], true)));
+        files
     }
 
     /// # Errors

@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use super::{Content, Unusable, Wanted};
+
 /// A part of a compact token.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Part {
@@ -95,8 +97,8 @@ pub enum KeyError {
     ShortSecret(usize),
     /// An RSA modulus of fewer than 2048 bits (RFC 7518 section 3.3), or of more than 8192.
     RsaSize(usize),
-    /// Not a PEM block with a public key.
-    Pem,
+    /// What stands where a key is wanted.
+    Unusable(Unusable),
     /// A private key, which has no business in the registry.
     Private,
     /// Not a private key that tokens can be decrypted with.
@@ -118,15 +120,28 @@ pub enum KeyError {
 impl fmt::Display for KeyError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::ShortSecret(n) => write!(f, "the secret has {n} bytes; it needs at least 32"),
+            Self::ShortSecret(n) => {
+                write!(f, "the secret has {n} bytes; it needs at least 32: openssl rand -base64 32 makes one of 44")
+            }
+            Self::RsaSize(bits) if *bits < 2048 => {
+                Unusable { wanted: Wanted::PublicKey, found: Content::ShortRsa(*bits) }.fmt(f)
+            }
             Self::RsaSize(bits) => write!(f, "the RSA key has {bits} bits; it needs 2048 to 8192"),
-            Self::Pem => f.write_str(
-                "not a public key in PEM (BEGIN PUBLIC KEY or BEGIN RSA PUBLIC KEY) and no certificate (BEGIN CERTIFICATE)",
+            Self::Unusable(unusable) => unusable.fmt(f),
+            Self::Private => f.write_str(
+                "this is a private key; give its public half and keep it where it signs: openssl pkey -in FILE -pubout -out \
+                 public.pem",
             ),
-            Self::Private => f.write_str("this is a private key; give its public half and keep it where it signs"),
-            Self::Pkcs8 => f.write_str("not an RSA (2048 bits) or P-256 private key in PKCS #8 (BEGIN PRIVATE KEY)"),
+            Self::Pkcs8 => f.write_str(
+                "not an RSA (2048 bits) or P-256 private key in PKCS #8 (BEGIN PRIVATE KEY): openssl pkcs8 -topk8 -nocrypt -in FILE \
+                 -out key.pem converts one",
+            ),
             Self::DecryptionSize(bits) => {
-                write!(f, "the RSA key has {bits} bits; one that tokens are decrypted with has 2048")
+                write!(
+                    f,
+                    "the RSA key has {bits} bits; one that tokens are decrypted with has 2048: openssl genpkey -algorithm RSA \
+                     -pkeyopt rsa_keygen_bits:2048 -out key.pem"
+                )
             }
             Self::Certificate(why) => write!(f, "not a certificate: {why}"),
             Self::Request => {

@@ -14,7 +14,9 @@ use jsonwebtoken::jwk::{AlgorithmParameters, EllipticCurve, Jwk, KeyAlgorithm, K
 use jsonwebtoken::{DecodingKey, DecodingKeyKind};
 use rustls::pki_types::pem::{PemObject as _, SectionKind};
 
-use super::{Certificate, KeyError, Validity, pem};
+use super::content::kind_of;
+use super::jwk::{check_members, not_a_jwk, without_mark};
+use super::{Certificate, Content, KeyError, Unusable, Validity, Wanted, pem};
 use crate::clock::Timestamp;
 use crate::model::{Algorithm, Family};
 use crate::secret::Secret;
@@ -50,12 +52,22 @@ impl KeyMaterial {
         if text.contains("PRIVATE KEY-----") {
             return Err(KeyError::Private);
         }
+        let text = text.strip_prefix('\u{feff}').unwrap_or(text);
         match <(SectionKind, Vec<u8>)>::from_pem_slice(text.as_bytes()) {
             Ok((SectionKind::PublicKey, spki)) => Self::from_spki(spki, None),
             Ok((SectionKind::Certificate, der)) => Self::from_certificate(der),
             Ok((SectionKind::Csr, _)) => Err(KeyError::Request),
             _ => Self::from_pkcs1_pem(text),
         }
+    }
+
+    /// The same from a file, which may be no text at all.
+    ///
+    /// # Errors
+    /// As [`KeyMaterial::from_pem`].
+    pub fn from_pem_bytes(bytes: &[u8]) -> Result<Self, KeyError> {
+        let text = std::str::from_utf8(bytes);
+        Self::from_pem(text.map_err(|_| KeyError::Unusable(Unusable::new(Wanted::PublicKey, bytes)))?)
     }
 
     /// The key of a certificate in DER, which is good for as long as the certificate.
@@ -69,9 +81,10 @@ impl KeyMaterial {
 
     /// `BEGIN RSA PUBLIC KEY` (RFC 8017 appendix A.1.1).
     fn from_pkcs1_pem(text: &str) -> Result<Self, KeyError> {
-        let key = DecodingKey::from_rsa_pem(text.as_bytes()).map_err(|_| KeyError::Pem)?;
-        let DecodingKeyKind::SecretOrDer(der) = key.kind() else { return Err(KeyError::Pem) };
-        let key = ParsedPublicKey::new(&signature::RSA_PKCS1_2048_8192_SHA256, der).map_err(|_| KeyError::Pem)?;
+        let unusable = || KeyError::Unusable(Unusable::new(Wanted::PublicKey, text.as_bytes()));
+        let key = DecodingKey::from_rsa_pem(text.as_bytes()).map_err(|_| unusable())?;
+        let DecodingKeyKind::SecretOrDer(der) = key.kind() else { return Err(unusable()) };
+        let key = ParsedPublicKey::new(&signature::RSA_PKCS1_2048_8192_SHA256, der).map_err(|_| unusable())?;
         Self::from_parsed(&key, None)
     }
 
@@ -81,11 +94,13 @@ impl KeyMaterial {
     /// When the JWK is a secret, private, not for signatures, or of a kind that no algorithm here uses.
     pub fn from_jwk(json: &str) -> Result<Self, KeyError> {
         let members: serde_json::Map<String, serde_json::Value> =
-            serde_json::from_str(json).map_err(|_| KeyError::Jwk("not a JSON object".into()))?;
+            serde_json::from_str(without_mark(json)).map_err(|_| not_a_jwk(json))?;
+        check_members(&members)?;
         if members.contains_key("d") {
             return Err(KeyError::Private);
         }
-        let jwk: Jwk = serde_json::from_value(members.into()).map_err(|e| KeyError::Jwk(e.to_string()))?;
+        let lacking = KeyError::Jwk("a member of it is missing or of the wrong type".into());
+        let jwk: Jwk = serde_json::from_value(members.into()).map_err(|_| lacking)?;
         if jwk.common.public_key_use.as_ref().is_some_and(|u| *u != PublicKeyUse::Signature) {
             return Err(KeyError::Jwk("its use is not sig".into()));
         }
@@ -305,7 +320,11 @@ fn family_of(spki: &[u8]) -> Result<Family, KeyError> {
     } else if is(&signature::ED25519) {
         Ok(Family::Ed25519)
     } else {
-        Err(KeyError::Unsupported)
+        match kind_of(spki, false) {
+            None | Some(Content::PublicKey) => Err(KeyError::Unsupported),
+            Some(Content::ShortRsa(bits)) => Err(KeyError::RsaSize(bits)),
+            Some(found) => Err(KeyError::Unusable(Unusable { wanted: Wanted::PublicKey, found })),
+        }
     }
 }
 

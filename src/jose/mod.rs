@@ -5,20 +5,25 @@
 
 mod certificate;
 mod compact;
+mod content;
 mod decoy;
 mod error;
 mod header;
 mod issuing;
 mod jwe;
+mod jwk;
 mod key;
 mod object;
 mod pem;
 mod private_pem;
 mod registered;
+mod secret_text;
 mod sign;
+mod unusable;
 
 pub use certificate::{Certificate, ENDS_SOON, Validity};
 pub use compact::Compact;
+pub use content::{Content, without_mark};
 pub use decoy::spend_a_verification;
 pub use error::{KeyError, Part, TokenError};
 pub use header::Header;
@@ -34,7 +39,9 @@ pub use jwe::{
 pub(crate) use key::VERIFICATIONS;
 pub use key::{KeyMaterial, PreparedKey};
 pub use object::read_object;
-pub use private_pem::{Mended, NoPrivateKey, PrivatePem};
+pub use private_pem::{Mended, PrivatePem};
 pub(crate) use registered::looks_like_a_duration;
 pub use registered::{kind_of, read_registered, read_time};
+pub use secret_text::{UnfitText, one_line, shared_secret};
 pub use sign::{SigningError, SigningKey, sign};
+pub use unusable::{Unusable, Wanted};

@@ -6,6 +6,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use zeroize::Zeroizing;
 
+use super::Content;
 use crate::secret::Secret;
 
 /// One private key in PEM as it should stand, and what had to be mended for that.
@@ -39,90 +40,24 @@ impl fmt::Display for Mended {
     }
 }
 
-/// What stands where a private key should. None of these texts holds any of it.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum NoPrivateKey {
-    Empty,
-    Fingerprint,
-    PublicKey,
-    Certificate,
-    Jwk,
-    Token,
-    Path,
-    /// The base64 of a key without its first and last line.
-    Bare,
-    /// Binary, or in an encoding that is not UTF-8.
-    Binary,
-    /// A client secret, most likely.
-    Text,
-    OtherBlock,
-    Sec1,
-    OpenSsh,
-    Encrypted,
-    /// It has no end.
-    Truncated,
-    /// It has an end, and is no key all the same.
-    Damaged,
-}
-
-impl fmt::Display for NoPrivateKey {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Empty => "the private key is empty: is the file or the variable the right one?",
-            Self::Fingerprint => {
-                "this is the fingerprint of a key, which tells keys apart and signs nothing: give the private key itself, \
-                 the PEM that was downloaded when the key was made"
-            }
-            Self::PublicKey => {
-                "this is the public half of a key, which verifies and does not sign: give the private half \
-                 (BEGIN PRIVATE KEY or BEGIN RSA PRIVATE KEY)"
-            }
-            Self::Certificate => "this is a certificate, which holds a public key: give the private key that belongs to it",
-            Self::Jwk => "this is a JSON Web Key: give the private key in PEM",
-            Self::Token => "this is a token, and not the key that signs one: give the private key in PEM",
-            Self::Path => "this is the name of a file, and not the key in it: give the name by --key-file",
-            Self::Bare => {
-                "the key has lost its first and last line: put -----BEGIN PRIVATE KEY----- and -----END PRIVATE KEY----- \
-                 around it, or with RSA in both where it was downloaded so"
-            }
-            Self::Binary => {
-                "the key is not a text: convert it to PEM with openssl pkey -inform DER -in KEY -out key.pem"
-            }
-            Self::Text => {
-                "this is no private key in PEM but another text, perhaps a client secret: a private key begins with \
-                 -----BEGIN PRIVATE KEY----- or -----BEGIN RSA PRIVATE KEY-----; a shared secret signs with HS256 alone"
-            }
-            Self::OtherBlock => "this PEM holds something else than a private key",
-            Self::Sec1 => "an EC key in SEC 1 form; convert it: openssl pkcs8 -topk8 -nocrypt -in key.pem",
-            Self::OpenSsh => "a key in the form of OpenSSH; convert it: ssh-keygen -p -m PKCS8 -f KEY, on a copy",
-            Self::Encrypted => {
-                "the private key is encrypted with a password: decrypt it first, with openssl pkey -in key.pem"
-            }
-            Self::Truncated => {
-                "the private key is cut off before its end: a value without quotes in a .env file keeps its first line \
-                 alone, and some settings keep a limited length"
-            }
-            Self::Damaged => "the private key is damaged: copy it again from where it was made",
-        })
-    }
-}
-
-impl std::error::Error for NoPrivateKey {}
-
 impl PrivatePem {
     /// Reads PKCS #8 and PKCS #1, and mends what happens to PEM in variables and clipboards: quotes, spaces, and line
     /// breaks that are written as `\n` or `\r\n` or lost.
     ///
     /// # Errors
     /// When it is no private key, in words that tell what it seems to be.
-    pub fn read(given: &Secret) -> Result<Self, NoPrivateKey> {
-        let text = std::str::from_utf8(given.expose()).map_err(|_| NoPrivateKey::Binary)?;
+    pub fn read(given: &Secret) -> Result<Self, Content> {
+        let text = std::str::from_utf8(given.expose()).map_err(|_| Content::of(given.expose()))?;
         let (text, mut mended) = unwrapped(text);
         let block = Block::find(&text)?;
         mended.extend(block.mended());
         mended.dedup();
         let body: Zeroizing<String> = Zeroizing::new(block.body.split_whitespace().collect());
         check_der(&body)?;
+        match Content::of_block(block.label, Some(&body)) {
+            Content::PrivateKey => {}
+            unusable => return Err(unusable),
+        }
         Ok(Self { text: rendered(block.label, &body), mended })
     }
 
@@ -174,20 +109,17 @@ const DASHES: &str = "-----";
 
 impl<'a> Block<'a> {
     /// The first block with a private key; what stands around it does not count (RFC 7468 section 2).
-    fn find(text: &'a str) -> Result<Self, NoPrivateKey> {
-        let (mut rest, mut other) = (text, None);
+    fn find(text: &'a str) -> Result<Self, Content> {
+        let mut rest = text;
         while let Some((_, after)) = rest.split_once(BEGIN) {
-            let (label, after) = after.split_once(DASHES).ok_or(NoPrivateKey::Truncated)?;
-            match what_is(label) {
-                None => {
-                    let end = after.find(&format!("-----END {label}-----")).ok_or(NoPrivateKey::Truncated)?;
-                    return Ok(Self { label, body: &after[..end] });
-                }
-                Some(wrong) => other = other.or(Some(wrong)),
+            let (label, after) = after.split_once(DASHES).ok_or(Content::Truncated)?;
+            if Content::of_label(label) == Content::PrivateKey {
+                let end = after.find(&format!("-----END {label}-----")).ok_or(Content::Truncated)?;
+                return Ok(Self { label, body: &after[..end] });
             }
             rest = after;
         }
-        Err(other.unwrap_or_else(|| without_block(text)))
+        Err(Content::of(text.as_bytes()))
     }
 
     fn mended(&self) -> impl Iterator<Item = Mended> {
@@ -202,63 +134,24 @@ impl<'a> Block<'a> {
 /// this but those of Ed25519, which are one line.
 const LONGEST_LINE: usize = 76;
 
-/// None for a private key.
-fn what_is(label: &str) -> Option<NoPrivateKey> {
-    match label {
-        "PRIVATE KEY" | "RSA PRIVATE KEY" => None,
-        "EC PRIVATE KEY" => Some(NoPrivateKey::Sec1),
-        "ENCRYPTED PRIVATE KEY" => Some(NoPrivateKey::Encrypted),
-        "OPENSSH PRIVATE KEY" => Some(NoPrivateKey::OpenSsh),
-        "PUBLIC KEY" | "RSA PUBLIC KEY" | "SSH2 PUBLIC KEY" => Some(NoPrivateKey::PublicKey),
-        "CERTIFICATE" | "CERTIFICATE REQUEST" => Some(NoPrivateKey::Certificate),
-        _ => Some(NoPrivateKey::OtherBlock),
-    }
-}
-
-fn without_block(text: &str) -> NoPrivateKey {
-    let text = text.trim();
-    let is_base64 = |c: char| c.is_ascii_alphanumeric() || "+/=".contains(c) || c.is_whitespace();
-    let is_hex_pairs = text.len() > 40 && text.split(':').all(|pair| pair.len() == 2 && !pair.contains(' '));
-    if text.is_empty() {
-        NoPrivateKey::Empty
-    } else if text.starts_with("SHA256:") || text.starts_with("MD5:") || is_hex_pairs {
-        NoPrivateKey::Fingerprint
-    } else if text.starts_with("ssh-") || text.starts_with("ecdsa-sha2-") {
-        NoPrivateKey::PublicKey
-    } else if text.starts_with('{') {
-        NoPrivateKey::Jwk
-    } else if text.starts_with("eyJ") && text.contains('.') {
-        NoPrivateKey::Token
-    } else if text.contains("-----END ") {
-        NoPrivateKey::Truncated
-    } else if text.starts_with("MI") && text.len() > 200 && text.chars().all(is_base64) {
-        NoPrivateKey::Bare
-    } else if text.lines().count() == 1 && [".pem", ".key", ".p8"].iter().any(|end| text.ends_with(end)) {
-        NoPrivateKey::Path
-    } else {
-        NoPrivateKey::Text
-    }
-}
-
 /// One SEQUENCE of just the length that it says (X.690 sections 8.1.3 and 8.9).
-fn check_der(body: &str) -> Result<(), NoPrivateKey> {
+fn check_der(body: &str) -> Result<(), Content> {
     if body.contains("ENCRYPTED") && body.contains(':') {
-        return Err(NoPrivateKey::Encrypted);
+        return Err(Content::Encrypted);
     }
     let der = STANDARD.decode(body).map(Zeroizing::new);
-    let der =
-        der.map_err(|_| if body.len().is_multiple_of(4) { NoPrivateKey::Damaged } else { NoPrivateKey::Truncated })?;
+    let der = der.map_err(|_| if body.len().is_multiple_of(4) { Content::Damaged } else { Content::Truncated })?;
     let (said, header) = match der[..] {
         [0x30, length @ 0..=0x7f, ..] => (usize::from(length), 2),
         [0x30, 0x81, length, ..] => (usize::from(length), 3),
         [0x30, 0x82, high, low, ..] => (usize::from(high) << 8 | usize::from(low), 4),
-        [] => return Err(NoPrivateKey::Truncated),
-        _ => return Err(NoPrivateKey::Damaged),
+        [] => return Err(Content::Truncated),
+        _ => return Err(Content::Damaged),
     };
     match (der.len() - header).cmp(&said) {
-        std::cmp::Ordering::Less => Err(NoPrivateKey::Truncated),
+        std::cmp::Ordering::Less => Err(Content::Truncated),
         std::cmp::Ordering::Equal => Ok(()),
-        std::cmp::Ordering::Greater => Err(NoPrivateKey::Damaged),
+        std::cmp::Ordering::Greater => Err(Content::Damaged),
     }
 }
 
@@ -287,7 +180,7 @@ mod tests {
     const PUBLIC: &str = include_str!("../../tests/all/support/keys/rsa.pub.pem");
     const ED25519: &str = include_str!("../../tests/all/support/keys/ed25519.pem");
 
-    fn read(text: &str) -> Result<(String, Vec<Mended>), NoPrivateKey> {
+    fn read(text: &str) -> Result<(String, Vec<Mended>), Content> {
         let pem = PrivatePem::read(&Secret::new(text))?;
         Ok((String::from_utf8(pem.text().to_vec()).unwrap(), pem.mended))
     }
@@ -328,34 +221,34 @@ mod tests {
         let middle = RSA.len() / 2;
         let body: String = RSA.lines().filter(|line| !line.starts_with('-')).collect();
         let cases = [
-            ("", NoPrivateKey::Empty),
-            (" \n", NoPrivateKey::Empty),
-            ("SHA256:Oq3k0bXk0GZ9o0D9fPqk5Q0m1v8w7r6t5y4u3i2o1pA=", NoPrivateKey::Fingerprint),
-            ("0a:1b:2c:3d:4e:5f:60:71:82:93:a4:b5:c6:d7:e8:f9", NoPrivateKey::Fingerprint),
-            (PUBLIC, NoPrivateKey::PublicKey),
-            ("ssh-rsa AAAAB3NzaC1yc2E ana@example", NoPrivateKey::PublicKey),
-            ("-----BEGIN CERTIFICATE-----\nMIIB\n-----END CERTIFICATE-----", NoPrivateKey::Certificate),
-            (r#"{"kty":"RSA"}"#, NoPrivateKey::Jwk),
-            ("eyJhbGciOiJIUzI1NiJ9.e30.c2ln", NoPrivateKey::Token),
-            ("keys/app.pem", NoPrivateKey::Path),
-            (&body, NoPrivateKey::Bare),
-            ("Vb1vQ0m7m0l5x3Yw8s0uN2kQ9rT4eZ6hJ1pL5cX7dA8=", NoPrivateKey::Text),
-            ("-----BEGIN DH PARAMETERS-----\nMIIB\n-----END DH PARAMETERS-----", NoPrivateKey::OtherBlock),
-            ("-----BEGIN EC PRIVATE KEY-----\nMIIB\n-----END EC PRIVATE KEY-----", NoPrivateKey::Sec1),
-            ("-----BEGIN ENCRYPTED PRIVATE KEY-----\nMIIB", NoPrivateKey::Encrypted),
+            ("", Content::Empty),
+            (" \n", Content::Empty),
+            ("SHA256:Oq3k0bXk0GZ9o0D9fPqk5Q0m1v8w7r6t5y4u3i2o1pA=", Content::Fingerprint),
+            ("0a:1b:2c:3d:4e:5f:60:71:82:93:a4:b5:c6:d7:e8:f9", Content::Fingerprint),
+            (PUBLIC, Content::PublicKey),
+            ("ssh-rsa AAAAB3NzaC1yc2E ana@example", Content::SshPublicKey),
+            ("-----BEGIN CERTIFICATE-----\nMIIB\n-----END CERTIFICATE-----", Content::Certificate),
+            (r#"{"kty":"RSA"}"#, Content::Jwk),
+            ("eyJhbGciOiJIUzI1NiJ9.e30.c2ln", Content::Token),
+            ("keys/app.pem", Content::Path),
+            (&body, Content::Bare),
+            ("Vb1vQ0m7m0l5x3Yw8s0uN2kQ9rT4eZ6hJ1pL5cX7dA8=", Content::Text),
+            ("-----BEGIN DH PARAMETERS-----\nMIIB\n-----END DH PARAMETERS-----", Content::OtherBlock),
+            ("-----BEGIN EC PRIVATE KEY-----\nMIIB\n-----END EC PRIVATE KEY-----", Content::Sec1),
+            ("-----BEGIN ENCRYPTED PRIVATE KEY-----\nMIIB\n-----END ENCRYPTED PRIVATE KEY-----", Content::Encrypted),
             (
                 "-----BEGIN RSA PRIVATE KEY-----\nProc-Type: 4,ENCRYPTED\n\nMIIB\n-----END RSA PRIVATE KEY-----",
-                NoPrivateKey::Encrypted,
+                Content::Encrypted,
             ),
-            (&RSA[..middle], NoPrivateKey::Truncated),
-            ("-----BEGIN PRIVATE KEY-----", NoPrivateKey::Truncated),
-            (&RSA[middle..], NoPrivateKey::Truncated),
-            ("-----BEGIN PRIVATE KEY-----\nAAAA\n-----END PRIVATE KEY-----", NoPrivateKey::Damaged),
+            (&RSA[..middle], Content::Truncated),
+            ("-----BEGIN PRIVATE KEY-----", Content::Truncated),
+            (&RSA[middle..], Content::Truncated),
+            ("-----BEGIN PRIVATE KEY-----\nAAAA\n-----END PRIVATE KEY-----", Content::Damaged),
         ];
         for (text, wanted) in cases {
             assert_eq!(read(text), Err(wanted), "{text:?}");
         }
-        assert_eq!(PrivatePem::read(&Secret::new([0x30, 0x82, 0xff])).unwrap_err(), NoPrivateKey::Binary);
+        assert_eq!(PrivatePem::read(&Secret::new([0x30, 0x82, 0xff])).unwrap_err(), Content::DerPrivateKey);
     }
 
     #[test]
@@ -364,7 +257,7 @@ mod tests {
         for gone in 2..lines.len() - 2 {
             let kept: Vec<_> = lines.iter().enumerate().filter(|(at, _)| *at != gone).map(|(_, line)| *line).collect();
             let text = kept.join("\n");
-            assert_eq!(read(&text), Err(NoPrivateKey::Truncated), "line {gone}");
+            assert_eq!(read(&text), Err(Content::Truncated), "line {gone}");
         }
     }
 

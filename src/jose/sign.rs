@@ -6,7 +6,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use jsonwebtoken::EncodingKey;
 
-use super::{NoPrivateKey, PrivatePem};
+use super::{Content, PrivatePem};
 use crate::model::{Algorithm, Family};
 use crate::secret::Secret;
 
@@ -20,7 +20,7 @@ pub struct SigningKey {
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum SigningError {
     /// It is none.
-    NoKey(NoPrivateKey),
+    NoKey(Content),
     /// The key is of another kind than the algorithm needs.
     WrongKey(Algorithm),
     /// The key is of the right kind, but does not sign.
@@ -67,7 +67,7 @@ impl SigningKey {
             return Ok(Self { family, key });
         }
         let is_another = [Family::Rsa, Family::P256, Family::Ed25519].into_iter().any(|other| read(other).is_some());
-        Err(if is_another { SigningError::WrongKey(algorithm) } else { SigningError::NoKey(NoPrivateKey::Damaged) })
+        Err(if is_another { SigningError::WrongKey(algorithm) } else { SigningError::NoKey(Content::Damaged) })
     }
 }
 

@@ -110,7 +110,10 @@ impl fmt::Display for ConnectError {
             Self::Timeout(limit) => write!(f, "no connection within {limit:?}"),
             Self::Unresolved(why) => write!(f, "no address: {why}"),
             Self::Io(error) => write!(f, "no connection: {error}"),
-            Self::Tls(error) => write!(f, "no TLS: {error}"),
+            Self::Tls(error) => match error.get_ref().and_then(|error| error.downcast_ref::<rustls::Error>()) {
+                Some(error) => write!(f, "no TLS: {}", super::words::of_tls(error)),
+                None => write!(f, "no TLS: {error}"),
+            },
         }
     }
 }

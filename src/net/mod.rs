@@ -22,6 +22,7 @@ mod stall;
 mod stay;
 mod tls;
 mod trust;
+mod words;
 
 pub use certificate::ClientCertificate;
 pub use clients::ClientConnections;

@@ -7,17 +7,17 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use arc_swap::ArcSwap;
+use rustls::ServerConfig;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::server::danger::ClientCertVerifier;
 use rustls::server::{ClientHello, NoServerSessionStorage, ResolvesServerCert, WebPkiClientVerifier};
 use rustls::sign::CertifiedKey;
-use rustls::{RootCertStore, ServerConfig};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio_rustls::TlsAcceptor;
 use tokio_rustls::server::TlsStream;
 
 use super::names::dns_names;
-use super::tls::{certificates, private_key};
+use super::tls::{certificates, no_pair, private_key, roots};
 use super::{ClientCertificate, TlsError};
 
 /// Which files a listener's TLS is made of.
@@ -121,11 +121,7 @@ impl ServerTls {
 /// By what clients' certificates are judged.
 fn verifier(authority: &ClientAuthority) -> Result<Arc<dyn ClientCertVerifier>, TlsError> {
     let unusable = |error: String| TlsError::Unusable { path: authority.ca.clone(), error };
-    let mut roots = RootCertStore::empty();
-    for certificate in certificates(&authority.ca)? {
-        roots.add(certificate).map_err(|e| unusable(e.to_string()))?;
-    }
-    let builder = WebPkiClientVerifier::builder(Arc::new(roots));
+    let builder = WebPkiClientVerifier::builder(Arc::new(roots(&authority.ca)?));
     let builder = if authority.is_required { builder } else { builder.allow_unauthenticated() };
     builder.build().map_err(|e| unusable(e.to_string()))
 }
@@ -150,8 +146,8 @@ impl Certificates {
         let read = |files: &CertificateFiles| {
             let (chain, key) = (certificates(&files.cert)?, private_key(&files.key)?);
             let names = chain.first().map(|certificate| dns_names(certificate)).unwrap_or_default();
-            let unusable = |e: rustls::Error| TlsError::Unusable { path: files.cert.clone(), error: e.to_string() };
-            Ok((certified(chain, key).map_err(unusable)?, names))
+            let no_pair = |error| no_pair(&files.cert, &files.key, &chain, &error);
+            Ok((certified(chain.clone(), key).map_err(no_pair)?, names))
         };
         let (first, names) = read(&files.first)?;
         let mut all = Self { first: Arc::clone(&first), exact: HashMap::new(), wildcard: HashMap::new() };

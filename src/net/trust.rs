@@ -5,12 +5,10 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use aws_lc_rs::digest::{Context, SHA256};
-use rustls::pki_types::pem;
 use rustls::{ClientConfig, RootCertStore};
 
 use super::TlsError;
-use super::tls::{certificates, private_key, roots};
-use crate::files;
+use super::tls::{certificates, no_pair, private_key, roots};
 
 /// The files that a client's TLS is made of, and what it offers.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -54,8 +52,9 @@ impl ClientTls {
         let mut config = match &self.identity {
             None => builder.with_no_client_auth(),
             Some((cert, key)) => {
-                let config = builder.with_client_auth_cert(certificates(cert)?, private_key(key)?);
-                config.map_err(|e| TlsError::Unusable { path: cert.clone(), error: e.to_string() })?
+                let chain = certificates(cert)?;
+                let config = builder.with_client_auth_cert(chain.clone(), private_key(key)?);
+                config.map_err(|error| no_pair(cert, key, &chain, &error))?
             }
         };
         let http1 = || vec![b"http/1.1".to_vec()];
@@ -81,8 +80,8 @@ impl ClientTls {
             context.update(part);
         };
         for path in self.files() {
-            let fail = |error: io::Error| TlsError::File { path: path.clone(), error: pem::Error::Io(error) };
-            add(&files::read(path).map_err(fail)?);
+            let fail = |error: io::Error| TlsError::File { path: path.clone(), error };
+            add(&crate::files::read(path).map_err(fail)?);
         }
         add(&[u8::from(self.ca.is_some()), u8::from(self.identity.is_some())]);
         self.protocols.iter().for_each(|protocol| add(protocol));

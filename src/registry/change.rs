@@ -190,7 +190,7 @@ impl fmt::Display for Change {
                 write!(f, "add encryption key {kid} ({}) of app {app}", material.kind())
             }
             Self::SetEncryptionKeyState { app, kid, state } => {
-                write!(f, "change encryption key {kid} of app {app}: {state:?}")
+                write!(f, "change encryption key {kid} of app {app}: {state}")
             }
             Self::DeleteEncryptionKey { app, kid } => write!(f, "delete encryption key {kid} of app {app}"),
             Self::PutGrant { app, target, scopes, publish } => {

@@ -94,7 +94,12 @@ impl fmt::Display for KeyFileError {
                 write!(f, "the master key {path} can be read by others (mode {mode:04o}): run `chmod 600 {path}`")
             }
             Self::Malformed(path) => {
-                write!(f, "{} is no master key: 32 bytes as base64 are expected", path.display())
+                write!(
+                    f,
+                    "{} is no master key: 32 bytes in base64 and nothing else, not even a byte order mark. Put the backup of the \
+                     file back; where the store is new, remove it, and the next start makes another",
+                    path.display()
+                )
             }
             Self::Io { path, .. } => write!(f, "the master key {} can't be read or made", path.display()),
             Self::Crypto => f.write_str("no master key can be made: the system gives no randomness"),

@@ -6,6 +6,7 @@ use std::io::{self, Seek as _, Write as _};
 use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
 
+use crate::jose::one_line;
 use crate::secret::{Secret, random};
 
 /// The longest token that a file may hold.
@@ -64,7 +65,11 @@ impl TokenFile {
             return Err(broken(io::Error::other("it is too long for a token")));
         }
         let bare = text.expose().trim_ascii();
-        Ok((!bare.is_empty()).then(|| Secret::new(bare)))
+        if bare.is_empty() {
+            return Ok(None);
+        }
+        let token = one_line(bare).map_err(|why| broken(io::Error::other(why)))?;
+        Ok(Some(Secret::new(token)))
     }
 
     /// Whether others than its owner may read it now.

@@ -2,7 +2,6 @@
 
 use std::fs;
 use std::io;
-use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 
 use rustls::pki_types::pem::{PemObject as _, SectionKind};
@@ -10,6 +9,7 @@ use zeroize::Zeroizing;
 
 use super::connect::{Finding, Trial};
 use crate::clock::Timestamp;
+use crate::config::exposure;
 use crate::jose::Certificate;
 
 pub(super) async fn try_all(files: &[PathBuf], now: Timestamp) -> Vec<Trial> {
@@ -41,12 +41,10 @@ fn look_at(path: &Path, now: Timestamp) -> io::Result<Finding> {
         [] => Finding::good("a private key"),
         all => of_certificates(all, now),
     };
-    let mode = fs::metadata(path)?.permissions().mode() & 0o7777;
-    if is_secret && mode & 0o007 != 0 {
-        let why = format!("everybody on this machine may read it (mode {mode:04o}): chmod 600 {}", path.display());
-        return Ok(found.and(&Finding::failed(why)));
-    }
-    Ok(found)
+    Ok(match exposure(path).filter(|_| is_secret) {
+        Some(why) => found.and(&Finding::failed(why)),
+        None => found,
+    })
 }
 
 /// The first is the one that is shown or trusted first; the others are told of where they end.

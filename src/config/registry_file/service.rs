@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use serde::Deserialize;
 
 use super::{Reader, SecretText, yes};
+use crate::jose::one_line;
 use crate::model::{AccountId, RoleName, ServiceName};
 use crate::password::{NewPassword, PasswordError, PasswordHash};
 use crate::registry::{DesiredPassword, DesiredService, ServiceKind, ServiceSettings};
@@ -52,13 +53,15 @@ impl Reader<'_> {
             (None, None, None, None) => Ok(None),
             (Some(text), None, None, None) => plain("password", text.expose()),
             (None, Some(path), None, None) => {
-                // Editors end a file with a line break; no password does.
-                plain("password_file", self.text("password_file", path)?.trim_end_matches(['\r', '\n']))
+                let bytes = self.bytes("password_file", path)?;
+                plain("password_file", one_line(&bytes).map_err(|why| ("password_file", self.told(path, &why)))?)
             }
             (None, None, Some(name), None) => {
                 let text =
-                    std::env::var(name).map_err(|_| ("password_env", format!("the environment has no {name}")))?;
-                plain("password_env", &text)
+                    std::env::var_os(name).ok_or_else(|| ("password_env", format!("the environment has no {name}")))?;
+                let text =
+                    one_line(text.as_encoded_bytes()).map_err(|why| ("password_env", format!("{name}: {why}")))?;
+                plain("password_env", text)
             }
             (None, None, None, Some(text)) => {
                 let hash = PasswordHash::parse(text.expose()).map_err(at("password_hash"))?;

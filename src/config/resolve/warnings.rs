@@ -13,7 +13,7 @@ use crate::net::ListenAddress;
 use crate::policy::{Route, RouteTable, Target};
 
 impl Parts {
-    fn warning(&mut self, source: &Source, path: &[&str], message: String, help: &str) {
+    pub(super) fn warning(&mut self, source: &Source, path: &[&str], message: String, help: &str) {
         let help = Some(help.to_owned()).filter(|help| !help.is_empty());
         self.warnings.push(Diagnostic { place: source.name.clone(), line: source.line(path), message, help });
     }

@@ -15,7 +15,8 @@ use zeroize::Zeroizing;
 use super::agreement::{Purpose, derive};
 use super::content::ContentKey;
 use super::{Encrypted, EncryptionKey, EncryptionKind, KeyManagement};
-use crate::jose::{KeyError, pem};
+use crate::jose::content::{kind_of, without_mark};
+use crate::jose::{Content, KeyError, Unusable, Wanted, pem};
 use crate::secret::Secret;
 
 /// A longer key costs more for each token than it gains.
@@ -76,13 +77,24 @@ impl DecryptionMaterial {
     /// # Errors
     /// When the text is not one PEM block `PRIVATE KEY` with such a key, and when it is an RSA key of other than 2048 bits.
     pub fn from_pem(pem: &Secret) -> Result<Self, KeyError> {
-        let Ok((SectionKind::PrivateKey, der)) = <(SectionKind, Vec<u8>)>::from_pem_slice(pem.expose()) else {
-            return Err(KeyError::Pkcs8);
+        let text = without_mark(pem.expose());
+        let Ok((SectionKind::PrivateKey, der)) = <(SectionKind, Vec<u8>)>::from_pem_slice(text) else {
+            return Err(match Unusable::new(Wanted::DecryptionKey, text) {
+                // PKCS #1, or a text that is no PEM at all.
+                Unusable { found: Content::PrivateKey | Content::Text | Content::Empty, .. } => KeyError::Pkcs8,
+                unusable => KeyError::Unusable(unusable),
+            });
         };
         let der = Secret::new(der);
         match PrivateDecryptingKey::from_pkcs8(der.expose()).map(|key| key.key_size_bits()) {
             Ok(bits) if bits != NEW_RSA_BITS => Err(KeyError::DecryptionSize(bits)),
-            _ => Self::from_pkcs8(&der),
+            _ => Self::from_pkcs8(&der).map_err(|error| match kind_of(der.expose(), true) {
+                Some(Content::ShortRsa(bits)) => KeyError::DecryptionSize(bits),
+                Some(found @ (Content::PssPrivateKey | Content::OtherKind(_))) => {
+                    KeyError::Unusable(Unusable { wanted: Wanted::DecryptionKey, found })
+                }
+                _ => error,
+            }),
         }
     }
 

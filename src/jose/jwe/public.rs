@@ -10,7 +10,8 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde_json::{Map, Value, json};
 
 use super::EncryptionKind;
-use crate::jose::KeyError;
+use crate::jose::jwk::{not_a_jwk, without_mark};
+use crate::jose::{Content, KeyError, Unusable, Wanted};
 use crate::secret::Secret;
 
 const COORDINATE: usize = 32;
@@ -60,8 +61,11 @@ impl EncryptionKey {
     /// # Errors
     /// When it is none, or for signatures.
     pub fn from_jwk(text: &str) -> Result<Self, KeyError> {
-        let jwk: Map<String, Value> =
-            serde_json::from_str(text).map_err(|_| KeyError::Jwk("not a JSON object".into()))?;
+        let jwk: Map<String, Value> = serde_json::from_str(without_mark(text)).map_err(|_| not_a_jwk(text))?;
+        if let Some(keys) = jwk.get("keys").and_then(Value::as_array) {
+            let found = Content::JwkSet(keys.len());
+            return Err(KeyError::Unusable(Unusable { wanted: Wanted::Jwk, found }));
+        }
         let text = |name: &str| jwk.get(name).and_then(Value::as_str);
         if text("use").is_some_and(|u| u != "enc") {
             return Err(KeyError::Jwk("its use is not enc".into()));

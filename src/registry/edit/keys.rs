@@ -80,7 +80,7 @@ impl Editor<'_> {
             }
             settings.algorithms.insert(algorithm);
             if !key.material.can(algorithm) {
-                return refuse(format!("a {:?} key can't be used with {algorithm}", key.material.family()));
+                return refuse(format!("{} can't be used with {algorithm}", key.material.family()));
             }
         }
         let (apps, keys) = (vec![DesiredApp(settings)], vec![key.desired(app)]);

@@ -194,7 +194,7 @@ fn f076_algorithms_change_with_the_keys_alone() {
     let Change::PutApp { settings, .. } = &at_once[0] else { panic!("{at_once:?}") };
     assert_eq!(settings.algorithms, BTreeSet::from([Algorithm::Hs512]));
     let wrong = edit(&ungranted, |e| e.rotate(&c, new_key("two"), Some(Algorithm::Rs256), DAY)).unwrap_err();
-    assert_eq!(wrong, "a Hmac key can't be used with RS256");
+    assert_eq!(wrong, "a shared secret can't be used with RS256");
 
     // Letting one go needs no key, as long as some key fits what is left.
     ungranted.apps.get_mut("c").unwrap().settings.algorithms = BTreeSet::from([Algorithm::Hs256, Algorithm::Rs256]);
@@ -251,7 +251,7 @@ fn a_key_that_is_there_is_not_added_again() {
     assert!(edit(&registry, |e| e.rotate(&client_id("c"), kid, None, DAY)).unwrap_err().contains("take another kid"));
     let public = NewKey { kid: None, material: materials().pop().unwrap() };
     let unfit = edit(&registry, |e| e.add_key(&client_id("c"), public)).unwrap_err();
-    assert_eq!(unfit, "a Rsa key can't be used with the app's algorithms HS256");
+    assert_eq!(unfit, "an RSA key can't be used with the app's algorithms HS256");
 }
 
 #[test]

@@ -135,7 +135,7 @@ impl Planner<'_> {
             return Err(why.into());
         }
         let algorithms: AlgorithmSet = app.algorithms.iter().copied().collect();
-        Err(format!("a {:?} key can't be used with the app's algorithms {algorithms}", material.family()))
+        Err(format!("{} can't be used with the app's algorithms {algorithms}", material.family()))
     }
 }
 

@@ -162,3 +162,45 @@ fn a_variable_that_nearly_sets_something_is_reported() {
     let err = texts(&output).1;
     assert!(!output.status.success() && err.contains("did you mean SCOPEGATE__PROXY__LISTEN?"), "{err}");
 }
+
+#[test]
+fn files_with_secrets_that_others_may_read_and_certificates_that_have_ended_are_warned_of() {
+    use std::os::unix::fs::PermissionsExt as _;
+    let setup = Setup::bearer("http://127.0.0.1:9", "headers = { x-key = { file = \"token\" } }");
+    setup.write("token", "a token\n");
+    let script = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("certs/make");
+    let made = std::process::Command::new("bash").arg(script).arg(setup.path().join("certs")).output().unwrap();
+    assert!(made.status.success(), "{made:?}");
+    setup.edit("workers = 1", "workers = 1\ntls = { cert = \"certs/server.pem\", key = \"certs/server.key\" }");
+    let mode = |name: &str, mode: u32| {
+        std::fs::set_permissions(setup.path().join(name), std::fs::Permissions::from_mode(mode)).unwrap();
+    };
+    mode("token", 0o600);
+    mode("certs/server.key", 0o640);
+    assert_eq!(warnings(&setup, &[]), "");
+    mode("token", 0o644);
+    mode("certs/server.key", 0o660);
+    let told = warnings(&setup, &[]);
+    for wanted in [
+        "upstream.bots.headers.x-key: token: everybody on this machine may read it (mode 0644)\n  chmod 600 token",
+        "proxy.tls.key: certs/server.key: its group may change it (mode 0660)\n  chmod 600 certs/server.key",
+    ] {
+        assert!(told.contains(wanted) && told.contains("warning: scopegate.toml:"), "{told}");
+    }
+    // A gateway tells at its start, and again at a reload.
+    let registry = crate::e2e::harness::Registry::new().account("acme", &[]);
+    let mut gateway = crate::e2e::harness::Gateway::start(setup, &registry);
+    gateway.await_event("token: everybody on this machine may read it (mode 0644)");
+    std::fs::set_permissions(gateway.setup.path().join("token"), std::fs::Permissions::from_mode(0o606)).unwrap();
+    gateway.setup.succeed(&["reload"]);
+    gateway.await_event("token: everybody on this machine may change it (mode 0606)");
+    let setup = gateway.kill();
+    let made = std::process::Command::new("openssl")
+        .args(["req", "-x509", "-key", "certs/server.key", "-subj", "/CN=x", "-days", "-1", "-out", "certs/server.pem"])
+        .current_dir(setup.path())
+        .output()
+        .unwrap();
+    assert!(made.status.success(), "{made:?}");
+    let told = warnings(&setup, &[]);
+    assert!(told.contains("proxy.tls.cert: certs/server.pem: the certificate ended at "), "{told}");
+}

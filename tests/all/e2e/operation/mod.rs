@@ -13,6 +13,7 @@ mod listeners;
 mod literal;
 mod logs;
 mod metrics;
+mod material;
 mod minute;
 mod ranges;
 mod readme;

@@ -1,0 +1,64 @@
+//! Warnings about the files that a configuration names: secrets that others may read, certificates that have ended.
+
+use std::path::PathBuf;
+
+use rustls::pki_types::CertificateDer;
+use rustls::pki_types::pem::PemObject as _;
+
+use super::Parts;
+use crate::clock::Timestamp;
+use crate::config::exposure::exposure;
+use crate::config::source::Source;
+use crate::jose::{Certificate, Content, Validity, without_mark};
+
+/// A file, and the keys by which it is named.
+#[derive(Clone, Debug)]
+pub(in crate::config) struct NamedFile {
+    pub path: PathBuf,
+    /// The section and the keys in it.
+    pub keys: Vec<String>,
+    /// Where it does not have to be looked at: a credential, or a private key.
+    pub is_secret: bool,
+}
+
+impl NamedFile {
+    pub fn new(path: &std::path::Path, keys: &[&str], is_secret: bool) -> Self {
+        Self { path: path.into(), keys: keys.iter().map(|key| (*key).to_owned()).collect(), is_secret }
+    }
+}
+
+impl Parts {
+    pub(super) fn warn_of_files(&mut self, main: &Source, files: &[NamedFile], now: Timestamp) {
+        let mut told = Vec::new();
+        for NamedFile { path, keys, is_secret } in files {
+            if told.contains(&path) {
+                continue;
+            }
+            let keys: Vec<&str> = keys.iter().map(String::as_str).collect();
+            let bytes = if *is_secret { None } else { crate::files::read(path).ok() };
+            let bytes = bytes.as_ref().map_or(&[][..], |bytes| bytes);
+            // A file of certificates may hold their key, too.
+            if let Some(why) = exposure(path).filter(|_| *is_secret || Content::of(bytes).is_private()) {
+                told.push(path);
+                let (why, help) = why.split_once(": ").map_or((why.as_str(), ""), |(why, command)| (why, command));
+                let message = format!("{}: {}: {why}", keys.join("."), path.display());
+                self.warning(main, &keys, message, help);
+            }
+            if let Some(why) = ended(bytes, now) {
+                let message = format!("{}: {}: {why}", keys.join("."), path.display());
+                self.warning(main, &keys, message, "put the renewed one in its place");
+            }
+        }
+    }
+}
+
+/// What the first certificate of a file says of now.
+fn ended(bytes: &[u8], now: Timestamp) -> Option<String> {
+    let first = CertificateDer::from_pem_slice(without_mark(bytes)).ok()?;
+    let (certificate, _) = Certificate::read(first.to_vec()).ok()?;
+    match certificate.validity(now) {
+        Validity::Good => None,
+        Validity::Over(at) => Some(format!("the certificate ended at {at}")),
+        Validity::NotYet(at) => Some(format!("the certificate begins at {at}")),
+    }
+}
