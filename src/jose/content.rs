@@ -176,7 +176,11 @@ impl Content {
 
     fn of_json(text: &str) -> Self {
         let Ok(value) = serde_json::from_str::<serde_json::Value>(text) else { return Self::Jwk };
-        match value.get("keys").and_then(serde_json::Value::as_array).or(value.as_array()) {
+        match value
+            .get("keys")
+            .and_then(serde_json::Value::as_array)
+            .or(value.as_array().filter(|list| !list.is_empty()))
+        {
             Some(keys) => Self::JwkSet(keys.len()),
             None if value.get("d").is_some() => Self::PrivateJwk,
             None if value.get("kty").is_some_and(|kty| kty == "oct") => Self::SecretJwk,

@@ -62,3 +62,16 @@ fn ended(bytes: &[u8], now: Timestamp) -> Option<String> {
         Validity::NotYet(at) => Some(format!("the certificate begins at {at}")),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_certificate_that_has_ended_or_not_begun_is_told() {
+        let bytes = include_bytes!("../../../tests/all/support/keys/rsa.crt");
+        assert!(ended(bytes, Timestamp::from_secs(0)).unwrap().contains("the certificate begins at "));
+        assert!(ended(bytes, Timestamp::from_secs(250_000_000_000)).unwrap().contains("the certificate ended at "));
+        assert_eq!(ended(b"no certificate", Timestamp::from_secs(0)), None);
+    }
+}
