@@ -145,14 +145,7 @@ fn resolve(source: Source, path: &Path, with_environment: bool) -> Result<Config
             }
         }
     }
-    for name in main.profile.keys().filter(|name| !main.profiles.contains(name)) {
-        parts.report(
-            &source,
-            &["profile", name],
-            format!("profile {name:?} is not in use"),
-            Some(format!("add it: profiles = [{name:?}]")),
-        );
-    }
+    parts.check_profiles_are_used(&source, &main);
     let source = Arc::new(source);
     for (i, pattern) in main.include.iter().enumerate() {
         let place = ["include", &i.to_string()].map(str::to_owned);
@@ -280,6 +273,13 @@ impl Parts {
                 self.put(&source, part, true);
             }
             Err(ConfigError(faults)) => self.faults.extend(faults),
+        }
+    }
+
+    fn check_profiles_are_used(&mut self, source: &Source, main: &MainFile) {
+        for name in main.profile.keys().filter(|name| !main.profiles.contains(name)) {
+            let (message, help) = (format!("profile {name:?} is not in use"), format!("add it: profiles = [{name:?}]"));
+            self.report(source, &["profile", name], message, Some(help));
         }
     }
 

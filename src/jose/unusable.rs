@@ -87,6 +87,10 @@ impl Unusable {
                     .to_owned()
             }
             found if self.wanted == Wanted::Secret => secret(found),
+            // These may be either half.
+            found @ (Content::ShortRsa(_) | Content::OtherKind(_)) if self.wanted == Wanted::PublicKey => {
+                self.convertible(found, file).unwrap_or_default()
+            }
             found if found.is_private() && !is_key => self.private(found, file),
             found => self.convertible(found, file).unwrap_or_else(|| self.other(found)),
         }
