@@ -101,7 +101,7 @@ impl Content {
         if matches!(kind, Self::PrivateKey) && body.is_some_and(|body| body.contains("ENCRYPTED")) {
             return Self::Encrypted;
         }
-        let Some(body) = body else { return if kind.is_private() { Self::Truncated } else { kind } };
+        let Some(body) = body else { return if kind == Self::OtherBlock { kind } else { Self::Truncated } };
         let body: Zeroizing<String> = Zeroizing::new(body.split_whitespace().collect());
         let Ok(der) = STANDARD.decode(body.as_bytes()).map(Zeroizing::new) else { return kind };
         let is_private = kind == Self::PrivateKey;
