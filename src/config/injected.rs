@@ -6,10 +6,10 @@ use std::path::PathBuf;
 use http::{HeaderName, HeaderValue};
 use serde::Deserialize;
 
-use crate::policy::{is_of_our_family, reads_as};
 use super::source::unreadable;
 use crate::jose::one_line;
 use crate::model::shell_word;
+use crate::policy::{is_of_our_family, reads_as};
 
 /// A text, or where the secret in it comes from.
 #[derive(Clone, Deserialize)]
