@@ -11,7 +11,7 @@ use super::table::table;
 use super::view::list;
 use crate::model::AccountId;
 use crate::policy::configured_host;
-use crate::registry::{Account as Record, AppSettings, Change, Editor, Registry};
+use crate::registry::{Account as Record, AppSettings, Change, Editor, Part, Registry};
 
 /// Accounts: tenants that own bots and apps, and may have hosts of their own
 #[derive(Debug, Subcommand)]
@@ -111,7 +111,7 @@ impl Add {
     async fn run(self) -> Result<ExitCode, Failure> {
         let session = self.edit.make().await?;
         let account = Record { id: self.id, hosts: self.hosts.into_iter().collect() };
-        let done = session.edit(|editor| editor.add_account(account.clone())).await?;
+        let done = session.edit(&Part::account(&account.id), |editor| editor.add_account(account.clone())).await?;
         session.store.close().await;
         if self.json {
             let added = json!({ "id": account.id, "hosts": account.hosts });
@@ -185,7 +185,9 @@ impl Hosts {
         let session = self.edit.open().await?;
         let hosts: BTreeSet<String> = self.names.into_iter().collect();
         let done = session
-            .edit(|editor| if add { editor.add_hosts(&self.id, &hosts) } else { editor.remove_hosts(&self.id, &hosts) })
+            .edit(&Part::account(&self.id), |editor| {
+                if add { editor.add_hosts(&self.id, &hosts) } else { editor.remove_hosts(&self.id, &hosts) }
+            })
             .await?;
         session.store.close().await;
         Ok(done.print())
@@ -195,7 +197,7 @@ impl Hosts {
 impl Delete {
     async fn run(self) -> Result<ExitCode, Failure> {
         let session = self.edit.open().await?;
-        let done = session.edit(|_| Ok(vec![Change::DeleteAccount(self.id.clone())])).await?;
+        let done = session.edit(&Part::account(&self.id), |_| Ok(vec![Change::DeleteAccount(self.id.clone())])).await?;
         session.store.close().await;
         Ok(done.print())
     }

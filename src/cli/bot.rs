@@ -8,7 +8,7 @@ use super::edit::EditArguments;
 use super::open::{ConfigArgument, now};
 use super::table::table;
 use crate::model::{AccountId, BotId};
-use crate::registry::{Bot as Record, Change, DEFAULT_ACCOUNT, Editor};
+use crate::registry::{Bot as Record, Change, DEFAULT_ACCOUNT, Editor, Part};
 
 /// Bots: what a path names, each of one account
 #[derive(Debug, Subcommand)]
@@ -71,7 +71,8 @@ impl Add {
     async fn run(self) -> Result<ExitCode, Failure> {
         let session = self.edit.make().await?;
         let bot = Record { id: self.id, account: self.account };
-        let done = session.edit(|editor| editor.add_bot(bot.clone())).await?;
+        let part = Part::bot(&bot.id).and(Part::account(&bot.account));
+        let done = session.edit(&part, |editor| editor.add_bot(bot.clone())).await?;
         session.store.close().await;
         if self.json {
             let added = json!({ "id": bot.id, "account": bot.account });
@@ -112,7 +113,7 @@ impl List {
 impl Delete {
     async fn run(self) -> Result<ExitCode, Failure> {
         let session = self.edit.open().await?;
-        let done = session.edit(|_| Ok(vec![Change::DeleteBot(self.id.clone())])).await?;
+        let done = session.edit(&Part::bot(&self.id), |_| Ok(vec![Change::DeleteBot(self.id.clone())])).await?;
         session.store.close().await;
         Ok(done.print())
     }

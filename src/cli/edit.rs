@@ -9,7 +9,7 @@ use super::Failure;
 use super::encryption::missing_keys;
 use super::open::{ConfigArgument, actor, make_store, now, open_store};
 use crate::config::Config;
-use crate::registry::{Actor, Change, EditError, Editor, Registry, Repository as _, StoreError, Version};
+use crate::registry::{Actor, Change, EditError, Editor, Part, Registry, Repository as _, StoreError, Version};
 use crate::store::Store;
 
 /// How often a change is made anew because others were faster.
@@ -63,14 +63,15 @@ pub(super) enum Done {
 }
 
 impl Session {
-    /// Carries out what the edit makes of the registry. Where others commit in between, it is made anew from what they left.
-    pub async fn edit<E>(&self, edit: E) -> Result<Done, Failure>
+    /// Carries out what the edit makes of the part of the registry that it touches. Where others commit in between, it is
+    /// made anew from what they left.
+    pub async fn edit<E>(&self, part: &Part, edit: E) -> Result<Done, Failure>
     where
         E: Fn(&Editor<'_>) -> Result<Vec<Change>, EditError>,
     {
         let actor = self.actor();
         for _ in 0..ATTEMPTS {
-            let (read, registry) = self.store.load().await?;
+            let (read, registry) = self.store.load_part(part).await?;
             let mut changes = edit(&Editor { registry: &registry, rules: &self.config.grants, now: actor.at })?;
             if changes.is_empty() {
                 return Ok(Done::Nothing);
@@ -96,9 +97,9 @@ impl Session {
         actor(self.why.clone())
     }
 
-    /// The registry as it is now.
-    pub async fn registry(&self) -> Result<Registry, Failure> {
-        Ok(self.store.load().await?.1)
+    /// A part of the registry as it is now.
+    pub async fn part(&self, part: &Part) -> Result<Registry, Failure> {
+        Ok(self.store.load_part(part).await?.1)
     }
 
     /// An editor that only looks things up.

@@ -16,8 +16,8 @@ use crate::config::duration;
 use crate::jose::{EncryptionKind, KeyError};
 use crate::model::ClientId;
 use crate::registry::{
-    AppRecord, Change, Editor, EncryptionKeyRecord, KeyState, Registry, lacking_encryption_keys, new_encryption_key,
-    rotation,
+    AppRecord, Change, Editor, EncryptionKeyRecord, KeyState, Part, Registry, lacking_encryption_keys,
+    new_encryption_key, rotation,
 };
 
 /// Show and rotate the key pairs that apps encrypt their tokens to
@@ -57,7 +57,7 @@ pub(super) struct Show {
 
 impl Show {
     async fn run(self) -> Result<ExitCode, Failure> {
-        let (config, registry) = self.config.read_registry().await?;
+        let (config, registry) = self.config.read_part(&Part::app(&self.app)).await?;
         let record = Editor { registry: &registry, rules: &config.grants, now: now() }.app(&self.app)?;
         let keys = EncryptionKeyView::all(record, now())?;
         let Some(current) = keys.iter().rev().find(|key| key.state == KeyState::Active.as_str()) else {
@@ -113,8 +113,8 @@ impl Rotate {
         };
         let new = new_encryption_key(kind)?;
         let session = self.edit.open().await?;
-        let done =
-            session.edit(|editor| Ok(rotation(editor.app(&self.app)?, new.clone(), self.overlap, editor.now))).await?;
+        let rotate = |editor: &Editor<'_>| Ok(rotation(editor.app(&self.app)?, new.clone(), self.overlap, editor.now));
+        let done = session.edit(&Part::app(&self.app), rotate).await?;
         session.store.close().await;
         let code = done.print();
         if done.is_committed() {

@@ -9,7 +9,7 @@ use super::open::{ConfigArgument, now};
 use super::table::table;
 use crate::model::{AccountId, ClientId, InstallationId, PermissionName};
 use crate::registry::{
-    DEFAULT_ACCOUNT, Editor, Installation as Record, InstallationSettings, InstallationTarget, PermissionLevel,
+    DEFAULT_ACCOUNT, Editor, Installation as Record, InstallationSettings, InstallationTarget, Part, PermissionLevel,
     Repositories, SelectedRepository,
 };
 
@@ -138,7 +138,9 @@ impl Create {
         let permissions = self.permissions.into_iter().collect();
         let settings = InstallationSettings { id, account, target, permissions, repositories, suspended: false };
         let session = self.edit.open().await?;
-        let done = session.edit(|editor| editor.install(&app, settings.clone())).await?;
+        let part =
+            id.map(Part::installation).unwrap_or_default().and(Part::app(&app)).and(Part::account(&settings.account));
+        let done = session.edit(&part, |editor| editor.install(&app, settings.clone())).await?;
         if !done.is_committed() {
             session.store.close().await;
             match done.rehearsed_json().filter(|_| self.json) {
@@ -147,7 +149,7 @@ impl Create {
             }
             return Ok(done.exit_code());
         }
-        let registry = session.registry().await?;
+        let registry = session.part(&part).await?;
         session.store.close().await;
         let editor = session.editor(&registry);
         let Some(installed) = editor.installation_on(&app, &settings.account)? else {
@@ -208,7 +210,7 @@ impl List {
 
 impl Show {
     async fn run(self) -> Result<ExitCode, Failure> {
-        let (config, registry) = self.config.read_registry().await?;
+        let (config, registry) = self.config.read_part(&Part::installation(self.id)).await?;
         let editor = Editor { registry: &registry, rules: &config.grants, now: now() };
         let installed = editor.installation(self.id)?;
         if self.json {
@@ -235,14 +237,14 @@ impl Show {
 impl One {
     async fn suspend(self, suspended: bool) -> Result<ExitCode, Failure> {
         let session = self.edit.open().await?;
-        let done = session.edit(|editor| editor.suspend(self.id, suspended)).await?;
+        let done = session.edit(&Part::installation(self.id), |editor| editor.suspend(self.id, suspended)).await?;
         session.store.close().await;
         Ok(done.print())
     }
 
     async fn delete(self) -> Result<ExitCode, Failure> {
         let session = self.edit.open().await?;
-        let done = session.edit(|editor| editor.uninstall(self.id)).await?;
+        let done = session.edit(&Part::installation(self.id), |editor| editor.uninstall(self.id)).await?;
         session.store.close().await;
         Ok(done.print())
     }

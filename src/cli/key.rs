@@ -14,7 +14,7 @@ use crate::clock::Timestamp;
 use crate::config::{SecretsShown, duration};
 use crate::jose::KeyMaterial;
 use crate::model::{Algorithm, ClientId, KeyId};
-use crate::registry::{Change, EditError, Editor, LastKey, NewKey, Repository as _};
+use crate::registry::{Change, EditError, Editor, LastKey, NewKey, Part};
 
 /// An app's keys: shared secrets and public keys, several at a time while they are rotated
 #[derive(Debug, Subcommand)]
@@ -162,7 +162,8 @@ impl NewKeyArguments {
         let key = NewKey { kid: self.kid.clone(), material };
         let session = self.edit.open().await?;
         let app = &self.app;
-        let edited = session.edit(|editor| {
+        let part = Part::app(app);
+        let edited = session.edit(&part, |editor| {
             if made.is_some() && !editor.takes_a_secret(app, algorithm)? {
                 let why = format!(
                     "app {app} signs with a private key of its own: give its public half, --public-key or --jwk"
@@ -202,7 +203,7 @@ async fn report(
         println!("`scopegate key list {app}` tells when the former keys end, and when they were last used");
         return Ok(());
     }
-    let registry = session.registry().await?;
+    let registry = session.part(&Part::app(app)).await?;
     let record = session.editor(&registry).app(app)?;
     let uses = session.store.uses_of_keys(app).await?;
     let place = record.keys.iter().position(|key| key.material == *material);
@@ -216,7 +217,7 @@ impl List {
     async fn run(self) -> Result<ExitCode, Failure> {
         let config = self.config.load()?;
         let store = open_store(&config).await?;
-        let (_, registry) = store.load().await?;
+        let (_, registry) = store.load_part(&Part::app(&self.app)).await?;
         let uses = store.uses_of_keys(&self.app).await?;
         store.close().await;
         let record = Editor { registry: &registry, rules: &config.grants, now: now() }.app(&self.app)?;
@@ -262,7 +263,8 @@ impl KeyArguments {
         E: Fn(&Editor<'_>, &ClientId, &str, LastKey) -> Result<Vec<Change>, EditError>,
     {
         let session = self.edit.open().await?;
-        let done = session.edit(|editor| edit(editor, &self.app, &self.key, last)).await?;
+        let part = Part::app(&self.app);
+        let done = session.edit(&part, |editor| edit(editor, &self.app, &self.key, last)).await?;
         session.store.close().await;
         Ok(done.print())
     }

@@ -7,7 +7,7 @@ use clap::Args;
 use super::Failure;
 use crate::clock::{Clock, Timestamp};
 use crate::config::{self, Config};
-use crate::registry::{Actor, Registry, Repository as _};
+use crate::registry::{Actor, Part, Registry, Repository as _};
 use crate::store::{Store, StoreSettings};
 use crate::tokens::{Issued, TokenService};
 
@@ -27,6 +27,15 @@ impl ConfigArgument {
 
     pub fn load(&self) -> Result<Config, Failure> {
         config::load(&self.path).map_err(|error| Failure::new(format!("the configuration can't be used\n{error}")))
+    }
+
+    /// The configuration, and a part of the registry that it names as it is now.
+    pub async fn read_part(&self, part: &Part) -> Result<(Config, Registry), Failure> {
+        let config = self.load()?;
+        let store = open_store(&config).await?;
+        let (_, registry) = store.load_part(part).await?;
+        store.close().await;
+        Ok((config, registry))
     }
 
     /// The configuration, and the registry that it names as it is now: all that a command needs which only looks.

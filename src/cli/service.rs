@@ -13,7 +13,7 @@ use super::view::list;
 use crate::jose::one_line;
 use crate::model::{AccountId, RoleName, ServiceName, shell_word};
 use crate::password::NewPassword;
-use crate::registry::{DEFAULT_ACCOUNT, Editor, ServiceAccount, ServiceKind, ServiceSettings};
+use crate::registry::{DEFAULT_ACCOUNT, Editor, Part, ServiceAccount, ServiceKind, ServiceSettings};
 
 /// Service accounts: who signs in with a name and a password (HTTP Basic) where a route asks for that
 #[derive(Debug, Subcommand)]
@@ -155,7 +155,8 @@ impl Create {
         let roles = self.roles.into_iter().collect();
         let settings = ServiceSettings { name: self.name, account: self.account, kind, roles, enabled: true };
         let session = self.edit.make().await?;
-        let done = session.edit(|editor| editor.create_service(settings.clone(), &password)).await?;
+        let part = Part::service_account(&settings.name).and(Part::account(&settings.account));
+        let done = session.edit(&part, |editor| editor.create_service(settings.clone(), &password)).await?;
         session.store.close().await;
         warn(&settings);
         if self.json {
@@ -209,7 +210,7 @@ impl List {
 
 impl Show {
     async fn run(self) -> Result<ExitCode, Failure> {
-        let (config, registry) = self.config.read_registry().await?;
+        let (config, registry) = self.config.read_part(&Part::service_account(&self.name)).await?;
         let editor = Editor { registry: &registry, rules: &config.grants, now: now() };
         let service = editor.service(&self.name)?.settings();
         if self.json {
@@ -230,7 +231,9 @@ impl Passwd {
     async fn run(self) -> Result<ExitCode, Failure> {
         let password = self.password.read()?;
         let session = self.edit.open().await?;
-        let done = session.edit(|editor| editor.set_password(&self.name, &password)).await?;
+        let done = session
+            .edit(&Part::service_account(&self.name), |editor| editor.set_password(&self.name, &password))
+            .await?;
         session.store.close().await;
         Ok(done.print())
     }
@@ -239,15 +242,15 @@ impl Passwd {
 impl Named {
     async fn switch(self, enabled: bool) -> Result<ExitCode, Failure> {
         let session = self.edit.open().await?;
-        let done =
-            session.edit(|editor| editor.change_service(&self.name, |service| service.enabled = enabled)).await?;
+        let switch = |editor: &Editor<'_>| editor.change_service(&self.name, |service| service.enabled = enabled);
+        let done = session.edit(&Part::service_account(&self.name), switch).await?;
         session.store.close().await;
         Ok(done.print())
     }
 
     async fn delete(self) -> Result<ExitCode, Failure> {
         let session = self.edit.open().await?;
-        let done = session.edit(|editor| editor.delete_service(&self.name)).await?;
+        let done = session.edit(&Part::service_account(&self.name), |editor| editor.delete_service(&self.name)).await?;
         session.store.close().await;
         Ok(done.print())
     }

@@ -10,6 +10,7 @@ pub(crate) mod conformance;
 mod edit;
 mod encryption;
 mod installation;
+mod part;
 mod plan;
 mod publishing;
 mod record;
@@ -29,6 +30,7 @@ pub use installation::{
     Installation, InstallationSettings, InstallationTarget, PermissionFault, PermissionLevel, PermissionSet,
     Repositories, SelectedRepository,
 };
+pub use part::Part;
 pub use plan::{
     DEFAULT_ACCOUNT, Desired, DesiredApp, DesiredEncryptionKey, DesiredGrant, DesiredKey, DesiredPassword,
     DesiredService, Plan, PlanError, PlanOptions,

@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use sqlx::{AssertSqlSafe, FromRow};
 
 use super::error::failed;
+use super::part;
 use super::rows::{
     APP_COLUMNS, AppRow, ENCRYPTION_KEY_COLUMNS, EncryptionKeyRow, GRANT_COLUMNS, GrantRow, INSTALLATION_COLUMNS,
     InstallationRow, KEY_COLUMNS, KeyRow, SERVICE_COLUMNS, ServiceRow, TABLE_GRANT_COLUMNS, TableGrantRow,
@@ -13,7 +14,7 @@ use super::rows::{
 use super::seal::Sealer;
 use super::sqlite::{Connection, Db};
 use crate::model::{AccountId, AppNumber, BotId, ClientId, ServiceName};
-use crate::registry::{Account, AppRecord, Bot, Delta, Registry, ServiceAccount, StoreError, Version};
+use crate::registry::{Account, AppRecord, Bot, Delta, Part, Registry, ServiceAccount, StoreError, Version};
 
 pub async fn version(connection: &mut Connection) -> Result<Version, StoreError> {
     let query = sqlx::query_scalar("SELECT COALESCE(MAX(version), 0) FROM change");
@@ -22,7 +23,7 @@ pub async fn version(connection: &mut Connection) -> Result<Version, StoreError>
 
 /// Everything, in a transaction that the caller has begun.
 pub async fn everything(connection: &mut Connection, sealer: &Sealer) -> Result<(Version, Registry), StoreError> {
-    let mut reader = Reader { connection, sealer, since: None };
+    let mut reader = Reader { connection, sealer, extent: Extent::All };
     let version = version(reader.connection).await?;
     let registry = reader.registry().await?;
     Ok((version, registry))
@@ -39,8 +40,8 @@ pub async fn changes_since(connection: &mut Connection, sealer: &Sealer, since: 
     if version == since {
         return Ok(Delta { version, ..Delta::default() });
     }
-    let mut reader = Reader { connection, sealer, since: Some(since.0) };
-    let touched = reader.touched().await?;
+    let mut reader = Reader { connection, sealer, extent: Extent::Since(since.0) };
+    let touched = touched(reader.connection, since).await?;
     let Registry { mut accounts, mut bots, mut apps, mut service_accounts } = reader.registry().await?;
     let mut delta = Delta { version, ..Delta::default() };
     for (kind, name) in touched {
@@ -64,11 +65,32 @@ where
     Ok((id, now))
 }
 
-/// Reads all there is, or what changed since a version.
+/// A part of the registry, in a transaction that the caller has begun.
+pub async fn part(connection: &mut Connection, sealer: &Sealer, part: Part) -> Result<(Version, Registry), StoreError> {
+    let version = version(connection).await?;
+    let part = part::complete(connection, part).await?;
+    let registry = Reader { connection, sealer, extent: Extent::Part(part) }.registry().await?;
+    Ok((version, registry))
+}
+
+/// Each entity that was changed, once.
+async fn touched(connection: &mut Connection, since: Version) -> Result<Vec<(String, String)>, StoreError> {
+    let query = sqlx::query_as("SELECT DISTINCT kind, id FROM change WHERE version > $1").bind(since.0);
+    query.fetch_all(connection).await.map_err(failed)
+}
+
+/// How much is read.
+enum Extent {
+    All,
+    /// What changed since a version.
+    Since(i64),
+    Part(Part),
+}
+
 struct Reader<'a> {
     connection: &'a mut Connection,
     sealer: &'a Sealer,
-    since: Option<i64>,
+    extent: Extent,
 }
 
 impl Reader<'_> {
@@ -79,12 +101,6 @@ impl Reader<'_> {
             apps: self.apps().await?,
             service_accounts: self.service_accounts().await?,
         })
-    }
-
-    /// Each entity that was changed, once.
-    async fn touched(&mut self) -> Result<Vec<(String, String)>, StoreError> {
-        let query = sqlx::query_as("SELECT DISTINCT kind, id FROM change WHERE version > $1").bind(self.since);
-        query.fetch_all(&mut *self.connection).await.map_err(failed)
     }
 
     async fn accounts(&mut self) -> Result<BTreeMap<AccountId, Account>, StoreError> {
@@ -205,36 +221,55 @@ impl Reader<'_> {
         rows.into_iter().map(service).collect()
     }
 
-    /// All rows of a table, or those whose column names a changed entity of the kind.
+    /// All rows of a table, or those whose column names an entity of the kind that is to be read.
     async fn rows<R>(&mut self, select: &str, column: &str, kind: &str) -> Result<Vec<R>, StoreError>
     where
         R: for<'r> FromRow<'r, <Db as sqlx::Database>::Row> + Send + Unpin,
     {
-        let filter = format!(" WHERE {column} IN (SELECT id FROM change WHERE version > $1 AND kind = '{kind}')");
-        self.fetch(select, &filter, "").await
+        self.fetch(select, kind, |ids| format!(" WHERE {column} IN ({ids})"), "").await
     }
 
-    /// All rows of a table that belongs to apps, or those of changed apps.
+    /// All rows of a table that belongs to apps, or those of apps that are to be read.
     async fn children<R>(&mut self, select: &str, order: &str) -> Result<Vec<R>, StoreError>
     where
         R: for<'r> FromRow<'r, <Db as sqlx::Database>::Row> + Send + Unpin,
     {
-        let filter = " WHERE app IN (SELECT app.number FROM app WHERE client_id IN \
-                      (SELECT id FROM change WHERE version > $1 AND kind = 'app'))";
-        self.fetch(select, filter, order).await
+        let filter = |ids: &str| format!(" WHERE app IN (SELECT app.number FROM app WHERE client_id IN ({ids}))");
+        self.fetch(select, "app", filter, order).await
     }
 
     /// The texts are this file's own; what comes from outside is bound.
-    async fn fetch<R>(&mut self, select: &str, filter: &str, order: &str) -> Result<Vec<R>, StoreError>
+    async fn fetch<R>(
+        &mut self,
+        select: &str,
+        kind: &str,
+        filter: impl Fn(&str) -> String,
+        order: &str,
+    ) -> Result<Vec<R>, StoreError>
     where
         R: for<'r> FromRow<'r, <Db as sqlx::Database>::Row> + Send + Unpin,
     {
-        let text = match self.since {
-            Some(_) => format!("{select}{filter}{order}"),
-            None => format!("{select}{order}"),
+        let rows = match &self.extent {
+            Extent::All => {
+                let query = sqlx::query_as(AssertSqlSafe(format!("{select}{order}")));
+                query.fetch_all(&mut *self.connection).await
+            }
+            Extent::Since(version) => {
+                let ids = format!("SELECT id FROM change WHERE version > $1 AND kind = '{kind}'");
+                let query = sqlx::query_as(AssertSqlSafe(format!("{select}{}{order}", filter(&ids)))).bind(*version);
+                query.fetch_all(&mut *self.connection).await
+            }
+            Extent::Part(part) => {
+                let names = part::names(part, kind);
+                if names.is_empty() {
+                    return Ok(Vec::new());
+                }
+                let places: Vec<_> = (1..=names.len()).map(|place| format!("${place}")).collect();
+                let text = format!("{select}{}{order}", filter(&places.join(", ")));
+                let query = names.into_iter().fold(sqlx::query_as(AssertSqlSafe(text)), |query, name| query.bind(name));
+                query.fetch_all(&mut *self.connection).await
+            }
         };
-        let query = sqlx::query_as(AssertSqlSafe(text));
-        let query = if self.since.is_some() { query.bind(self.since) } else { query };
-        query.fetch_all(&mut *self.connection).await.map_err(failed)
+        rows.map_err(failed)
     }
 }

@@ -13,6 +13,7 @@ mod journal;
 mod load;
 mod master_key;
 mod migrations;
+mod part;
 mod reload;
 mod rows;
 mod seal;
@@ -39,7 +40,7 @@ pub use self::watch::Watcher;
 use self::seal::{Place, Sealer};
 use self::sqlite::{Connection, Database, Transaction};
 use crate::health::Fault;
-use crate::registry::{Actor, Change, Delta, Registry, Repository, StoreError, Version};
+use crate::registry::{Actor, Change, Delta, Part, Registry, Repository, StoreError, Version};
 
 /// Where the store is.
 #[derive(Clone, Debug)]
@@ -114,6 +115,14 @@ impl Store {
     pub async fn rehearse(&self, read: Version, changes: &[Change], actor: &Actor) -> Result<(), StoreError> {
         let (transaction, _) = self.carry_out_at(read, changes, actor).await?;
         transaction.rollback().await.map_err(error::failed)
+    }
+
+    /// A part of the registry, at one version.
+    ///
+    /// # Errors
+    /// When the store can't be reached or read.
+    pub async fn load_part(&self, part: &Part) -> Result<(Version, Registry), StoreError> {
+        load::part(&mut *self.database.read().await?, &self.sealer, part.clone()).await
     }
 
     async fn carry_out_at(

@@ -40,15 +40,19 @@ impl Store {
         Ok(rows.into_iter().map(|(number, at)| (KeyNumber(number), Timestamp::from_millis(at))).collect())
     }
 
-    /// The last use of each scope that an app has used since then, to a minute; the latest first.
+    /// The last use of each scope that the app, or any, has used since then, to a minute; the latest first.
     ///
     /// # Errors
     /// When the store can't be reached or read.
-    pub async fn uses_of_scopes(&self, since: Timestamp) -> Result<Vec<ScopeUse>, StoreError> {
+    pub async fn uses_of_scopes(&self, since: Timestamp, app: Option<&ClientId>) -> Result<Vec<ScopeUse>, StoreError> {
         let query = "SELECT app.client_id, target_kind, target_id, scope, last_used_at \
                      FROM scope_use JOIN app ON app.number = scope_use.app \
-                     WHERE last_used_at >= $1 ORDER BY last_used_at DESC, app.client_id, scope";
-        let rows = sqlx::query_as(query).bind(since.millis()).fetch_all(&mut *self.database.read().await?).await;
+                     WHERE last_used_at >= $1 AND ($2 IS NULL OR app.client_id = $2) ORDER BY last_used_at DESC, app.client_id, scope";
+        let rows = sqlx::query_as(query)
+            .bind(since.millis())
+            .bind(app.map(ClientId::as_str))
+            .fetch_all(&mut *self.database.read().await?)
+            .await;
         rows.map_err(failed)?.into_iter().map(scope_use).collect()
     }
 }

@@ -7,7 +7,7 @@ use crate::cli::Failure;
 use crate::cli::edit::EditArguments;
 use crate::config::positive_duration;
 use crate::model::{Algorithm, AuthenticatorName, BotId, ClientId, InvalidNetwork, Network};
-use crate::registry::{AppSettings, Change};
+use crate::registry::{AppSettings, Change, Part};
 
 /// Change an app's settings; what is not named stays
 ///
@@ -82,13 +82,20 @@ fn origin(text: &str) -> Result<Origin, InvalidNetwork> {
 impl Set {
     pub async fn run(self) -> Result<ExitCode, Failure> {
         let session = self.edit.open().await?;
-        let done = session.edit(|editor| editor.change_app(&self.app, |app| self.settings.apply(app))).await?;
+        let part = Part::app(&self.app).and(self.settings.part());
+        let done = session.edit(&part, |editor| editor.change_app(&self.app, |app| self.settings.apply(app))).await?;
         session.store.close().await;
         Ok(done.print())
     }
 }
 
 impl SettingArguments {
+    /// What is looked at beside the app.
+    fn part(&self) -> Part {
+        let (bots, app_names) = (self.add_bots.iter().cloned().collect(), self.name.iter().cloned().collect());
+        Part { bots, app_names, ..Part::default() }
+    }
+
     fn apply(&self, app: &mut AppSettings) {
         if let Some(name) = &self.name {
             app.name.clone_from(name);
@@ -130,7 +137,8 @@ pub(in crate::cli) struct Switch {
 impl Switch {
     pub async fn run(self, enabled: bool) -> Result<ExitCode, Failure> {
         let session = self.edit.open().await?;
-        let done = session.edit(|editor| editor.change_app(&self.app, |app| app.enabled = enabled)).await?;
+        let part = Part::app(&self.app);
+        let done = session.edit(&part, |editor| editor.change_app(&self.app, |app| app.enabled = enabled)).await?;
         session.store.close().await;
         Ok(done.print())
     }
@@ -149,7 +157,7 @@ pub(in crate::cli) struct Delete {
 impl Delete {
     pub async fn run(self) -> Result<ExitCode, Failure> {
         let session = self.edit.open().await?;
-        let done = session.edit(|_| Ok(vec![Change::DeleteApp(self.app.clone())])).await?;
+        let done = session.edit(&Part::app(&self.app), |_| Ok(vec![Change::DeleteApp(self.app.clone())])).await?;
         session.store.close().await;
         Ok(done.print())
     }

@@ -10,7 +10,7 @@ use crate::cli::material::{MaterialArgument, NewSecret, SecretOutArgument};
 use crate::cli::view::{AppView, joined, list};
 use crate::config::{SecretsShown, positive_duration};
 use crate::model::{AccountId, Algorithm, AuthenticatorName, BotId, ClientId, Family, KeyId, Level, Network};
-use crate::registry::{AppRecord, AppSettings, DEFAULT_ACCOUNT, NewKey};
+use crate::registry::{AppRecord, AppSettings, DEFAULT_ACCOUNT, NewKey, Part};
 use crate::secret::random;
 
 /// Create an app, with its first key if it has any
@@ -72,6 +72,12 @@ pub(in crate::cli) struct Create {
     json: bool,
 }
 
+/// What a new app of these settings touches.
+fn part_of(settings: &AppSettings) -> Part {
+    let (bots, app_names) = (settings.bots.clone(), [settings.name.clone()].into());
+    Part { bots, app_names, ..Part::app(&settings.client_id).and(Part::account(&settings.account)) }
+}
+
 fn level(text: &str) -> Result<Level, String> {
     match text {
         "bot" => Ok(Level::Bot),
@@ -95,7 +101,8 @@ impl Create {
             (Some(NewKey { kid: self.kid.take(), material }), made)
         };
         let (session, id) = (self.edit.make().await?, settings.client_id.clone());
-        let edit = session.edit(|editor| editor.create_app(settings.clone(), key.clone()));
+        let part = part_of(&settings);
+        let edit = session.edit(&part, |editor| editor.create_app(settings.clone(), key.clone()));
         let done = NewSecret::handed_over(made.as_ref(), session.dry_run, edit).await?;
         if !done.is_committed() {
             session.store.close().await;
@@ -105,7 +112,7 @@ impl Create {
             }
             return Ok(done.exit_code());
         }
-        let registry = session.registry().await?;
+        let registry = session.part(&Part::app(&id)).await?;
         session.store.close().await;
         let editor = session.editor(&registry);
         let record = editor.app(&id)?;

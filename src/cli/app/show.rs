@@ -12,7 +12,7 @@ use crate::cli::view::{
 };
 use crate::config::{Config, SecretsShown};
 use crate::model::ClientId;
-use crate::registry::{AppRecord, Editor, GrantRules, Repository as _};
+use crate::registry::{AppRecord, Editor, GrantRules, Part};
 use crate::store::{Note, Store};
 
 /// Show an app with its keys and grants
@@ -38,7 +38,7 @@ impl Show {
     pub async fn run(self) -> Result<ExitCode, Failure> {
         let config = self.config.load()?;
         let store = open_store(&config).await?;
-        let (_, registry) = store.load().await?;
+        let (_, registry) = store.load_part(&Part::app(&self.app)).await?;
         let record = Editor { registry: &registry, rules: &config.grants, now: now() }.app(&self.app)?;
         if self.reveal_secret {
             self.may_reveal(record, &config, &store).await?;

@@ -31,7 +31,7 @@ pub struct Check {
 
 impl Check {
     pub async fn run(self) -> Result<ExitCode, Failure> {
-        let desk = Desk::open(&self.config).await?;
+        let desk = Desk::open(&self.config, Some(&self.app), self.bot.as_ref()).await?;
         let app = desk.app(&self.app)?;
         let routes = desk.config.routes.routes();
         let route = routes.iter().find(|route| route.id == self.api).ok_or_else(|| {

@@ -10,7 +10,7 @@ use crate::cli::Failure;
 use crate::cli::open::{ConfigArgument, now, open_store};
 use crate::config::Config;
 use crate::model::{AccountId, BotId, ClientId, Level, ScopeId, nearest, shell_word};
-use crate::registry::{AppRecord, GrantTarget, Proposal, Registry, Repository as _, ScopeUse, Selection};
+use crate::registry::{AppRecord, GrantTarget, Part, Proposal, Registry, Repository as _, ScopeUse, Selection};
 use crate::store::Store;
 
 /// Whoever used a scope within this span is told to miss it.
@@ -25,10 +25,23 @@ pub(super) struct Desk {
 }
 
 impl Desk {
-    pub async fn open(argument: &ConfigArgument) -> Result<Self, Failure> {
+    /// With what the command names alone, where it names an app; with all of the registry where it names none, or one that
+    /// is not there and for which others may be meant.
+    pub async fn open(argument: &ConfigArgument, app: Option<&ClientId>, bot: Option<&BotId>) -> Result<Self, Failure> {
         let config = argument.load()?;
         let store = open_store(&config).await?;
-        let (_, registry) = store.load().await?;
+        let named = match app {
+            Some(app) => Some(store.load_part(&Part::app(app).and(bot.map(Part::bot).unwrap_or_default())).await?.1),
+            None => None,
+        };
+        let is_there = |registry: &Registry| {
+            app.is_none_or(|app| registry.apps.contains_key(app))
+                && bot.is_none_or(|bot| registry.bots.contains_key(bot))
+        };
+        let registry = match named.filter(is_there) {
+            Some(named) => named,
+            None => store.load().await?.1,
+        };
         let config_flag = if argument.is_default() {
             String::new()
         } else {
@@ -69,8 +82,9 @@ impl Desk {
         Ok(Selection { app, bot, account })
     }
 
-    pub async fn recent_uses(&self) -> Result<Vec<ScopeUse>, Failure> {
-        Ok(self.store.uses_of_scopes(now().before(RECENT)).await?)
+    /// Of the app, or of all.
+    pub async fn recent_uses(&self, app: Option<&ClientId>) -> Result<Vec<ScopeUse>, Failure> {
+        Ok(self.store.uses_of_scopes(now().before(RECENT), app).await?)
     }
 
     /// What a proposal gains and loses, a line a scope, and who would miss what.
@@ -96,7 +110,8 @@ impl Desk {
 
     /// Prints proposals and carries them out, or not where it is a dry run.
     pub async fn carry_out(&self, proposals: &[Proposal], arguments: &ChangeArguments) -> Result<Carried, Failure> {
-        let uses = self.recent_uses().await?;
+        let app = proposals.first().map(|first| &first.app);
+        let uses = self.recent_uses(app.filter(|app| proposals.iter().all(|other| other.app == **app))).await?;
         self.print(proposals, &uses);
         if proposals.is_empty() {
             return Ok(Carried::Nothing);

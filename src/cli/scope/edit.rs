@@ -63,7 +63,7 @@ pub struct Revoke {
 
 impl Grant {
     pub async fn run(self) -> Result<ExitCode, Failure> {
-        let desk = Desk::open(&self.change.config).await?;
+        let desk = Desk::open(&self.change.config, Some(&self.app), self.bot.as_ref()).await?;
         let app = desk.app(&self.app)?;
         if let Some(resource) = self.tables.resource() {
             let gained = self.tables.to_grant()?;
@@ -80,7 +80,7 @@ impl Grant {
 
 impl Revoke {
     pub async fn run(self) -> Result<ExitCode, Failure> {
-        let desk = Desk::open(&self.change.config).await?;
+        let desk = Desk::open(&self.change.config, Some(&self.app), self.bot.as_ref()).await?;
         let app = desk.app(&self.app)?;
         if let Some(resource) = self.tables.resource() {
             return alter_table(&desk, app, resource, Permissions::NONE, self.tables.to_revoke(), &self.change).await;

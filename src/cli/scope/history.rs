@@ -63,7 +63,7 @@ struct Entry<'a> {
 
 impl History {
     pub async fn run(self) -> Result<ExitCode, Failure> {
-        let desk = Desk::open(&self.config).await?;
+        let desk = Desk::open(&self.config, self.app.as_ref(), self.bot.as_ref()).await?;
         let selection = desk.selection(self.app, self.bot, None)?;
         let history = desk.store.grant_history(selection.app.as_ref()).await?;
         let mut told = with_differences(&history);
@@ -110,7 +110,7 @@ fn row(version: &GrantVersion, by: &Difference) -> [String; 7] {
 
 impl Rollback {
     pub async fn run(self) -> Result<ExitCode, Failure> {
-        let desk = Desk::open(&self.change.config).await?;
+        let desk = Desk::open(&self.change.config, Some(&self.app), self.bot.as_ref()).await?;
         let app = desk.app(&self.app)?;
         let target = app.settings.target(self.bot.as_ref())?;
         let history = desk.store.grant_history(Some(&self.app)).await?;

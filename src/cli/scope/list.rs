@@ -86,7 +86,8 @@ impl<'a> Titled<'a> {
 
 impl List {
     pub async fn run(self) -> Result<ExitCode, Failure> {
-        let desk = Desk::open(&self.config).await?;
+        let desk =
+            Desk::open(&self.config, self.app.as_ref().filter(|_| self.account.is_none()), self.bot.as_ref()).await?;
         let group = known_group(&desk.config.scopes, self.group.as_deref())?;
         let selection = desk.selection(self.app, self.bot, self.account)?;
         let shown: Vec<_> =

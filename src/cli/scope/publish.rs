@@ -71,10 +71,10 @@ struct Missed<'a> {
 
 impl Diff {
     pub async fn run(self) -> Result<ExitCode, Failure> {
-        let desk = Desk::open(&self.config).await?;
+        let desk = Desk::open(&self.config, self.app.as_ref(), self.bot.as_ref()).await?;
         let selection = desk.selection(self.app, self.bot, None)?;
         let proposals = waiting(selection.of(&desk.registry));
-        let uses = desk.recent_uses().await?;
+        let uses = desk.recent_uses(selection.app.as_ref()).await?;
         if self.json {
             let drafts: Vec<_> = proposals.iter().filter_map(|p| Waiting::of(&desk, p, &uses)).collect();
             println!("{}", serde_json::to_string_pretty(&drafts)?);
@@ -123,7 +123,7 @@ impl<'a> Waiting<'a> {
 
 impl Publish {
     pub async fn run(self) -> Result<ExitCode, Failure> {
-        let desk = Desk::open(&self.change.config).await?;
+        let desk = Desk::open(&self.change.config, self.app.as_ref(), self.bot.as_ref()).await?;
         let selection = desk.selection(self.app, self.bot, None)?;
         let proposals = waiting(selection.of(&desk.registry));
         let faults = faults(&proposals, &desk.registry, &desk.config.grants);

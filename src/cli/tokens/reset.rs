@@ -7,6 +7,7 @@ use super::number_of;
 use crate::cli::Failure;
 use crate::cli::edit::EditArguments;
 use crate::model::ClientId;
+use crate::registry::Part;
 use crate::tokens::TokenRepository as _;
 
 /// End all tokens that an app has on record, at once
@@ -27,7 +28,7 @@ pub(in crate::cli) struct Reset {
 impl Reset {
     pub async fn run(self) -> Result<ExitCode, Failure> {
         let session = self.edit.open().await?;
-        let registry = session.registry().await?;
+        let registry = session.part(&Part::app(&self.app)).await?;
         let number = number_of(&registry, &self.app)?;
         let actor = session.actor();
         let ended = if session.dry_run {

@@ -8,6 +8,7 @@ use crate::cli::Failure;
 use crate::cli::edit::EditArguments;
 use crate::clock::Timestamp;
 use crate::model::{ClientId, TokenId};
+use crate::registry::Part;
 use crate::tokens::{Revocation, TokenRepository as _};
 
 /// Revoke tokens of an app: one by its jti, those of a subject, or all that were issued before a time
@@ -40,7 +41,7 @@ impl Revoke {
     pub async fn run(self) -> Result<ExitCode, Failure> {
         let Self { edit, app, jti, subject, issued_before, json } = self;
         let session = edit.open().await?;
-        let registry = session.registry().await?;
+        let registry = session.part(&Part::app(&app)).await?;
         let number = number_of(&registry, &app)?;
         let actor = session.actor();
         let before = issued_before.unwrap_or(actor.at);

@@ -5,6 +5,7 @@ mod faults;
 mod history;
 mod journal;
 mod opening;
+mod part;
 mod reload;
 mod sealing;
 mod size;

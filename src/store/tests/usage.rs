@@ -41,9 +41,9 @@ async fn the_latest_use_of_a_scope_is_kept_and_found_by_time() {
     let found =
         |target: &GrantTarget, at| ScopeUse { app: client_id("a"), target: target.clone(), scope: scope("x:y"), at };
     let (first, second) = (found(&on_account, later(90)), found(&on_bot, later(60)));
-    assert_eq!(store.uses_of_scopes(NOON).await.unwrap(), [first.clone(), second]);
-    assert_eq!(store.uses_of_scopes(later(61)).await.unwrap(), [first]);
-    assert_eq!(store.uses_of_scopes(later(91)).await.unwrap(), []);
+    assert_eq!(store.uses_of_scopes(NOON, None).await.unwrap(), [first.clone(), second]);
+    assert_eq!(store.uses_of_scopes(later(61), None).await.unwrap(), [first]);
+    assert_eq!(store.uses_of_scopes(later(91), None).await.unwrap(), []);
 }
 
 #[tokio::test]
@@ -62,9 +62,9 @@ async fn a_use_makes_no_version_and_one_of_what_is_gone_is_skipped() {
     store.record_uses(&uses).await.unwrap();
     assert_eq!(store.version().await.unwrap(), before);
     let before = store.commit(&[Change::DeleteApp(client_id("a"))], &actor()).await.unwrap();
-    assert_eq!(store.uses_of_scopes(NOON).await.unwrap(), [], "an app's uses go with it");
+    assert_eq!(store.uses_of_scopes(NOON, None).await.unwrap(), [], "an app's uses go with it");
     store.record_uses(&uses).await.unwrap();
-    assert_eq!(store.uses_of_scopes(NOON).await.unwrap(), []);
+    assert_eq!(store.uses_of_scopes(NOON, None).await.unwrap(), []);
     assert_eq!(store.version().await.unwrap(), before);
 }
 

@@ -10,6 +10,7 @@ mod networks;
 mod races;
 mod secrets;
 mod services;
+mod touched;
 
 use serde_json::Value;
 
