@@ -5,6 +5,7 @@ use std::sync::atomic::Ordering;
 
 use http::HeaderValue;
 
+use super::blocking::Displaced;
 use super::ledger::Doubt;
 use super::sign_in::{Denied, SignedIn};
 use super::{Ask, Blocking, Gate, Matched, Refused, SignIns, WaitingStep};
@@ -121,11 +122,13 @@ impl Authenticate {
                 let work =
                     Decryption { token: token.into(), rules: jwt.rules.clone(), state: Arc::clone(&place.state), now };
                 let verifier = Arc::clone(&self.verifier);
-                match self.blocking.submit(owner, move || work.run(&verifier)) {
+                let (client, overloaded) = (matched.call().client.address.into(), self.overloaded());
+                match self.blocking.submit_from(owner, client, move || work.run(&verifier)) {
                     Some(verdict) => Ask::Later(Box::pin(async move {
-                        verdict.await.unwrap_or_else(|_| Err(unverified(Reason::GatewayInternal)))
+                        let verdict = verdict.await.map_err(|_| unverified(Reason::GatewayInternal))?;
+                        verdict.unwrap_or_else(|Displaced| Err(unverified(overloaded)))
                     })),
-                    None => Ask::Now(Err(unverified(self.overloaded()))),
+                    None => Ask::Now(Err(unverified(overloaded))),
                 }
             }
             Err(unverified) => Ask::Now(Err(unverified)),
@@ -164,8 +167,9 @@ impl Authenticate {
 
     fn overloaded(&self) -> Refusal {
         let limit = self.blocking.limit();
-        let expected =
-            format!("at most {limit} encrypted tokens that wait for decryption, a quarter of them of one app");
+        let expected = format!(
+            "at most {limit} encrypted tokens that wait for decryption, a quarter of them of one app, and these evenly from its clients"
+        );
         Refusal::new(Reason::GatewayOverloaded).expected(expected)
     }
 }

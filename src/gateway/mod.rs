@@ -171,7 +171,7 @@ pub use admit::{Admit, Admitted};
 pub use answer::told;
 pub use authenticate::{Authenticate, Authenticated, Caller};
 pub use authorize::{Authorize, Authorized};
-pub use blocking::{Blocking, Owner};
+pub use blocking::{Blocking, ClientNetwork, Owner, Turn};
 pub use body::{Inbound, InboundError};
 pub use call::{Call, Received, RequestId};
 pub use client::{Believed, Client, Forwarding, Told};

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use aws_lc_rs::error::Unspecified;
 
+use super::blocking::Displaced;
 use super::quota::{Limiter, network};
 use super::{Ask, Blocking};
 use crate::clock::Clock;
@@ -83,12 +84,13 @@ impl SignIns {
             }
         }
         let (passwords, state) = (Arc::clone(&self.passwords), Arc::clone(state));
-        let verdict = self.blocking.submit(None, move || passwords.check(&given, &state.registry));
+        let verdict = self.blocking.submit_from(None, client.into(), move || passwords.check(&given, &state.registry));
         match verdict {
             Some(verdict) => Ask::Later(Box::pin(async move {
-                verdict.await.unwrap_or(Err(Refusal::new(Reason::GatewayInternal))).map_err(Denied::from)
+                let verdict = verdict.await.map_err(|_| Refusal::new(Reason::GatewayInternal))?;
+                verdict.unwrap_or_else(|Displaced| Err(overloaded())).map_err(Denied::from)
             })),
-            None => Ask::Now(Err(Refusal::new(Reason::GatewayOverloaded).expected("fewer sign-ins at once").into())),
+            None => Ask::Now(Err(overloaded().into())),
         }
     }
 
@@ -102,4 +104,8 @@ impl SignIns {
         let hash = |state: &RandomState| u128::from(state.hash_one((network, name)));
         hash(&self.keys[0]) << 64 | hash(&self.keys[1])
     }
+}
+
+fn overloaded() -> Refusal {
+    Refusal::new(Reason::GatewayOverloaded).expected("fewer sign-ins at once")
 }
