@@ -9,16 +9,15 @@ use serde::Deserialize;
 
 use super::time::Span;
 use super::tokens::OauthSettings;
-use crate::model::{Algorithm, AlgorithmSet, AuthenticatorName, ClaimNames};
+use crate::model::{Algorithm, AlgorithmSet, AuthenticatorName, ClaimNames, is_same_media_type};
 use crate::policy::{Authenticator, AuthenticatorKind, ErrorFormat, JwtAuthenticator};
 use crate::registry::TakenTokens;
-use crate::verify::{IDENTITY_TYPE, Leeway, Origin, SingleUsePolicy, TokenRules, TokenSettings};
+use crate::verify::{
+    IDENTITY_TYPE, LONGEST_LEEWAY, Leeway, Origin, OwnAudience, SingleUsePolicy, TokenRules, TokenSettings,
+};
 
 /// What clocks that NTP keeps differ by, amply.
 const LEEWAY: Duration = Duration::from_secs(30);
-
-/// So long after `exp` a token may be good yet, here or elsewhere, now or after a reload; and so long is a use remembered.
-const LONGEST_LEEWAY: Duration = Duration::from_secs(300);
 
 /// A jti has to be remembered for as long as its token is good.
 const SINGLE_USE_LIFETIME: Duration = Duration::from_secs(24 * 3600);
@@ -173,8 +172,14 @@ impl AuthenticatorSection {
         }
     }
 
-    /// Puts `[oauth]` in the place of `{oauth.issuer}` and `{oauth.audience}`; whether nothing was left to put there.
-    pub fn fill_in(&mut self, oauth: Option<&OauthSettings>) -> bool {
+    /// Puts `[oauth]` in the place of `{oauth.issuer}` and `{oauth.audience}`, and `endpoints` in that of `{oauth.endpoints}`;
+    /// whether nothing was left to put there.
+    pub fn fill_in(&mut self, oauth: Option<&OauthSettings>, endpoints: &[String]) -> bool {
+        if let (Some(_), Some(audiences)) = (oauth, &mut self.audiences)
+            && let Some(at) = audiences.iter().position(|text| text == "{oauth.endpoints}")
+        {
+            audiences.splice(at..=at, endpoints.iter().cloned());
+        }
         let lists = [&mut self.audiences, &mut self.issuers];
         let texts = || lists.into_iter().flatten().flatten().filter(|text| text.contains("{oauth."));
         match oauth {
@@ -209,12 +214,16 @@ impl AuthenticatorSection {
 
     /// # Errors
     /// What is wrong, and with which key.
-    pub fn resolve(&self, name: &AuthenticatorName) -> Result<Authenticator, (&'static str, String)> {
+    pub fn resolve(
+        &self,
+        name: &AuthenticatorName,
+        own: Option<&Arc<OwnAudience>>,
+    ) -> Result<Authenticator, (&'static str, String)> {
         let kind = match self.kind {
             None => return Err(("kind", "kind is missing: write kind = \"jwt\", \"basic\" or \"anonymous\"".into())),
             Some(Kind::Anonymous) => AuthenticatorKind::Anonymous,
             Some(Kind::Basic) => AuthenticatorKind::Basic,
-            Some(Kind::Jwt) => AuthenticatorKind::Jwt(Box::new(self.jwt(name)?)),
+            Some(Kind::Jwt) => AuthenticatorKind::Jwt(Box::new(self.jwt(name, own)?)),
         };
         let error_format = match self.error_format {
             Some(ErrorFormatKey::Kore) => ErrorFormat::Kore,
@@ -230,7 +239,11 @@ impl AuthenticatorSection {
         Ok(Authenticator { name: name.clone(), kind, method_first, method_override, encoded_slashes, error_format })
     }
 
-    fn jwt(&self, name: &AuthenticatorName) -> Result<JwtAuthenticator, (&'static str, String)> {
+    fn jwt(
+        &self,
+        name: &AuthenticatorName,
+        own: Option<&Arc<OwnAudience>>,
+    ) -> Result<JwtAuthenticator, (&'static str, String)> {
         let header = self.header.as_deref().unwrap_or("authorization");
         let header = header.parse::<HeaderName>().map_err(|_| ("header", format!("{header:?} is no header name")))?;
         let (scheme, other_schemes) = self.schemes()?;
@@ -311,7 +324,8 @@ impl AuthenticatorSection {
             max_token_bytes,
             encrypted: self.takes_encrypted(),
         };
-        let (websocket_protocol, rules) = (self.websocket_protocol()?, TokenRules::new(settings));
+        let (websocket_protocol, rules) =
+            (self.websocket_protocol()?, TokenRules::new(settings).apart_from(own.cloned()));
         Ok(JwtAuthenticator { header, scheme, other_schemes, prefix, websocket_protocol, rules })
     }
 
@@ -328,7 +342,7 @@ impl AuthenticatorSection {
 
     fn token_types(&self) -> Result<Vec<Box<str>>, (&'static str, String)> {
         let types = texts(self.token_types.as_deref(), &["JWT"]);
-        match types.iter().find(|one| one.eq_ignore_ascii_case(IDENTITY_TYPE)) {
+        match types.iter().find(|one| is_same_media_type(one, IDENTITY_TYPE)) {
             Some(own) => {
                 Err(("token_types", format!("{own:?} is what upstreams are told who calls by, and calls nobody")))
             }

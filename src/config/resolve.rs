@@ -1,5 +1,6 @@
 //! From files to settings.
 
+mod audiences;
 mod clash;
 mod files;
 mod routes;
@@ -23,7 +24,7 @@ use super::range;
 use super::route::{RouteSection, unknown};
 use super::scope::ScopeSection;
 use super::source::Source;
-use super::tokens::OauthSettings;
+use super::tokens::{AssertionAudiences, OauthSettings};
 use super::upstream::UpstreamSection;
 use super::{
     ConfigError, Diagnostic, ProxySettings, RegistrySettings, ReplaySettings, StoreLocation, TelemetrySettings,
@@ -32,7 +33,7 @@ use crate::clock::Clock;
 use crate::endpoints::EndpointSettings;
 use crate::gateway::forward::Upstream;
 use crate::model::{AuthenticatorName, QuotaName, UpstreamName};
-use crate::policy::{Authenticator, AuthenticatorKind, HostPattern, Quota, RouteTable};
+use crate::policy::{Authenticator, AuthenticatorKind, HostPattern, Quota, RouteTable, TABLES_SCOPE};
 use crate::registry::{GrantRules, ScopeCatalogue};
 use crate::tokens::RotationSettings;
 
@@ -199,6 +200,7 @@ fn resolve(source: Source, path: &Path, with_environment: bool) -> Result<Config
             parts.warn(&source, &proxy, &routes, &upstreams, with_environment);
             let named = std::mem::take(&mut parts.named_files);
             parts.warn_of_files(&source, &named, Clock::System.now());
+            parts.warn_of_audiences(&source, &routes);
             Ok(Config {
                 proxy,
                 telemetry,
@@ -340,9 +342,11 @@ impl Parts {
 
     /// Tells the authenticators as whom access tokens are issued.
     fn issue_as(&mut self, main: &Source, oauth: Option<OauthSettings>) {
+        let takes_endpoints = oauth.as_ref().filter(|oauth| oauth.assertion_audiences == AssertionAudiences::Endpoints);
+        let endpoints = takes_endpoints.map(|oauth| self.client_endpoints(oauth)).unwrap_or_default();
         let sections = self.authenticators.iter_mut();
         let lacking: Vec<_> = sections
-            .filter_map(|(name, (_, section))| (!section.fill_in(oauth.as_ref())).then(|| name.clone()))
+            .filter_map(|(name, (_, section))| (!section.fill_in(oauth.as_ref(), &endpoints)).then(|| name.clone()))
             .collect();
         if !lacking.is_empty() {
             self.broken.oauth = true;
@@ -450,6 +454,11 @@ impl Parts {
         let mut definitions: Vec<crate::registry::ScopeDefinition> = Vec::new();
         for placed in std::mem::take(&mut self.scopes) {
             let index = placed.index.to_string();
+            if placed.entry.id.as_str() == TABLES_SCOPE {
+                let message = format!("{TABLES_SCOPE} stands for permissions on tables and views in access tokens");
+                self.report(&placed.source, &["scope", &index, "id"], message, None);
+                continue;
+            }
             for definition in placed.entry.definitions() {
                 if definitions.iter().any(|d| d.id == definition.id && d.level == definition.level) {
                     let message = format!("scope {} is declared twice at level {}", definition.id, definition.level);
@@ -484,11 +493,12 @@ impl Parts {
     }
 
     fn resolved_authenticators(&mut self) -> BTreeMap<String, Arc<Authenticator>> {
+        let own = self.own_audience();
         let sections = std::mem::take(&mut self.authenticators);
         let mut authenticators = BTreeMap::new();
         for (name, (source, section)) in &sections {
             let parsed = AuthenticatorName::new(name).map_err(|e| ("", e.to_string()));
-            match parsed.and_then(|n| section.resolve(&n)) {
+            match parsed.and_then(|n| section.resolve(&n, own.as_ref())) {
                 Ok(authenticator) => _ = authenticators.insert(name.clone(), Arc::new(authenticator)),
                 Err((key, why)) => {
                     let message = dotted("authenticator", name, key, &why);

@@ -233,11 +233,21 @@ impl RouteSection {
         })
     }
 
-    fn patterns(&self) -> Result<Vec<Pattern>, Fault> {
-        let paths = match &self.path {
+    /// The endpoint that the route leads to.
+    pub fn endpoint(&self) -> Option<Endpoint> {
+        self.endpoint.map(|EndpointKey(endpoint)| endpoint)
+    }
+
+    /// The paths as they are written.
+    pub fn paths(&self) -> &[String] {
+        match &self.path {
             OneOrMany::One(path) => std::slice::from_ref(path),
             OneOrMany::Many(paths) => paths,
-        };
+        }
+    }
+
+    fn patterns(&self) -> Result<Vec<Pattern>, Fault> {
+        let paths = self.paths();
         if paths.is_empty() {
             return fault("path", "name at least one path");
         }

@@ -29,6 +29,7 @@ pub(super) struct KhorosSection {
     token_lifetime: Option<Span>,
     grace: Option<Span>,
     unknown_owner: Option<UnknownOwnerKey>,
+    unknown_owner_limit: Option<u32>,
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -50,6 +51,18 @@ pub(super) struct OauthSection {
     issuer: Option<String>,
     audience: Option<String>,
     token_lifetime: Option<Span>,
+    assertion_audiences: Option<AssertionAudiences>,
+}
+
+/// What an assertion may name as its audience.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub(super) enum AssertionAudiences {
+    /// The issuer, as one string: what the revision of RFC 7523 asks for.
+    #[default]
+    Issuer,
+    /// The issuer or an endpoint, as a string or in a list: what older clients send.
+    Endpoints,
 }
 
 /// As whom access tokens are issued.
@@ -58,6 +71,7 @@ pub(super) struct OauthSettings {
     pub issuer: String,
     pub audience: String,
     pub life: Duration,
+    pub assertion_audiences: AssertionAudiences,
 }
 
 /// A section, a key in it, and what is wrong with it.
@@ -77,7 +91,13 @@ impl KhorosSection {
             Some(UnknownOwnerKey::Refuse) => UnknownOwner::Refuse,
             Some(UnknownOwnerKey::Create) | None => UnknownOwner::Create,
         };
-        Ok(KhorosSettings { lifetimes: Lifetimes { life, grace }, unknown_owner })
+        let unknown_owner_limit = self.unknown_owner_limit.unwrap_or(default.unknown_owner_limit);
+        if !(1..=1_000_000).contains(&unknown_owner_limit) {
+            let why =
+                format!("{unknown_owner_limit} is out of range: 1 to 1000000; unknown_owner = \"refuse\" creates none");
+            return Err((["khoros", "unknown_owner_limit"], why));
+        }
+        Ok(KhorosSettings { lifetimes: Lifetimes { life, grace }, unknown_owner, unknown_owner_limit })
     }
 }
 
@@ -106,7 +126,8 @@ impl OauthSection {
         let Some(issuer) = &self.issuer else { return Ok(None) };
         check_issuer(issuer).map_err(|why| (["oauth", "issuer"], format!("{issuer:?}: {why}")))?;
         let audience = audience.unwrap_or_else(|| issuer.clone());
-        Ok(Some(OauthSettings { issuer: issuer.clone(), audience, life }))
+        let assertion_audiences = self.assertion_audiences.unwrap_or_default();
+        Ok(Some(OauthSettings { issuer: issuer.clone(), audience, life, assertion_audiences }))
     }
 }
 
@@ -153,8 +174,8 @@ impl TokensSection {
         }
         let (every, lead) = (every.0, lead.0);
         let algorithm = self.algorithm.unwrap_or(Algorithm::EdDsa);
-        if !matches!(algorithm, Algorithm::EdDsa | Algorithm::Rs256) {
-            return Err((["tokens", "algorithm"], format!("{algorithm} is not one of EdDSA and RS256")));
+        if !matches!(algorithm, Algorithm::EdDsa | Algorithm::Ed25519 | Algorithm::Rs256) {
+            return Err((["tokens", "algorithm"], format!("{algorithm} is not one of EdDSA (or Ed25519) and RS256")));
         }
         Ok(RotationSettings { algorithm, every, lead, longest_life })
     }

@@ -20,6 +20,8 @@ impl EndpointSettings {
 pub struct KhorosSettings {
     pub lifetimes: Lifetimes,
     pub unknown_owner: UnknownOwner,
+    /// How many apps are created in the name of one service account.
+    pub unknown_owner_limit: u32,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -46,6 +48,7 @@ pub enum UnknownOwner {
 impl Default for KhorosSettings {
     fn default() -> Self {
         let (life, grace) = (Duration::from_secs(90 * 86_400), Duration::from_secs(600));
-        Self { lifetimes: Lifetimes { life, grace }, unknown_owner: UnknownOwner::default() }
+        let (lifetimes, unknown_owner) = (Lifetimes { life, grace }, UnknownOwner::default());
+        Self { lifetimes, unknown_owner, unknown_owner_limit: 1000 }
     }
 }

@@ -30,7 +30,7 @@ impl IssuingMaterial {
     pub fn generate(algorithm: Algorithm) -> Result<Self, KeyError> {
         let unable = |_: Unspecified| KeyError::Unsupported;
         let pkcs8 = match algorithm {
-            Algorithm::EdDsa => {
+            Algorithm::EdDsa | Algorithm::Ed25519 => {
                 Secret::new(Ed25519KeyPair::generate_pkcs8(&SystemRandom::new()).map_err(unable)?.as_ref())
             }
             Algorithm::Rs256 => {
@@ -67,7 +67,7 @@ impl IssuingMaterial {
     /// When the bytes are no key for the algorithm.
     pub fn prepare(&self) -> Result<IssuingKey, KeyError> {
         let pair = match self.algorithm {
-            Algorithm::EdDsa => {
+            Algorithm::EdDsa | Algorithm::Ed25519 => {
                 Ed25519KeyPair::from_pkcs8(self.pkcs8.expose()).map(|pair| Pair::Ed25519(Box::new(pair)))
             }
             Algorithm::Rs256 => RsaKeyPair::from_pkcs8(self.pkcs8.expose()).map(|pair| Pair::Rsa(Box::new(pair))),

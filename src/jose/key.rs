@@ -10,7 +10,7 @@ use aws_lc_rs::rsa::PublicEncryptingKey;
 use aws_lc_rs::signature::{self, ParsedPublicKey, RsaPublicKeyComponents, VerificationAlgorithm};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use jsonwebtoken::jwk::{AlgorithmParameters, EllipticCurve, Jwk, KeyAlgorithm, KeyOperations, PublicKeyUse};
+use jsonwebtoken::jwk::{AlgorithmParameters, EllipticCurve, Jwk, KeyOperations, PublicKeyUse};
 use jsonwebtoken::{DecodingKey, DecodingKeyKind};
 use rustls::pki_types::pem::{PemObject as _, SectionKind};
 
@@ -93,12 +93,13 @@ impl KeyMaterial {
     /// # Errors
     /// When the JWK is a secret, private, not for signatures, or of a kind that no algorithm here uses.
     pub fn from_jwk(json: &str) -> Result<Self, KeyError> {
-        let members: serde_json::Map<String, serde_json::Value> =
+        let mut members: serde_json::Map<String, serde_json::Value> =
             serde_json::from_str(without_mark(json)).map_err(|_| not_a_jwk(json))?;
         check_members(&members)?;
         if members.contains_key("d") {
             return Err(KeyError::Private);
         }
+        let only = members.remove("alg").map(algorithm_of).transpose()?;
         let lacking = KeyError::Jwk("a member of it is missing or of the wrong type".into());
         let jwk: Jwk = serde_json::from_value(members.into()).map_err(|_| lacking)?;
         if jwk.common.public_key_use.as_ref().is_some_and(|u| *u != PublicKeyUse::Signature) {
@@ -107,7 +108,6 @@ impl KeyMaterial {
         if jwk.common.key_operations.as_ref().is_some_and(|ops| !ops.contains(&KeyOperations::Verify)) {
             return Err(KeyError::Jwk("its key_ops have no verify".into()));
         }
-        let only = jwk.common.key_algorithm.map(algorithm_of).transpose()?;
         let key = match &jwk.algorithm {
             AlgorithmParameters::RSA(_) => {
                 let key = DecodingKey::from_jwk(&jwk).map_err(|e| KeyError::Jwk(e.to_string()))?;
@@ -303,7 +303,7 @@ fn verification_of(algorithm: Algorithm) -> &'static dyn VerificationAlgorithm {
         Algorithm::Ps512 => &signature::RSA_PSS_2048_8192_SHA512,
         Algorithm::Es256 => &signature::ECDSA_P256_SHA256_FIXED,
         Algorithm::Es384 => &signature::ECDSA_P384_SHA384_FIXED,
-        Algorithm::EdDsa => &signature::ED25519,
+        Algorithm::EdDsa | Algorithm::Ed25519 => &signature::ED25519,
     }
 }
 
@@ -337,6 +337,8 @@ fn exactly(length: usize, jwk: &Jwk) -> Result<Vec<u8>, KeyError> {
     }
 }
 
-fn algorithm_of(algorithm: KeyAlgorithm) -> Result<Algorithm, KeyError> {
-    algorithm.to_string().parse().map_err(|e: crate::model::UnknownAlgorithm| KeyError::Jwk(e.to_string()))
+/// `alg`, which is read here: `jsonwebtoken` knows no fully-specified names (RFC 9864), and keeps none that it does not know.
+fn algorithm_of(alg: serde_json::Value) -> Result<Algorithm, KeyError> {
+    let serde_json::Value::String(text) = alg else { return Err(KeyError::Jwk("its alg is not a string".into())) };
+    text.parse().map_err(|error: crate::model::UnknownAlgorithm| KeyError::Jwk(error.to_string()))
 }

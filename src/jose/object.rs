@@ -18,7 +18,8 @@ const MAX_MEMBERS: usize = 64;
 /// When the bytes are not one UTF-8 JSON object, have a member twice, more than 64 members or more than 32 levels.
 pub fn read_object(part: Part, bytes: Vec<u8>) -> Result<Claims, TokenError> {
     let text = String::from_utf8(bytes).map_err(|_| TokenError::Json(part))?.into_boxed_str();
-    if !text.starts_with('{') {
+    // RFC 8259 section 2: such space may stand on both sides of a value.
+    if !text.trim_start_matches([' ', '\t', '\n', '\r']).starts_with('{') {
         return Err(TokenError::Json(part));
     }
     if depth(text.as_bytes()) > MAX_DEPTH {
@@ -188,7 +189,13 @@ mod tests {
     fn what_is_not_one_object_is_refused() {
         let bad = [
             "",
-            " {}",
+            "\u{b}{}",
+            "\u{c}{}",
+            "\u{a0}{}",
+            "{}\u{b}",
+            "\n",
+            " []",
+            "\n\u{feff}{}",
             "[]",
             "{",
             "{}x",
@@ -205,6 +212,14 @@ mod tests {
             assert_eq!(read(text).unwrap_err(), TokenError::Json(Part::Payload), "{text:?}");
         }
         assert_eq!(read_object(Part::Header, vec![b'{', 0xff, b'}']).unwrap_err(), TokenError::Json(Part::Header));
+    }
+
+    #[test]
+    fn json_whitespace_may_stand_around_the_object() {
+        for text in ["\n{\"a\":1}", "{\"a\":1}\n", " \t\r\n{ \"a\" :1 } \t\r\n", "\r\n\r\n{\"a\":1}"] {
+            let claims = read(text).unwrap();
+            assert_eq!((claims.get("a"), claims.as_json()), (Some("1"), text));
+        }
     }
 
     #[test]

@@ -22,6 +22,7 @@ pub fn read_registered(claims: &Claims, names: &ClaimNames) -> Result<Registered
         issuer: if names.numeric_issuer { text_or_number(claims, "iss")? } else { text(claims, "iss")? },
         subject: first(&names.subject, |name| text_or_number(claims, name))?,
         audience: audience(claims)?,
+        audience_is_list: claims.get("aud").is_some_and(|raw| raw.starts_with('[')),
         expires: date(claims, "exp")?,
         not_before: date(claims, "nbf")?,
         issued_at: date(claims, "iat")?,

@@ -113,6 +113,6 @@ fn theirs(algorithm: Algorithm) -> jsonwebtoken::Algorithm {
         Algorithm::Ps512 => Theirs::PS512,
         Algorithm::Es256 => Theirs::ES256,
         Algorithm::Es384 => Theirs::ES384,
-        Algorithm::EdDsa => Theirs::EdDSA,
+        Algorithm::EdDsa | Algorithm::Ed25519 => Theirs::EdDSA,
     }
 }

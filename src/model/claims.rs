@@ -93,6 +93,8 @@ pub struct RegisteredClaims {
     pub issuer: Option<Box<str>>,
     pub subject: Option<Box<str>>,
     pub audience: Audience,
+    /// Whether `aud` is a list, be it of one.
+    pub audience_is_list: bool,
     pub expires: Option<Timestamp>,
     pub not_before: Option<Timestamp>,
     pub issued_at: Option<Timestamp>,

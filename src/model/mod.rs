@@ -6,6 +6,7 @@ mod claims;
 mod endpoint;
 mod id;
 mod level;
+mod media_type;
 mod nearest;
 mod network;
 mod port;
@@ -22,6 +23,7 @@ pub use id::{
     QuotaName, RoleName, RouteId, ScopeId, ServiceName, TokenId, UpstreamName,
 };
 pub use level::Level;
+pub use media_type::is_same_media_type;
 pub use nearest::nearest;
 pub use network::{InvalidNetwork, Network};
 pub use port::port_of;

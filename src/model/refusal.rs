@@ -14,11 +14,13 @@ pub struct Refusal {
     pub claim: Option<Box<str>>,
     /// Whether the fault is with a token that was handed in to be exchanged, and not with the caller's own credential.
     pub is_of_grant: bool,
+    /// The reason that the caller is told in place of the true one, where that would tell a stranger about an app.
+    pub told_as: Option<Reason>,
 }
 
 impl Refusal {
     pub const fn new(reason: Reason) -> Self {
-        Self { reason, expected: None, found: None, claim: None, is_of_grant: false }
+        Self { reason, expected: None, found: None, claim: None, is_of_grant: false, told_as: None }
     }
 
     #[must_use]
@@ -37,6 +39,12 @@ impl Refusal {
     #[must_use]
     pub fn of_grant(self) -> Self {
         Self { is_of_grant: true, ..self }
+    }
+
+    /// Tells the caller another reason; the log has the true one.
+    #[must_use]
+    pub fn told_as(self, reason: Reason) -> Self {
+        Self { told_as: Some(reason), ..self }
     }
 
     /// A fault of that claim.

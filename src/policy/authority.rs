@@ -13,6 +13,8 @@ pub struct Authority {
     pub life: Duration,
     /// What an assertion has to be like: one by which a client proves who it is, or one that is exchanged (RFC 7523 section 3).
     pub assertions: TokenRules,
+    /// Whether an assertion names its audience as one string, and not as a list.
+    pub one_audience: bool,
     /// What the tokens are verified by.
     pub access: TokenRules,
 }

@@ -488,17 +488,16 @@ fn walk_scope(story: &mut Explanation, walked: &Walked<'_>, place: &Place<'_>, s
 
 /// What an app that was let through holds of what the route asks for.
 fn held(bearer: Bearer<'_>, place: &Place<'_>, bot: Option<&str>) -> String {
-    let app = bearer.app;
     if let Some(reach) = bearer.reach {
         return reach.permissions().to_string();
     }
     match &place.route.requirement {
         Requirement::Resource { kind, param, .. } => {
             let name = place.param(param).unwrap_or_default();
-            format!("{} on {} {name:?}", app.permissions_on(*kind, name), kind.as_str())
+            format!("{} on {} {name:?}", bearer.permissions_on(*kind, name), kind.as_str())
         }
         Requirement::AnyResource => {
-            let some = app.resources().take(5).map(|(resource, held)| format!("{held} on {resource}"));
+            let some = bearer.app.resources().take(5).map(|(resource, held)| format!("{held} on {resource}"));
             some.collect::<Vec<_>>().join(", ")
         }
         Requirement::Nothing

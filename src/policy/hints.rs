@@ -6,7 +6,7 @@ use super::mistakes::of_name;
 use super::place::is_unfilled;
 use super::{
     Attempt, AuthenticatorKind, Bearer, HostPattern, JwtAuthenticator, Near, Place, Requirement, Route, State,
-    allowed_methods, nearest,
+    TABLES_SCOPE, allowed_methods, nearest,
 };
 use crate::clock::Timestamp;
 use crate::jose::{self, Compact, ContentEncryption, KeyManagement};
@@ -143,7 +143,7 @@ fn of_algorithm(theirs: &str) -> Option<String> {
              first, then encrypt the result, for example with alg RSA-OAEP-256 and enc A256GCM."
         ));
     }
-    let known = Algorithm::ALL.into_iter().find(|a| a.as_str().eq_ignore_ascii_case(theirs))?;
+    let known = Algorithm::named().find(|a| a.as_str().eq_ignore_ascii_case(theirs))?;
     (known.as_str() != theirs).then(|| format!("The name of an algorithm has its case: {known}."))
 }
 
@@ -230,7 +230,7 @@ pub(super) fn advise(reason: Reason, place: &Place<'_>, bearer: Bearer<'_>, stat
         Reason::AppWrongLevel => Some(of_level(place, app, state)),
         Reason::AppWrongAccount => of_account(place, app, state),
         Reason::AppWrongBot => Some(of_bot(place, app)),
-        Reason::TableForbidden => of_table(place, app),
+        Reason::TableForbidden => of_table(place, bearer),
         Reason::BotUnknown => place
             .bot()
             .map(|bot| format!("No account has a bot {bot:?}; {} is of account {}.", app.client_id, app.account)),
@@ -290,7 +290,14 @@ fn of_bot(place: &Place<'_>, app: &App) -> String {
 }
 
 /// A grant that is meant perhaps: on a name that differs in case or in spaces, or on a view instead of a table.
-fn of_table(place: &Place<'_>, app: &App) -> Option<String> {
+fn of_table(place: &Place<'_>, bearer: Bearer<'_>) -> Option<String> {
+    let app = bearer.app;
+    if app.has_a_resource() && !bearer.has_a_resource() {
+        return Some(format!(
+            "The app holds permissions on tables, but the token was asked for without them: ask for a token with \
+             {TABLES_SCOPE} in its scope, or leave scope out for all that the app holds."
+        ));
+    }
     let Requirement::Resource { kind, param, .. } = &place.route.requirement else { return None };
     let name = place.param(param)?;
     let near = |other: &str| other.trim().to_lowercase() == name.trim().to_lowercase();

@@ -3,6 +3,7 @@
 
 mod authority;
 mod authorize;
+mod bearer;
 mod certificate;
 mod cors;
 mod credential;
@@ -22,6 +23,7 @@ mod pattern;
 mod place;
 mod proxy_fields;
 mod quota;
+mod requirement;
 mod rewrite;
 mod route;
 mod state;
@@ -29,7 +31,8 @@ mod table;
 mod upgrade;
 
 pub use authority::Authority;
-pub use authorize::{Authorization, Bearer, authorize, authorize_service};
+pub use authorize::{Authorization, authorize, authorize_service};
+pub use bearer::{Bearer, TABLES_SCOPE};
 pub use certificate::CertificateRule;
 pub use cors::{Cors, CorsSettings, OriginPattern, Preflight, one_origin};
 pub use credential::{credential, name_and_password, token_in};

@@ -136,6 +136,11 @@ impl Requirement {
             _ => None,
         }
     }
+
+    /// Whether permissions on tables or views are asked for.
+    pub fn is_of_resources(&self) -> bool {
+        matches!(self, Self::AnyResource | Self::Resource { .. })
+    }
 }
 
 /// How a kind of route is authenticated, and how it answers.

@@ -5,7 +5,9 @@ use std::time::Duration;
 use super::{APP_NUMBER, Issuance, IssuerKeyNumber, Origin, SingleUsePolicy, TokenRules};
 use crate::clock::Timestamp;
 use crate::jose::{self, Certificate, Compact, Encrypted, Part, TokenError};
-use crate::model::{Algorithm, AlgorithmSet, Claims, KeyId, Reason, Refusal, RegisteredClaims, quoted};
+use crate::model::{
+    Algorithm, AlgorithmSet, Claims, KeyId, Reason, Refusal, RegisteredClaims, is_same_media_type, quoted,
+};
 use crate::registry::{App, KeyChoice, KeyFault, KeyHint, RegisteredKey};
 
 /// The first check of all, before a byte of the token is looked at.
@@ -171,7 +173,7 @@ pub fn check_number(claims: &Claims, app: &App, rules: &TokenRules) -> Result<()
 /// `token.type_not_allowed`.
 pub fn check_type(token_type: Option<&str>, rules: &TokenRules) -> Result<(), Refusal> {
     match token_type {
-        Some(found) if !rules.token_types.iter().any(|t| t.eq_ignore_ascii_case(found)) => {
+        Some(found) if !rules.token_types.iter().any(|t| is_same_media_type(t, found)) => {
             let found: String = found.chars().take(40).collect();
             Err(Refusal::new(Reason::TokenTypeNotAllowed).expected(rules.token_types.join(" or ")).found(found))
         }
@@ -253,7 +255,7 @@ fn check_lifetime(
     }
 }
 
-/// `aud` and `iss`, where the authenticator names any.
+/// `aud` and `iss`, where the authenticator names any. A token for our token service is for no API.
 ///
 /// # Errors
 /// `token.audience_mismatch`, `token.issuer_mismatch`.
@@ -262,6 +264,11 @@ pub fn check_parties(claims: &RegisteredClaims, rules: &TokenRules) -> Result<()
         let found = if claims.audience.0.is_empty() { "no aud".into() } else { claims.audience.0.join(", ") };
         let refusal = Refusal::new(Reason::TokenAudienceMismatch).expected(rules.audiences.join(" or "));
         return Err(refusal.found(found.chars().take(200).collect::<String>()));
+    }
+    if let Some(ours) = rules.refused_audience().and_then(|own| own.named_in(&claims.audience)) {
+        let refusal =
+            Refusal::new(Reason::TokenAudienceMismatch).expected("an aud other than our token service, or none");
+        return Err(refusal.found(ours.chars().take(200).collect::<String>()));
     }
     if !rules.issuers.is_empty() && !claims.issuer.as_ref().is_some_and(|iss| rules.issuers.contains(iss)) {
         let found: String = claims.issuer.as_deref().unwrap_or("no iss").chars().take(200).collect();

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use super::TokenRules;
 use crate::clock::Timestamp;
 use crate::jose::{self, Compact, Encrypted};
-use crate::model::{Reason, Refusal};
+use crate::model::{Reason, Refusal, is_same_media_type};
 use crate::registry::{App, RegisteredEncryptionKey, Snapshot};
 
 /// What was inside a token, and whose key opened it.
@@ -25,7 +25,7 @@ pub fn open<'s>(token: &Encrypted<'_>, snapshot: &'s Snapshot, now: Timestamp) -
     let refuse = |found: String| Refusal::new(Reason::TokenJweInvalid).found(found);
     let header = &token.header;
     // RFC 7519 section 5.2: what is inside is a token, and says so if it says anything.
-    if let Some(cty) = header.content_type.as_deref().filter(|cty| !cty.eq_ignore_ascii_case("JWT")) {
+    if let Some(cty) = header.content_type.as_deref().filter(|cty| !is_same_media_type(cty, "JWT")) {
         return Err(refuse(format!("cty {:?}", shorten(cty))).expected("cty JWT, or none"));
     }
     let Some(kid) = header.key_id.as_deref() else { return Err(refuse("no kid".into()).expected("a kid")) };

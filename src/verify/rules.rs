@@ -5,21 +5,37 @@ use std::ops::Deref;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::Origin;
+use super::{Origin, OwnAudience};
 use crate::model::{AlgorithmSet, AuthenticatorName, ClaimNames};
+
+/// The most that any authenticator may allow for clocks that differ. So long after its `exp` a token may still be taken, at
+/// another authenticator or after a reload; and so long it matters that it was used or revoked.
+pub const LONGEST_LEEWAY: Duration = Duration::from_secs(300);
 
 /// The settings of a `jwt` authenticator, made ready. Cheap to clone.
 #[derive(Clone, Debug)]
 pub struct TokenRules {
     settings: Arc<TokenSettings>,
     fingerprint: u64,
+    own_audience: Option<Arc<OwnAudience>>,
 }
 
 impl TokenRules {
     pub fn new(settings: TokenSettings) -> Self {
         let mut hasher = DefaultHasher::new();
         settings.hash(&mut hasher);
-        Self { settings: Arc::new(settings), fingerprint: hasher.finish() }
+        Self { settings: Arc::new(settings), fingerprint: hasher.finish(), own_audience: None }
+    }
+
+    /// The same, for tokens that are not meant for our token service; where the settings name audiences, these decide alone.
+    #[must_use]
+    pub fn apart_from(self, own_audience: Option<Arc<OwnAudience>>) -> Self {
+        Self { own_audience, ..self }
+    }
+
+    /// The audiences that no token may name, where none are configured that it has to name.
+    pub(super) fn refused_audience(&self) -> Option<&OwnAudience> {
+        self.own_audience.as_deref().filter(|_| self.audiences.is_empty() && self.origin == Origin::App)
     }
 
     /// Differs where the settings differ: what was proved under other settings is not found again.
@@ -47,7 +63,7 @@ pub struct TokenSettings {
     pub app_numbers: bool,
     pub claim_names: ClaimNames,
     pub algorithms: AlgorithmSet,
-    /// Besides an absent `typ`, which tokens of ours may not have; compared without case.
+    /// Besides an absent `typ`, which tokens of ours may not have; compared as media types.
     pub token_types: Vec<Box<str>>,
     /// If any, the token has to name one of them.
     pub audiences: Vec<Box<str>>,

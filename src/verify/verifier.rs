@@ -8,7 +8,7 @@ use super::checks::Form;
 use super::decryption::{self, Opened, hidden};
 use super::{
     InstallationGrant, Issuance, IssuerKeyNumber, NothingIssued, Origin, ProofCache, Reach, SingleUse, TokenRules,
-    checks, naming,
+    checks, naming, spending, stranger,
 };
 use crate::clock::Timestamp;
 use crate::jose::{self, Compact, Encrypted};
@@ -339,8 +339,16 @@ impl Judgement<'_> {
             None => Ok(app),
         });
         let app = app.map_err(|refusal| {
-            spend_as_much(&compact, rules);
             let claimed = naming::named_app(&compact.claims, rules, snapshot).cloned();
+            let refusal = match &claimed {
+                Some(app) if refusal.reason == Reason::AppDisabled => {
+                    stranger::of_disabled(refusal, app, &compact, rules, now)
+                }
+                _ => {
+                    spending::spend_as_much(&compact, rules);
+                    refusal
+                }
+            };
             Unverified { refusal: hide(refusal), claimed }
         })?;
         let claimed = |refusal| Unverified { refusal, claimed: Some(Arc::clone(app)) };
@@ -352,13 +360,8 @@ impl Judgement<'_> {
                 .map(|(algorithm, key)| (algorithm, Signer::Issuer(key))),
         };
         let (algorithm, signer) = proved.map_err(|refusal| {
-            if !matches!(
-                refusal.reason,
-                Reason::TokenSignatureInvalid | Reason::KeyRetired | Reason::KeyExpired | Reason::KeyNotYetValid
-            ) {
-                spend_as_much(&compact, rules);
-            }
-            claimed(hide(refusal))
+            spending::spend_unless_spent(&refusal, &compact, rules);
+            claimed(hide(stranger::veiled(refusal, app, rules)))
         })?;
         checks::check_number(&compact.claims, app, rules).map_err(&claimed)?;
         let proof = Proof {
@@ -380,12 +383,4 @@ impl Judgement<'_> {
 
 fn unclaimed(refusal: Refusal) -> Unverified {
     Unverified { refusal, claimed: None }
-}
-
-/// The time of a verification, where none was made: how long a refusal takes tells neither whether an app exists, nor
-/// which algorithms and key names it has. An algorithm that the route takes from nobody costs nothing for anybody.
-fn spend_as_much(compact: &Compact<'_>, rules: &TokenRules) {
-    if let Some(algorithm) = compact.header.algorithm.parse().ok().filter(|a| rules.algorithms.contains(*a)) {
-        jose::spend_a_verification(algorithm, compact.signing_input, &compact.signature);
-    }
 }

@@ -7,7 +7,7 @@ use super::{Parts, Placed};
 use crate::config::identity::IdentitySection;
 use crate::config::route::{Names, RouteSection};
 use crate::config::source::Source;
-use crate::config::tokens::OauthSettings;
+use crate::config::tokens::{AssertionAudiences, OauthSettings};
 use crate::model::{RouteId, UpstreamName};
 use crate::policy::{Authenticator, AuthenticatorKind, Authority, Identity, Route, RouteTable, Target};
 use crate::registry::ScopeCatalogue;
@@ -171,6 +171,7 @@ fn authority(oauth: &OauthSettings, authenticators: &BTreeMap<String, Arc<Authen
         audience: oauth.audience.as_str().into(),
         life: oauth.life,
         assertions: rules("oauth-client", Origin::App)?,
+        one_audience: oauth.assertion_audiences == AssertionAudiences::Issuer,
         access: rules("oauth", Origin::Access)?,
     })
 }

@@ -48,6 +48,12 @@ impl<R> Endpoints<R> {
         let verified = self.verifying.verify(token, &authority.assertions, call).await?;
         let (app, issuer) = (verified.app(), verified.claims().issuer.as_deref());
         check_network(app, call.from)?;
+        if authority.one_audience && verified.claims().audience_is_list {
+            let refusal = Refusal::new(Reason::TokenAudienceMismatch);
+            let expected =
+                format!("aud {:?} as a string, since oauth.assertion_audiences is \"issuer\"", authority.issuer);
+            return Err(refusal.expected(expected).found("a list"));
+        }
         if issuer != Some(app.client_id.as_str()) {
             let refusal = Refusal::new(Reason::OauthClientMismatch).expected(format!("iss {}", app.client_id));
             return Err(refusal.found(issuer.map_or_else(|| "no iss".to_owned(), |iss| format!("iss {}", quoted(iss)))));

@@ -11,7 +11,7 @@ use serde_json::json;
 use super::super::{Call, Endpoints, json};
 use super::grant::GRANTS;
 use crate::model::{Algorithm, Endpoint, Family};
-use crate::policy::{Authority, State};
+use crate::policy::{Authority, State, TABLES_SCOPE};
 use crate::tokens::TokenRepository;
 
 const HOUR: Duration = Duration::from_secs(3600);
@@ -32,7 +32,9 @@ pub(super) fn metadata(state: &State, authority: &Authority) -> Response<Full<By
     let methods = [("private_key_jwt", has(false)), ("client_secret_jwt", has(true))];
     let methods: Vec<_> = methods.into_iter().filter_map(|(method, is_taken)| is_taken.then_some(method)).collect();
     let algorithms: Vec<_> = algorithms.into_iter().map(Algorithm::as_str).collect();
-    let scopes: BTreeSet<_> = state.scopes.iter().map(|scope| scope.id.as_str()).collect();
+    let needs_tables = state.routes.routes().iter().any(|route| route.requirement.is_of_resources());
+    let scopes = state.scopes.iter().map(|scope| scope.id.as_str());
+    let scopes: BTreeSet<_> = scopes.chain(needs_tables.then_some(TABLES_SCOPE)).collect();
     let mut metadata = json!({
         "issuer": authority.issuer,
         "response_types_supported": [],

@@ -8,8 +8,8 @@ use serde_json::{Map, json};
 use super::super::{Answer, Call, Endpoints, json, of_token};
 use super::client::check_client_id;
 use super::form::Form;
-use crate::model::{Reason, Refusal, ScopeId, quoted};
-use crate::policy::Authority;
+use crate::model::{Reason, Refusal, quoted};
+use crate::policy::{Authority, Bearer};
 use crate::registry::App;
 use crate::tokens::{Holder, TokenError, TokenRepository};
 use crate::verify::{Origin, Verified};
@@ -100,12 +100,13 @@ impl<R: TokenRepository> Endpoints<R> {
     }
 }
 
-/// The scopes that a token is for: those that are asked for, or all that the app holds, on any of its bots.
+/// The scopes that a token is for: those that are asked for, or all that the app holds, on any of its bots. Permissions on
+/// tables and views go with [`TABLES_SCOPE`](crate::policy::TABLES_SCOPE), which is asked for as the others are.
 ///
 /// # Errors
 /// `oauth.scope_invalid`.
 fn scope(app: &App, asked: Option<&str>) -> Result<String, Refusal> {
-    let held: BTreeSet<_> = app.scopes().into_iter().map(ScopeId::as_str).collect();
+    let held: BTreeSet<_> = Bearer::from(app).scopes().into_iter().collect();
     let Some(asked) = asked else { return Ok(held.into_iter().collect::<Vec<_>>().join(" ")) };
     let asked: BTreeSet<_> = asked.split(' ').filter(|scope| !scope.is_empty()).collect();
     if let Some(lacking) = asked.iter().find(|scope| !held.contains(*scope)) {

@@ -9,7 +9,7 @@ use super::super::{Answer, Call, Endpoints, json, of_token};
 use super::form::Form;
 use crate::clock::Timestamp;
 use crate::jose::Compact;
-use crate::model::{Reason, Refusal, ScopeId, TokenId};
+use crate::model::{Reason, Refusal, TokenId, is_same_media_type};
 use crate::policy::{AuthenticatorKind, Authority, Bearer, State};
 use crate::registry::Repository;
 use crate::tokens::{Revocation, TokenRepository};
@@ -103,7 +103,7 @@ fn is_of_others(token: &str) -> bool {
     let ours = [Origin::Held, Origin::Access, Origin::Installation];
     let Ok(compact) = Compact::parse(token.as_bytes(), token.len()) else { return false };
     let typ = compact.header.token_type.as_deref();
-    ours.into_iter().filter_map(Origin::token_type).all(|own| !typ.is_some_and(|typ| typ.eq_ignore_ascii_case(own)))
+    ours.into_iter().filter_map(Origin::token_type).all(|own| !typ.is_some_and(|typ| is_same_media_type(typ, own)))
 }
 
 /// RFC 7662 section 2.2. The scope is what the token is good for now: less than it says, where grants were taken back. For an
@@ -113,10 +113,7 @@ fn describe(good: &Verified) -> Map<String, Value> {
     let bearer = Bearer::from(good);
     let scopes = match bearer.reach {
         Some(reach) => Some(reach.permissions()).filter(|held| !held.is_empty()).map(|held| held.to_string()),
-        None => {
-            let left = app.scopes().into_iter().map(ScopeId::as_str).filter(|scope| bearer.leaves(scope));
-            Some(left.collect::<Vec<_>>().join(" ")).filter(|scopes| !scopes.is_empty())
-        }
+        None => Some(bearer.scopes().join(" ")).filter(|scopes| !scopes.is_empty()),
     };
     let text = |text: &Option<Box<str>>| text.as_deref().map(Value::from);
     let seconds = |time: Option<Timestamp>| time.map(|time| Value::from(time.secs()));

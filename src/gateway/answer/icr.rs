@@ -10,7 +10,7 @@ type Words = fn(&Refusal) -> (u16, &'static str);
 
 pub(super) fn answer(refusal: &Refusal, words: Words) -> Answer {
     let (status, message) = words(refusal);
-    let documentation = format!("docs/reasons.md#{}", refusal.reason.public());
+    let documentation = format!("docs/reasons.md#{}", refusal.told_as.unwrap_or(refusal.reason).public());
     Answer::json(status, &json!({ "message": message, "documentation_url": documentation }))
 }
 
@@ -32,10 +32,11 @@ pub(super) fn of_installation(refusal: &Refusal) -> (u16, &'static str) {
 
 /// To who comes with an app's own token.
 ///
-/// Ids of apps are no secret here: that an app is unknown or has no key is told to whoever asks, as clients expect it.
+/// Ids of the apps that name `icr` are no secret: that such an app has no key is told to whoever asks, as clients expect it.
+/// Others are as unknown until their key is proved.
 pub(super) fn of_app(refusal: &Refusal) -> (u16, &'static str) {
     let claim = refusal.claim.as_deref();
-    match refusal.reason {
+    match refusal.told_as.unwrap_or(refusal.reason) {
         Reason::TokenLifetimeTooLong => (401, "'Expiration time' claim ('exp') is too far in the future"),
         Reason::TokenExpired | Reason::TokenExpRequired => (401, EXP),
         Reason::TokenIssuedInFuture | Reason::TokenIatRequired => (401, IAT),

@@ -5,6 +5,7 @@ mod encryption;
 mod keys;
 mod mutations;
 mod oracle;
+mod spellings;
 mod wycheproof;
 mod wycheproof_encryption;
 mod wycheproof_keys;

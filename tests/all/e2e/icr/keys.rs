@@ -76,8 +76,8 @@ fn f154_the_catalogue_says_which_kind_of_token_a_call_takes() {
 fn an_app_that_is_bound_to_authenticators_needs_both() {
     let start = scopegate::clock::Timestamp::from_secs(START);
     for (bound, status) in [(r#"["icr", "icr-installation"]"#, 200), (r#"["icr"]"#, 401)] {
-        let wanted = format!("client_id = {OCTO:?}\nauthenticators = {bound}\n");
-        let registry = super::registry().replacen(&format!("client_id = {OCTO:?}\n"), &wanted, 1);
+        let named = r#"authenticators = ["icr", "icr-installation"]"#;
+        let registry = super::registry().replacen(named, &format!("authenticators = {bound}"), 1);
         let world = World::at(start, "", &registry);
         let token = world.token(super::ACME, "");
         assert_eq!(world.status("GET", "/any", &token), status, "{bound}");

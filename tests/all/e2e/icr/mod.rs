@@ -6,6 +6,7 @@ mod jwt;
 mod keys;
 mod octokit;
 mod routes;
+mod strangers;
 mod words;
 
 use std::time::{Duration, UNIX_EPOCH};
@@ -43,7 +44,8 @@ pub const RIVALS: i64 = 4004;
 pub fn registry() -> String {
     let app = |id: &str, name: &str| {
         format!(
-            "[[app]]\nclient_id = {id:?}\nname = {name:?}\naccount = \"default\"\nlevel = \"account\"\nalgorithms = [\"RS256\"]\n"
+            "[[app]]\nclient_id = {id:?}\nname = {name:?}\naccount = \"default\"\nlevel = \"account\"\nalgorithms = [\"RS256\"]\n\
+             authenticators = [\"icr\", \"icr-installation\"]\n"
         )
     };
     let key = |id: &str, pem: &str| format!("[[key]]\napp = {id:?}\npublic_key = '''{pem}'''\n");

@@ -12,11 +12,11 @@ use crate::e2e::harness::now;
 use crate::e2e::interop::{library, root, run};
 
 /// A gateway whose issuer is its own address, with the clock that clients have; and the key of the app `keyed`.
-fn world() -> (World, String) {
+fn world(oauth: &str) -> (World, String) {
     // Free a moment ago: the system gives each port once before it begins anew.
     let address = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().to_string();
     let issuer = format!("http://{address}");
-    let world = World::at(&address, &issuer, Timestamp::from_secs(now()));
+    let world = World::with(oauth, &address, &issuer, Timestamp::from_secs(now()));
     let folder = tempfile::tempdir().unwrap();
     let openssl = |arguments: &[&str]| {
         assert!(Command::new("openssl").args(arguments).current_dir(folder.path()).status().unwrap().success());
@@ -43,8 +43,8 @@ fn check(world: &World, told: &Value, client: &str) {
     assert_eq!(world.get("/any", token).status, 401, "it is revoked");
 }
 
-fn node_client(script: &str, module: &str) {
-    let (world, key) = world();
+fn node_client(script: &str, module: &str, oauth: &str, audience: Option<&str>) {
+    let (world, key) = world(oauth);
     library(&format!("node_modules/{module}"));
     let call = |order: &Value| {
         let script = root().join("tests/interop").join(script);
@@ -54,25 +54,39 @@ fn node_client(script: &str, module: &str) {
         );
         serde_json::from_str::<Value>(&told).unwrap()
     };
-    let order = json!({ "issuer": world.node.url(), "client": "keyed", "key": key, "scope": "logs" });
+    let audience = audience.map(|_| world.node.url());
+    let order =
+        json!({ "issuer": world.node.url(), "client": "keyed", "key": key, "scope": "logs", "audience": audience });
     check(&world, &call(&order), "keyed");
-    let order = json!({ "issuer": world.node.url(), "client": "svc", "secret": SECRET, "scope": "logs" });
+    let order =
+        json!({ "issuer": world.node.url(), "client": "svc", "secret": SECRET, "scope": "logs", "audience": audience });
     check(&world, &call(&order), "svc");
 }
 
 #[test]
 fn openid_client_discovers_gets_introspects_and_revokes() {
-    node_client("oauth_openid_client.mjs", "openid-client");
+    node_client("oauth_openid_client.mjs", "openid-client", "", Some("the issuer"));
+}
+
+/// It names the issuer and the endpoint in a list where nothing else is said.
+#[test]
+fn openid_client_unmodified_is_taken_where_the_setting_for_older_clients_says_so() {
+    node_client("oauth_openid_client.mjs", "openid-client", "assertion_audiences = \"endpoints\"\n", None);
 }
 
 #[test]
 fn oauth4webapi_discovers_gets_introspects_and_revokes() {
-    node_client("oauth_oauth4webapi.mjs", "oauth4webapi");
+    node_client("oauth_oauth4webapi.mjs", "oauth4webapi", "", None);
+}
+
+#[test]
+fn oauth4webapi_names_the_issuer_alone_which_is_taken_with_either_setting() {
+    node_client("oauth_oauth4webapi.mjs", "oauth4webapi", "assertion_audiences = \"endpoints\"\n", None);
 }
 
 #[test]
 fn pyjwt_verifies_access_tokens_by_the_published_keys() {
-    let (world, _) = world();
+    let (world, _) = world("");
     let issuer = world.node.url();
     let assertion = world.assertion("svc").claim("aud", issuer.clone()).sign(SECRET);
     let form = [("grant_type", super::JWT_BEARER), ("assertion", &assertion)];

@@ -37,7 +37,7 @@ fn the_metadata_says_where_everything_is() {
     assert_eq!(metadata["response_types_supported"], json!([]));
     let grants = json!(["client_credentials", "urn:ietf:params:oauth:grant-type:jwt-bearer"]);
     assert_eq!(metadata["grant_types_supported"], grants);
-    assert_eq!(metadata["scopes_supported"], json!(["logs", "train", "users"]));
+    assert_eq!(metadata["scopes_supported"], json!(["logs", "scopegate:tables", "train", "users"]));
 }
 
 fn kids(node: &Node) -> Vec<String> {

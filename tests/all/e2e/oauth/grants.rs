@@ -6,7 +6,7 @@ use jsonwebtoken::jwk::JwkSet;
 use jsonwebtoken::{Algorithm, DecodingKey, Validation, decode};
 use serde_json::{Value, json};
 
-use super::{CLIENT_ASSERTION, ISSUER, JWT_BEARER, SECRET, START, World, parts};
+use super::{ISSUER, JWT_BEARER, SECRET, START, World, parts};
 use crate::e2e::harness::Call;
 
 const CREDENTIALS: (&str, &str) = ("grant_type", "client_credentials");
@@ -107,15 +107,4 @@ fn a_client_may_authenticate_besides_and_name_itself() {
     assert_eq!((foreign.status, &foreign.json()["error"]), (400, &json!("invalid_grant")));
     let misnamed = hand_in("svc", &[("client_id", "rival")]);
     assert_eq!((misnamed.status, &misnamed.json()["error"]), (401, &json!("invalid_client")));
-}
-
-#[test]
-fn an_assertion_may_be_for_the_issuer_or_for_an_endpoint() {
-    let world = World::new();
-    for audience in [json!(ISSUER), json!(format!("{ISSUER}/oauth2/token")), json!([format!("{ISSUER}/oauth2/token")])]
-    {
-        let assertion = world.assertion("svc").claim("aud", audience.clone()).sign(SECRET);
-        let form = [CREDENTIALS, ("client_assertion_type", CLIENT_ASSERTION), ("client_assertion", &assertion)];
-        assert_eq!(world.post("/oauth2/token", &form).status, 200, "{audience}");
-    }
 }

@@ -1,5 +1,7 @@
 //! OAuth for apps: real sockets and a real store, a clock that the test moves.
 
+mod audiences;
+mod bounds;
 mod clients;
 mod configuration;
 mod discovery;
@@ -7,6 +9,7 @@ mod grants;
 mod networks;
 mod presented;
 mod refusals;
+mod tables;
 mod tokens;
 
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -28,7 +31,7 @@ pub const JWT_BEARER: &str = "urn:ietf:params:oauth:grant-type:jwt-bearer";
 /// The secret of each app that has one.
 pub const SECRET: &str = "the secret of each app in these tests";
 
-/// `svc` holds scopes on its account, `helper` on two bots, `rival` is of another account, `keeper` takes Khoros' tokens,
+/// `svc` holds scopes on its account, `ledger` tables besides, `helper` on two bots, `rival` is of another account, `keeper` takes Khoros' tokens,
 /// `octo` is installed.
 pub const REGISTRY: &str = r#"
 version = 1
@@ -62,6 +65,12 @@ algorithms = ["HS256"]
 [[app]]
 client_id = "idle"
 name = "idle"
+account = "acme"
+level = "account"
+algorithms = ["HS256"]
+[[app]]
+client_id = "ledger"
+name = "ledger"
 account = "acme"
 level = "account"
 algorithms = ["HS256"]
@@ -113,6 +122,18 @@ app = "svc"
 account = "acme"
 scopes = ["logs", "users"]
 [[grant]]
+app = "ledger"
+account = "acme"
+scopes = ["logs", "users"]
+[[table_grant]]
+app = "ledger"
+table = "orders"
+permissions = ["read"]
+[[table_grant]]
+app = "ledger"
+view = "open-orders"
+permissions = ["read"]
+[[grant]]
 app = "octo"
 account = "acme"
 scopes = ["users"]
@@ -131,6 +152,11 @@ const ROUTES: &str = r#"
 kind = "jwt"
 app_claims = ["iss"]
 algorithms = ["HS256"]
+[authenticator.gate]
+kind = "jwt"
+app_claims = ["iss"]
+algorithms = ["HS256"]
+audiences = ["https://id.example.test"]
 [[scope]]
 id = "logs"
 title = "Read logs"
@@ -163,10 +189,34 @@ path = "/any"
 authenticator = "oauth"
 scope = "any"
 [[route]]
+id = "table"
+methods = ["GET"]
+path = "/tables/{name}"
+authenticator = "oauth"
+table = { param = "name", permissions = ["read"] }
+[[route]]
+id = "view"
+methods = ["GET"]
+path = "/views/{name}"
+authenticator = "oauth"
+view = { param = "name", permissions = ["read"] }
+[[route]]
+id = "tables"
+methods = ["GET"]
+path = "/tables"
+authenticator = "oauth"
+table = "any"
+[[route]]
 id = "own"
 methods = ["GET"]
 path = "/own"
 authenticator = "own"
+scope = "any"
+[[route]]
+id = "gate"
+methods = ["GET"]
+path = "/gate"
+authenticator = "gate"
 scope = "any"
 "#;
 
@@ -182,12 +232,17 @@ impl World {
     }
 
     pub fn at(listen: &str, issuer: &str, now: Timestamp) -> Self {
+        Self::with("", listen, issuer, now)
+    }
+
+    /// With more keys of `[oauth]`.
+    pub fn with(oauth: &str, listen: &str, issuer: &str, now: Timestamp) -> Self {
         let upstream = Recorder::start();
-        let keys: String = ["svc", "helper", "idle", "octo", "single", "rival", "keeper", "elsewhere"]
+        let keys: String = ["svc", "helper", "idle", "ledger", "octo", "single", "rival", "keeper", "elsewhere"]
             .map(|app| format!("[[key]]\napp = {app:?}\nsecret = {SECRET:?}\n"))
             .concat();
         let sections =
-            format!("[oauth]\nissuer = {issuer:?}\n[upstream.care]\nurls = [{:?}]\n{ROUTES}", upstream.url());
+            format!("[oauth]\nissuer = {issuer:?}\n{oauth}[upstream.care]\nurls = [{:?}]\n{ROUTES}", upstream.url());
         let registry = format!("{REGISTRY}{keys}[[key]]\napp = \"octo\"\npublic_key = '''{RSA_PUBLIC}'''\n");
         let node = Node::start_on(listen, "profiles = [\"oauth\", \"khoros\", \"icr\"]", &sections, &registry, now);
         Self { node, upstream }

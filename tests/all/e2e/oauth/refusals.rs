@@ -168,11 +168,11 @@ fn an_assertion_is_good_once_wherever_it_is_used() {
 fn what_was_used_at_the_gate_is_used_up_here() {
     let world = World::new();
     let token = world.assertion("single");
-    assert_eq!(world.get("/own", &token.sign(SECRET)).status, 200);
+    assert_eq!(world.get("/gate", &token.sign(SECRET)).status, 200);
     refused(&world, &by(&world, &token), (401, "invalid_client"), Reason::TokenReplayed);
     let token = world.assertion("single");
     assert_eq!(by(&world, &token).status, 200);
-    let reply = world.get("/own", &token.sign(SECRET));
+    let reply = world.get("/gate", &token.sign(SECRET));
     assert_eq!((reply.status, reply.code().as_str()), (401, "token.replayed"));
 }
 
