@@ -8,7 +8,7 @@ use serde_json::{Map, json};
 
 use super::{Answer, Call, Caller, Endpoints, UnknownOwner, client_id, json, of_store, of_token};
 use crate::model::{AccountId, AuthenticatorName, ClientId, Level, Reason, Refusal, TokenId};
-use crate::registry::{App, AppSettings, Change, Repository, StoreError};
+use crate::registry::{Actor, App, AppSettings, Change, Repository, StoreError};
 use crate::tokens::{Holder, NewToken, TokenRepository};
 
 /// The authenticator of the routes that these tokens are for.
@@ -79,8 +79,10 @@ impl<R: Repository + TokenRepository> Endpoints<R> {
         if is_number || self.settings.khoros.unknown_owner == UnknownOwner::Refuse {
             return Err(Refusal::new(Reason::OwnerUnknown).found(owner.to_string()));
         }
+        let (_turn, actor) = (self.creating.lock().await, call.actor("POST of a first token"));
+        self.check_created(&actor).await?;
         let new = Change::PutApp { settings: new_app(owner.clone(), account), is_new: true };
-        match self.repository.commit(&[new], &call.actor("POST of a first token")).await {
+        match self.repository.commit(&[new], &actor).await {
             // Of several at once, one creates the app, and the others find it.
             Ok(_) | Err(StoreError::Conflict(_)) => {}
             Err(error) => return Err(of_store(&error)),
@@ -90,6 +92,18 @@ impl<R: Repository + TokenRepository> Endpoints<R> {
         let app = state.registry.app(owner.as_str()).cloned().ok_or(Refusal::new(Reason::OwnerUnknown))?;
         check_owner(&app, account)?;
         Ok(app)
+    }
+
+    /// Whether one more app may be created in the name of the service account.
+    async fn check_created(&self, actor: &Actor) -> Result<(), Refusal> {
+        let limit = self.settings.khoros.unknown_owner_limit;
+        let created = self.repository.apps_created_by(&actor.name).await.map_err(|error| of_store(&error))?;
+        if created < u64::from(limit) {
+            return Ok(());
+        }
+        let expected =
+            format!("an app that is registered: {} has had {limit} created (khoros.unknown_owner_limit)", actor.name);
+        Err(Refusal::new(Reason::OwnerUnknown).expected(expected))
     }
 }
 

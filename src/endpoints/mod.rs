@@ -86,6 +86,8 @@ pub struct Endpoints<R> {
     pub replay: Arc<dyn ReplayMemory>,
     pub usage: Arc<UsageBook>,
     pub settings: EndpointSettings,
+    /// Held while an app is created that nobody registered: of several at once each sees those before it.
+    pub creating: tokio::sync::Mutex<()>,
 }
 
 impl<R: Repository + TokenRepository> Endpoints<R> {
@@ -129,6 +131,26 @@ fn json(status: StatusCode, body: &Value) -> Response<Full<Bytes>> {
     *response.status_mut() = status;
     response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json; charset=utf-8"));
     response
+}
+
+/// How many bytes the body of a request to an endpoint may have. A form is bounded by what it may hold: two tokens and some
+/// parameters.
+///
+/// # Errors
+/// `oauth.request_invalid`, before a byte of the body is read.
+pub fn expect_body(
+    endpoint: Endpoint,
+    content_type: Option<&HeaderValue>,
+    query: Option<&str>,
+) -> Result<usize, Refusal> {
+    match endpoint {
+        Endpoint::OauthToken | Endpoint::OauthIntrospection | Endpoint::OauthRevocation => {
+            oauth::check_form_head(content_type, query)?;
+            Ok(32 << 10)
+        }
+        Endpoint::IcrAccessTokens => Ok(64 << 10),
+        _ => Ok(4 << 10),
+    }
 }
 
 /// A client id from a path.

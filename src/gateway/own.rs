@@ -7,6 +7,7 @@ use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use bytes::Bytes;
+use http::request::Parts;
 use http::{HeaderValue, Request, Response, header};
 use http_body::Body;
 use http_body_util::{BodyExt as _, Full, LengthLimitError, Limited};
@@ -17,8 +18,7 @@ use super::refuse::http_date;
 use super::{Answered, Call, Destination, Inbound, Outbound, Refused, Visit};
 use crate::model::{Reason, Refusal};
 
-/// What is asked of us is short; so is the time to say it.
-const MAX_BODY: usize = 64 << 10;
+/// The time to say what is asked of us, which is short.
 const BODY_TIME: Duration = Duration::from_secs(10);
 
 /// A call to an endpoint, with its whole body.
@@ -36,6 +36,12 @@ pub trait OwnAnswers: Send + Sync {
     /// # Errors
     /// The refusal, which is told in the format of the route.
     fn answer(&self, asked: Asked) -> Answering;
+
+    /// How many bytes the body of such a request may have, before any of them is read.
+    ///
+    /// # Errors
+    /// The refusal of a request whose body need not be read.
+    fn expect_body(&self, head: &Parts, visit: &Visit) -> Result<usize, Refusal>;
 }
 
 /// Our own answers in front of another leaf.
@@ -82,7 +88,8 @@ where
     let (request, call, destination) = outbound.into_parts();
     let Destination::Own(visit) = destination else { return Err(call.refused(Reason::GatewayInternal)) };
     let (head, body) = request.into_parts();
-    let body = gather(body, &call).await?;
+    let limit = answers.expect_body(&head, &visit).map_err(|refusal| call.refused(refusal))?;
+    let body = gather(body, limit, &call).await?;
     let asked = Asked { request: Request::from_parts(head, body), call: call.clone(), visit: *visit };
     let mut response = answers.answer(asked).await.map_err(|refusal| call.refused(refusal))?;
     let headers = response.headers_mut();
@@ -93,17 +100,20 @@ where
 }
 
 /// The whole body, which has to be short and to come soon.
-async fn gather<B>(body: Inbound<B>, call: &Call) -> Result<Bytes, Refused>
+async fn gather<B>(body: Inbound<B>, limit: usize, call: &Call) -> Result<Bytes, Refused>
 where
     B: Body<Data = Bytes>,
     B::Error: std::fmt::Display,
 {
-    let gathered = tokio::time::timeout(BODY_TIME, Limited::new(body, MAX_BODY).collect()).await;
+    let too_large =
+        || Err(call.refused(Refusal::new(Reason::RequestBodyTooLarge).expected(format!("at most {limit} bytes"))));
+    if body.size_hint().lower() > limit as u64 {
+        return too_large();
+    }
+    let gathered = tokio::time::timeout(BODY_TIME, Limited::new(body, limit).collect()).await;
     match gathered {
         Ok(Ok(body)) => Ok(body.to_bytes()),
-        Ok(Err(error)) if error.is::<LengthLimitError>() => {
-            Err(call.refused(Refusal::new(Reason::RequestBodyTooLarge).expected(format!("at most {MAX_BODY} bytes"))))
-        }
+        Ok(Err(error)) if error.is::<LengthLimitError>() => too_large(),
         Ok(Err(error)) => {
             let reason = call.ledger.body_fault.get().copied().unwrap_or(Reason::RequestInvalid);
             Err(call.refused(Refusal::new(reason).found(error.to_string())))

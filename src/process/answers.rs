@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::thread;
 
 use http::header;
+use http::request::Parts;
 use tokio::runtime::{Builder, Handle};
 use tokio::sync::{Semaphore, oneshot};
 use tokio::task::JoinHandle;
@@ -39,6 +40,11 @@ impl Answers {
 }
 
 impl OwnAnswers for Answers {
+    fn expect_body(&self, head: &Parts, visit: &Visit) -> Result<usize, Refusal> {
+        let Target::Endpoint(endpoint) = visit.route.target else { return Err(Reason::RouteUnknown.into()) };
+        endpoints::expect_body(endpoint, head.headers.get(header::CONTENT_TYPE), head.uri.query())
+    }
+
     /// A caller that leaves drops its call: what has not been committed by then never is, so that no token is issued that
     /// has no holder. What was committed is followed within a second.
     fn answer(&self, asked: Asked) -> Answering {

@@ -184,6 +184,7 @@ impl Prepared {
             replay: Arc::clone(&gate.replay),
             usage: Arc::clone(&gate.usage),
             settings: config.endpoints.clone(),
+            creating: tokio::sync::Mutex::default(),
         };
         let answers: Arc<dyn OwnAnswers> = Arc::new(answers::Answers::start(endpoints).map_err(StartError::Socket)?);
         let forward = Forward::new(Arc::clone(&upstreams));

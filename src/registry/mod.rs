@@ -42,7 +42,7 @@ pub use record::{
     Account, AppRecord, AppSettings, Bot, EncryptionKeyRecord, Grant, GrantTarget, KeyNumber, KeyRecord, KeyState,
     Permission, Permissions, Registry, Resource, ResourceKind, TableGrant,
 };
-pub use repository::{Actor, Delta, Repository, StoreError, Version};
+pub use repository::{Actor, Delta, Repository, SERVICE_ACTOR, StoreError, Version};
 pub use rules::{GrantError, GrantRules, TakenTokens};
 pub use service::{BOT_API, ServiceAccount, ServiceKind, ServiceSettings};
 pub(crate) use sharded::Sharded;

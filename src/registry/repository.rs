@@ -32,10 +32,13 @@ impl Delta {
     }
 }
 
+/// With what the name of an actor begins that is a service account.
+pub const SERVICE_ACTOR: &str = "service:";
+
 /// Who changes something, and why; stands in the audit.
 #[derive(Clone, Debug)]
 pub struct Actor {
-    /// `cli:user@host` for the command line.
+    /// `cli:user@host` for the command line, [`SERVICE_ACTOR`] and its name for a service account.
     pub name: String,
     pub why: Option<String>,
     pub at: Timestamp,
@@ -85,6 +88,9 @@ pub trait Repository: Send + Sync {
 
     /// What changed since a version that was read earlier.
     fn changes_since(&self, version: Version) -> impl Future<Output = Result<Delta, StoreError>> + Send;
+
+    /// How many apps of the registry an actor that is no person has created, which were not moved since.
+    fn apps_created_by(&self, actor: &str) -> impl Future<Output = Result<u64, StoreError>> + Send;
 
     /// Carries out all the changes, or none; writes an audit row for each.
     fn commit(&self, changes: &[Change], actor: &Actor) -> impl Future<Output = Result<Version, StoreError>> + Send;

@@ -158,6 +158,12 @@ impl Repository for Store {
         load::changes_since(&mut *self.database.read().await?, &self.sealer, version).await
     }
 
+    async fn apps_created_by(&self, actor: &str) -> Result<u64, StoreError> {
+        let query = sqlx::query_scalar("SELECT COUNT(*) FROM app WHERE created_by = $1").bind(actor);
+        let count: i64 = query.fetch_one(&mut *self.database.read().await?).await.map_err(error::failed)?;
+        Ok(count.unsigned_abs())
+    }
+
     async fn commit(&self, changes: &[Change], actor: &Actor) -> Result<Version, StoreError> {
         let mut transaction = self.database.write().await?;
         let version = commit::carry_out(&mut transaction, &self.sealer, changes, actor).await?;

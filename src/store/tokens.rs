@@ -1,5 +1,6 @@
 //! The lives of tokens: each step is decided by `tokens::AppTokens` on what the write lock shows.
 
+mod lives;
 mod signing;
 
 use serde_json::{Value, json};
@@ -113,6 +114,8 @@ struct Step {
     app: i64,
     client_id: String,
     account: AccountId,
+    /// As they were read.
+    stored: AppTokens,
     tokens: AppTokens,
 }
 
@@ -123,28 +126,13 @@ impl Step {
         let found: Option<(String, String)> = query.fetch_optional(&mut *writing).await.map_err(failed)?;
         let (client_id, account) = found.ok_or(TokenError::NoApp)?;
         let (account, tokens) = (id(&account)?, issued(&mut writing, app.0).await?);
-        Ok(Self { writing, app: app.0, client_id, account, tokens })
+        Ok(Self { writing, app: app.0, client_id, account, stored: tokens.clone(), tokens })
     }
 
-    /// Writes what the step left.
+    /// Writes what the step changed.
     async fn end(mut self, action: &str, after: Value, actor: &Actor) -> Result<(), TokenError> {
-        let query = sqlx::query("DELETE FROM issued_token WHERE app = $1").bind(self.app);
-        query.execute(&mut *self.writing).await.map_err(failed)?;
-        let AppTokens { current, superseded } = std::mem::take(&mut self.tokens);
-        let superseded = superseded.into_iter().map(|s| (s.token, Some((s.at, s.good_until))));
-        for (place, (token, refreshed)) in (0i64..).zip(superseded.chain(current.map(|token| (token, None)))) {
-            let query = "INSERT INTO issued_token (app, place, jti, issued_at, expires_at, refreshed_at, good_until) \
-                         VALUES ($1, $2, $3, $4, $5, $6, $7)";
-            let query = sqlx::query(query)
-                .bind(self.app)
-                .bind(place)
-                .bind(token.jti.as_str())
-                .bind(token.issued_at.millis())
-                .bind(token.expires_at.millis())
-                .bind(refreshed.map(|(at, _)| at.millis()))
-                .bind(refreshed.map(|(_, until)| until.millis()));
-            query.execute(&mut *self.writing).await.map_err(failed)?;
-        }
+        let changes = lives::changes(&self.stored, &self.tokens);
+        lives::write(&mut self.writing, self.app, &changes).await?;
         self.commit(action, after, actor).await
     }
 

@@ -8,6 +8,9 @@ use crate::model::TokenId;
 /// Superseded tokens whose grace is over and that are still named, so that their holder can be told which token is old.
 const REMEMBERED: usize = 8;
 
+/// Superseded tokens that are good at once: whoever refreshes faster than a grace ends the oldest of them early.
+const MOST_IN_GRACE: usize = 16;
+
 /// What is kept of a token that we issued; the token itself is not.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct IssuedToken {
@@ -70,7 +73,8 @@ impl AppTokens {
         Ok(())
     }
 
-    /// Puts a successor in the place of the current token, which stays good until `good_until`.
+    /// Puts a successor in the place of the current token, which stays good until `good_until`, or until so many more were
+    /// refreshed that there would be too many good ones.
     ///
     /// # Errors
     /// All but [`LifecycleError::Exists`]; nothing is changed then.
@@ -92,6 +96,7 @@ impl AppTokens {
         let good_until = good_until.min(token.expires_at);
         self.superseded.push(Superseded { token, at: now, good_until });
         self.current = Some(successor);
+        self.end_surplus(now);
         self.forget(now);
         Ok(())
     }
@@ -112,6 +117,13 @@ impl AppTokens {
             Some(s) => Standing::Superseded(s.good_until),
             None => Standing::Unknown,
         }
+    }
+
+    /// Ends the oldest of those that are good, where there are too many.
+    fn end_surplus(&mut self, now: Timestamp) {
+        let in_grace = self.superseded.iter().filter(|s| now < s.good_until).count();
+        let oldest = self.superseded.iter_mut().filter(|s| now < s.good_until);
+        oldest.take(in_grace.saturating_sub(MOST_IN_GRACE)).for_each(|s| s.good_until = now);
     }
 
     /// Forgets the oldest of those whose grace is over. One that is good is never forgotten.
@@ -210,6 +222,25 @@ mod tests {
         }
         assert_eq!(refresh(&mut tokens, "x", "c", NOON), Err(LifecycleError::Unknown));
         assert_eq!(tokens, before, "the one successor stays");
+    }
+
+    #[test]
+    fn whoever_refreshes_faster_than_a_grace_keeps_the_newest_predecessors() {
+        let mut tokens = issued();
+        let name = |n: usize| if n == 0 { "a".to_owned() } else { format!("t{n}") };
+        for n in 0..400 {
+            let now = NOON.after(Duration::from_millis(n as u64));
+            refresh(&mut tokens, &name(n), &name(n + 1), now).unwrap();
+            assert!(tokens.superseded.len() <= MOST_IN_GRACE + REMEMBERED);
+        }
+        let now = NOON.after(Duration::from_millis(399));
+        let standing = |n: usize| tokens.standing(&id(&name(n)), now);
+        assert_eq!(standing(400), Standing::Current);
+        for n in 400 - MOST_IN_GRACE..400 {
+            assert!(matches!(standing(n), Standing::InGrace(_)), "{n}");
+        }
+        assert!(matches!(standing(399 - MOST_IN_GRACE), Standing::Superseded(_)));
+        assert_eq!(standing(0), Standing::Unknown);
     }
 
     #[test]

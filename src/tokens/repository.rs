@@ -88,8 +88,8 @@ pub trait TokenRepository: Send + Sync {
         actor: &Actor,
     ) -> impl Future<Output = Result<Vec<TokenId>, TokenError>> + Send;
 
-    /// Revokes tokens of the app that are on no record. After `until`, when the last of them has ended, nothing needs to
-    /// be kept of it.
+    /// Revokes tokens of the app that are on no record. After `until`, when none of them could be taken any more, nothing
+    /// needs to be kept of it.
     fn revoke(
         &self,
         app: AppNumber,

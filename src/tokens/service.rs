@@ -15,7 +15,7 @@ use crate::jose::IssuingMaterial;
 use crate::model::{AppNumber, ClientId, KeyId, TokenId};
 use crate::registry::{Actor, StoreError};
 use crate::secret::{Secret, random};
-use crate::verify::{APP_NUMBER, Origin};
+use crate::verify::{APP_NUMBER, LONGEST_LEEWAY, Origin};
 
 /// How long tokens of a kind live.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -70,7 +70,7 @@ impl<R: TokenRepository> TokenService<R> {
         let token = self.mint(Origin::Held, holder, lifetimes.life, actor.at)?;
         let record = token.record();
         self.repository.issue(holder.app, record, actor).await?;
-        self.follow().await?;
+        self.follow_after("a token was issued").await;
         Ok(token)
     }
 
@@ -89,7 +89,7 @@ impl<R: TokenRepository> TokenService<R> {
         let record = token.record();
         let good_until = actor.at.after(lifetimes.grace);
         self.repository.refresh(holder.app, submitted, record, good_until, actor).await?;
-        self.follow().await?;
+        self.follow_after("a token was refreshed").await;
         Ok(token)
     }
 
@@ -109,6 +109,14 @@ impl<R: TokenRepository> TokenService<R> {
     /// When the store can't be reached.
     pub async fn current(&self, app: AppNumber) -> Result<Option<IssuedToken>, StoreError> {
         Ok(self.repository.tokens_of(app).await?.current)
+    }
+
+    /// After a step that the store has taken: the holder gets the token, which exists nowhere else, also where the store can't be
+    /// read just now. It is good here as soon as that is made up for.
+    async fn follow_after(&self, step: &str) {
+        if let Err(error) = self.follow().await {
+            tracing::warn!(%error, "{step}, and this node does not know it yet");
+        }
     }
 
     /// Takes over what changed in the store, by this node or another.
@@ -188,7 +196,8 @@ impl<R: TokenRepository> TokenService<R> {
         Ok(NewToken { token: Secret::from(token), jti, issued_at, expires_at })
     }
 
-    /// Takes back tokens that are on no record, on this node at once. See [`TokenRepository::revoke`].
+    /// Takes back tokens that are on no record and end at `until`, on this node at once. That is remembered for as long as
+    /// any authenticator could take them. See [`TokenRepository::revoke`].
     ///
     /// # Errors
     /// When there is no such app, or the store can't be reached.
@@ -199,7 +208,7 @@ impl<R: TokenRepository> TokenService<R> {
         until: Timestamp,
         actor: &Actor,
     ) -> Result<(), TokenError> {
-        self.repository.revoke(app, revocation, until, actor).await?;
+        self.repository.revoke(app, revocation, until.after(LONGEST_LEEWAY), actor).await?;
         Ok(self.follow().await?)
     }
 }

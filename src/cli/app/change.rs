@@ -11,7 +11,7 @@ use crate::registry::{AppSettings, Change, Part};
 
 /// Change an app's settings; what is not named stays
 ///
-/// Account, level and client id stay for good: make another app for those.
+/// Level and client id stay for good: make another app for those. `app move` gives it to another account.
 #[derive(Debug, Args)]
 pub(in crate::cli) struct Set {
     /// The app's client id

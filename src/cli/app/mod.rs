@@ -3,6 +3,7 @@
 mod change;
 mod create;
 mod list;
+mod move_to;
 mod show;
 
 use std::process::ExitCode;
@@ -18,6 +19,7 @@ pub(super) enum App {
     List(list::List),
     Show(show::Show),
     Set(Box<change::Set>),
+    Move(move_to::Move),
     /// Take the app's tokens again
     Enable(change::Switch),
     /// Refuse every token of the app, until it is enabled
@@ -32,6 +34,7 @@ impl App {
             Self::List(list) => list.run().await,
             Self::Show(show) => show.run().await,
             Self::Set(set) => set.run().await,
+            Self::Move(to) => to.run().await,
             Self::Enable(switch) => switch.run(true).await,
             Self::Disable(switch) => switch.run(false).await,
             Self::Delete(delete) => delete.run().await,

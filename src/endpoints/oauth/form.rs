@@ -21,12 +21,7 @@ impl Form {
     /// `oauth.request_invalid` for another kind of body, for a name that stands twice, and for parameters in the query,
     /// where they would get into logs.
     pub fn of(call: &Call) -> Result<Self, Refusal> {
-        if !call.content_type.as_ref().is_some_and(is_form) {
-            return Err(invalid("Content-Type: application/x-www-form-urlencoded", "another, or none"));
-        }
-        if call.query.as_deref().is_some_and(|query| !query.is_empty()) {
-            return Err(invalid("all parameters in the body", "a query"));
-        }
+        check_head(call.content_type.as_ref(), call.query.as_deref())?;
         Self::parse(&call.body)
     }
 
@@ -57,6 +52,20 @@ impl Form {
     pub fn require(&self, name: &'static str) -> Result<&str, Refusal> {
         self.get(name).ok_or_else(|| invalid(name, "none"))
     }
+}
+
+/// Whether a form comes with the body, and nothing beside it.
+///
+/// # Errors
+/// `oauth.request_invalid`.
+pub fn check_head(content_type: Option<&HeaderValue>, query: Option<&str>) -> Result<(), Refusal> {
+    if !content_type.is_some_and(is_form) {
+        return Err(invalid("Content-Type: application/x-www-form-urlencoded", "another, or none"));
+    }
+    if query.is_some_and(|query| !query.is_empty()) {
+        return Err(invalid("all parameters in the body", "a query"));
+    }
+    Ok(())
 }
 
 fn is_form(content_type: &HeaderValue) -> bool {

@@ -9,6 +9,8 @@ mod form;
 mod grant;
 mod presented;
 
+pub use form::check_head as check_form_head;
+
 use super::{Answer, Call, Endpoints};
 use crate::model::{Endpoint, Reason};
 use crate::registry::Repository;

@@ -6,7 +6,7 @@ use sqlx::AssertSqlSafe;
 use super::accounts::{no_account_text, no_bot};
 use super::{Trace, Writer, returned};
 use crate::model::{BotId, ClientId};
-use crate::registry::{AppSettings, StoreError};
+use crate::registry::{AppSettings, SERVICE_ACTOR, StoreError};
 use crate::store::error::{failed, or_missing};
 use crate::store::rows::{APP_COLUMNS, AppRow, id, json as column};
 
@@ -18,7 +18,8 @@ struct Stored {
 }
 
 impl Writer<'_> {
-    /// Keys and grants stay as they are, but for permissions on tables and views of an account that the app leaves.
+    /// Keys and grants stay as they are, but for permissions on tables and views of an account that the app leaves, and for
+    /// the tokens that were issued to it there.
     pub(super) async fn put_app(&mut self, settings: &AppSettings, is_new: bool) -> Result<Trace, StoreError> {
         let id = &settings.client_id;
         let stored = match (self.stored_app(id).await?, is_new) {
@@ -37,13 +38,45 @@ impl Writer<'_> {
         }
         self.numbers.insert(id.clone(), number);
         let mut before = stored.as_ref().map(|s| app_json(&s.settings));
-        if stored.is_some_and(|s| s.settings.account != settings.account) {
-            let dropped = self.drop_table_grants(number).await?;
-            if let Some(before) = before.as_mut().filter(|_| !dropped.is_empty()) {
-                before["table_grants"] = dropped.into();
+        match stored {
+            None => self.note_creator(number).await?,
+            Some(stored) if stored.settings.account != settings.account => {
+                let dropped = self.drop_table_grants(number).await?;
+                let ended = self.end_tokens(number).await?;
+                if let Some(before) = before.as_mut().filter(|_| !dropped.is_empty()) {
+                    before["table_grants"] = dropped.into();
+                }
+                if let Some(before) = before.as_mut().filter(|_| !ended.is_empty()) {
+                    before["tokens"] = ended.into();
+                }
             }
+            Some(_) => {}
         }
         Ok(Trace { before, after: Some(app_json(settings)) })
+    }
+
+    /// Only of those that the gateway creates for a service account somebody has to keep count.
+    async fn note_creator(&mut self, number: i64) -> Result<(), StoreError> {
+        if self.actor.name.starts_with(SERVICE_ACTOR) {
+            let query =
+                sqlx::query("UPDATE app SET created_by = $1 WHERE number = $2").bind(&self.actor.name).bind(number);
+            query.execute(&mut *self.connection).await.map_err(failed)?;
+        }
+        Ok(())
+    }
+
+    /// Whoever got tokens for an app calls with them in the name of its account: they end when it goes to another. The ids
+    /// of those that ended.
+    async fn end_tokens(&mut self, number: i64) -> Result<Vec<String>, StoreError> {
+        let query = sqlx::query("UPDATE app SET created_by = NULL WHERE number = $1").bind(number);
+        query.execute(&mut *self.connection).await.map_err(failed)?;
+        let query = sqlx::query_scalar("DELETE FROM issued_token WHERE app = $1 RETURNING jti").bind(number);
+        let ended: Vec<String> = query.fetch_all(&mut *self.connection).await.map_err(failed)?;
+        if !ended.is_empty() {
+            let query = sqlx::query("INSERT INTO token_change (app) VALUES ($1)").bind(number);
+            query.execute(&mut *self.connection).await.map_err(failed)?;
+        }
+        Ok(ended)
     }
 
     pub(super) async fn delete_app(&mut self, id: &ClientId) -> Result<Trace, StoreError> {

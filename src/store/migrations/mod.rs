@@ -14,6 +14,8 @@ const SQLITE: &[(i64, &str, &str)] = &[
     (9, "installations", include_str!("sqlite/0009_installations.sql")),
     (10, "app networks", include_str!("sqlite/0010_app_networks.sql")),
     (11, "certificates", include_str!("sqlite/0011_certificates.sql")),
+    (12, "revocation ends", include_str!("sqlite/0012_revocation_ends.sql")),
+    (13, "created by", include_str!("sqlite/0013_created_by.sql")),
 ];
 
 /// Of the journal of first uses, a database apart.

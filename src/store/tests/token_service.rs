@@ -8,14 +8,14 @@ use serde_json::{Map, Value, json};
 use super::Folder;
 use crate::clock::Timestamp;
 use crate::jose::{Compact, read_registered};
-use crate::model::{Algorithm, ClaimNames, RegisteredClaims, TokenId};
+use crate::model::{Algorithm, AppNumber, ClaimNames, RegisteredClaims, TokenId};
 use crate::registry::conformance::{Fixture as _, actor, client_id, put_app, settings};
-use crate::registry::{Actor, Repository as _};
+use crate::registry::{Actor, Repository as _, StoreError};
 use crate::secret::Secret;
 use crate::store::Store;
 use crate::tokens::{
-    Holder, Issued, LifecycleError, Lifetimes, NewToken, RotationSettings, TokenError, TokenRepository as _,
-    TokenService,
+    AppTokens, Holder, Issued, IssuedToken, LifecycleError, Lifetimes, NewSigningKey, NewToken, Revocation,
+    RotationSettings, SigningKeyRecord, TokenDelta, TokenError, TokenRepository, TokenService, TokenVersion,
 };
 
 const DAY: Duration = Duration::from_secs(86_400);
@@ -177,4 +177,92 @@ async fn no_token_outlives_the_time_for_which_keys_are_kept() {
     let forever = Lifetimes { life: 400 * DAY, ..LIFETIMES };
     let token = node.service.issue(&holder, forever, &at(NOON)).await.unwrap();
     assert_eq!(token.expires_at, NOON.after(LIFETIMES.life));
+}
+
+#[tokio::test]
+async fn after_hundreds_of_refreshes_a_handful_of_rows_are_kept_in_their_order() {
+    let folder = Folder::new();
+    let holder = holder(&folder).await;
+    let node = Node::new(&folder).await;
+    let id = |token: &NewToken| token.jti.clone();
+    let mut jtis = vec![id(&node.service.issue(&holder, LIFETIMES, &at(NOON)).await.unwrap())];
+    for n in 0..100 {
+        let now = NOON.after(Duration::from_millis(n));
+        let submitted = jtis.last().unwrap().clone();
+        jtis.push(id(&node.service.refresh(&holder, &submitted, LIFETIMES, &at(now)).await.unwrap()));
+    }
+    let tokens = folder.open().await.tokens_of(holder.app).await.unwrap();
+    assert!(tokens.superseded.len() <= 24, "{}", tokens.superseded.len());
+    let kept: Vec<_> =
+        tokens.superseded.iter().map(|s| &s.token).chain(&tokens.current).map(|t| t.jti.clone()).collect();
+    assert_eq!(kept, jtis[jtis.len() - kept.len()..], "the newest, oldest first");
+}
+
+/// A store that takes steps and then can't be read.
+#[derive(Clone)]
+struct Unreadable(Store);
+
+impl TokenRepository for Unreadable {
+    async fn tokens_of(&self, app: AppNumber) -> Result<AppTokens, StoreError> {
+        self.0.tokens_of(app).await
+    }
+
+    async fn issue(&self, app: AppNumber, token: IssuedToken, actor: &Actor) -> Result<(), TokenError> {
+        self.0.issue(app, token, actor).await
+    }
+
+    async fn refresh(
+        &self,
+        app: AppNumber,
+        submitted: &TokenId,
+        successor: IssuedToken,
+        good_until: Timestamp,
+        actor: &Actor,
+    ) -> Result<(), TokenError> {
+        self.0.refresh(app, submitted, successor, good_until, actor).await
+    }
+
+    async fn invalidate(&self, app: AppNumber, actor: &Actor) -> Result<Vec<TokenId>, TokenError> {
+        self.0.invalidate(app, actor).await
+    }
+
+    async fn revoke(&self, app: AppNumber, what: &Revocation, until: Timestamp, by: &Actor) -> Result<(), TokenError> {
+        self.0.revoke(app, what, until, by).await
+    }
+
+    async fn token_changes_since(&self, _: TokenVersion) -> Result<TokenDelta, StoreError> {
+        Err(StoreError::Unavailable("on purpose".into()))
+    }
+
+    async fn signing_keys(&self) -> Result<Vec<SigningKeyRecord>, StoreError> {
+        self.0.signing_keys().await
+    }
+
+    async fn rotate(
+        &self,
+        newest: Option<i64>,
+        next: &NewSigningKey,
+        over: &[i64],
+        by: &Actor,
+    ) -> Result<bool, StoreError> {
+        self.0.rotate(newest, next, over, by).await
+    }
+}
+
+#[tokio::test]
+async fn whoever_has_a_token_issued_gets_it_also_where_the_store_cannot_be_read_afterwards() {
+    let folder = Folder::new();
+    let holder = holder(&folder).await;
+    let node = Node::new(&folder).await;
+    let rotation =
+        RotationSettings { algorithm: Algorithm::EdDsa, every: 30 * DAY, lead: DAY, longest_life: LIFETIMES.life };
+    // The same keys and the same book: the node follows when the store can be read again.
+    let service = TokenService::new(Unreadable(folder.open().await), node.issued.clone(), rotation);
+    let first = service.issue(&holder, LIFETIMES, &at(NOON)).await.unwrap();
+    let second = service.refresh(&holder, &first.jti, LIFETIMES, &at(NOON)).await.unwrap();
+    let claims = node.claims(&second, NOON);
+    node.issued.book.check_issued(holder.app, &claims, NOON).unwrap_err();
+    node.service.follow().await.unwrap();
+    node.issued.book.check_issued(holder.app, &claims, NOON).unwrap();
+    assert!(service.invalidate(holder.app, &at(NOON)).await.is_err(), "what is to be taken back is not taken back yet");
 }

@@ -1,6 +1,7 @@
 //! Khoros' tokens and routes, row by row of the acceptance list: real sockets and a real store, a clock that the test moves.
 
 mod agent;
+mod bounds;
 mod hosts;
 mod lifecycle;
 mod locked;

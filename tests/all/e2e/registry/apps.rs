@@ -286,3 +286,16 @@ fn an_app_is_shown_with_all_that_is_its_own() {
     assert!(!told.contains(&secret) && !shown.to_string().contains(&secret));
     assert!(setup.refused(&["app", "show", "none"]).contains("app none does not exist"));
 }
+
+#[test]
+fn an_app_is_given_to_another_account_by_command_and_audited() {
+    let setup = offline();
+    let (id, _) = create_app(&setup, "squatter");
+    assert!(setup.refused(&["app", "move", &id, "--account", "none"]).contains("none"));
+    setup.succeed(&["app", "move", &id, "--account", "globex", "--why", "its id is needed there"]);
+    let apps = setup.json(&["app", "list", "--account", "globex", "--json"]);
+    assert_eq!(apps.as_array().unwrap().iter().filter(|app| app["client_id"] == *id).count(), 1);
+    assert!(setup.succeed(&["audit"]).contains("its id is needed there"));
+    let rest = setup.json(&["app", "list", "--account", "acme", "--json"]);
+    assert!(rest.as_array().unwrap().iter().all(|app| app["client_id"] != *id));
+}
