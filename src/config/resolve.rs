@@ -200,7 +200,7 @@ fn resolve(source: Source, path: &Path, with_environment: bool) -> Result<Config
             parts.warn(&source, &proxy, &routes, &upstreams, with_environment);
             let named = std::mem::take(&mut parts.named_files);
             parts.warn_of_files(&source, &named, Clock::System.now());
-            parts.warn_of_audiences(&source, &routes);
+            parts.warn_of_audiences(&routes);
             Ok(Config {
                 proxy,
                 telemetry,
@@ -239,8 +239,13 @@ struct Parts {
     /// Certificates, keys and credentials among them.
     named_files: Vec<NamedFile>,
     warnings: Vec<Diagnostic>,
+    /// Authenticators that files declare.
+    declared: BTreeMap<String, Arc<Source>>,
     broken: Broken,
 }
+
+/// With what the name of a source begins that is a profile.
+const PROFILE: &str = "profile ";
 
 /// An entry of a list, and where it stands.
 struct Placed<T> {
@@ -256,7 +261,7 @@ impl Parts {
     }
 
     fn add_profile(&mut self, main: &Source, name: &str, text: &str, section: Option<&ProfileSection>) {
-        let source = Arc::new(Source::new(format!("profile {name}"), text));
+        let source = Arc::new(Source::new(format!("{PROFILE}{name}"), text));
         match source.read::<PartFile>(false) {
             Ok(mut part) => {
                 let hosts_are_good =
@@ -495,6 +500,9 @@ impl Parts {
     fn resolved_authenticators(&mut self) -> BTreeMap<String, Arc<Authenticator>> {
         let own = self.own_audience();
         let sections = std::mem::take(&mut self.authenticators);
+        let is_declared = |source: &Source| !source.name.starts_with(PROFILE);
+        let declared = sections.iter().filter(|(_, (source, _))| is_declared(source));
+        self.declared = declared.map(|(name, (source, _))| (name.clone(), Arc::clone(source))).collect();
         let mut authenticators = BTreeMap::new();
         for (name, (source, section)) in &sections {
             let parsed = AuthenticatorName::new(name).map_err(|e| ("", e.to_string()));

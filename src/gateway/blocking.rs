@@ -43,8 +43,8 @@ pub type Turn<T> = Result<T, Displaced>;
 /// Runs jobs on threads of its own, which are made with the first job and end with the last copy of the pool.
 ///
 /// A flood meets three bounds: the queue is never longer than its limit; no owner fills more than a quarter of it, so that
-/// whoever floods one app's key, or keys that nobody has, does not keep the jobs of others out; and where an owner's part is
-/// full, its clients share it evenly, so that whoever floods it from one address keeps out none but that address.
+/// whoever floods one app's key, or keys that nobody has, does not keep the jobs of others out; and where an owner's part, or
+/// all of it, is full, its clients share it evenly, so that whoever floods it from one address keeps out none but that address.
 pub struct Blocking {
     threads: usize,
     shared: Arc<Shared>,
@@ -60,6 +60,7 @@ struct Shared {
 struct Queue {
     jobs: VecDeque<(Place, Job)>,
     waiting: HashMap<Owner, Share>,
+    clients: Clients,
     threads: usize,
     is_closed: bool,
 }
@@ -72,18 +73,31 @@ type Place = (Owner, ClientNetwork);
 #[derive(Default)]
 struct Share {
     jobs: usize,
-    by_client: HashMap<ClientNetwork, usize>,
+    clients: Clients,
 }
 
-impl Share {
-    fn of(&self, client: ClientNetwork) -> usize {
-        self.by_client.get(&client).copied().unwrap_or(0)
+/// How many jobs each client has.
+#[derive(Default)]
+struct Clients(HashMap<ClientNetwork, usize>);
+
+impl Clients {
+    fn add(&mut self, client: ClientNetwork) {
+        *self.0.entry(client).or_default() += 1;
+    }
+
+    fn remove(&mut self, client: ClientNetwork) {
+        if let Some(jobs) = self.0.get_mut(&client) {
+            *jobs -= 1;
+            if *jobs == 0 {
+                self.0.remove(&client);
+            }
+        }
     }
 
     /// The client with the most jobs, where it has more than this one would have with one more.
     fn greediest(&self, client: ClientNetwork) -> Option<ClientNetwork> {
-        let most = self.by_client.iter().max_by_key(|(_, jobs)| **jobs)?;
-        (*most.1 > self.of(client) + 1).then_some(*most.0)
+        let most = self.0.iter().max_by_key(|(_, jobs)| **jobs)?;
+        (*most.1 > self.0.get(&client).copied().unwrap_or(0) + 1).then_some(*most.0)
     }
 }
 
@@ -92,27 +106,27 @@ impl Queue {
         self.jobs.push_back(((owner, client), job));
         let share = self.waiting.entry(owner).or_default();
         share.jobs += 1;
-        *share.by_client.entry(client).or_default() += 1;
+        share.clients.add(client);
+        self.clients.add(client);
     }
 
     fn leave(&mut self, (owner, client): Place) {
+        self.clients.remove(client);
         let Some(share) = self.waiting.get_mut(&owner) else { return };
         share.jobs -= 1;
-        if let Some(jobs) = share.by_client.get_mut(&client) {
-            *jobs -= 1;
-            if *jobs == 0 {
-                share.by_client.remove(&client);
-            }
-        }
+        share.clients.remove(client);
         if share.jobs == 0 {
             self.waiting.remove(&owner);
         }
     }
 
-    /// Takes the newest job of the owner's greediest client out, to make room for one of another.
-    fn displace(&mut self, (owner, client): Place) -> Option<Job> {
-        let greediest = self.waiting.get(&owner)?.greediest(client)?;
-        let at = self.jobs.iter().rposition(|(place, _)| *place == (owner, greediest))?;
+    /// Takes the newest job of the greediest client out, to make room for one of another: in the owner's share where that is
+    /// full, or else in the whole queue.
+    fn displace(&mut self, (owner, client): Place, is_share_full: bool) -> Option<Job> {
+        let clients = if is_share_full { &self.waiting.get(&owner)?.clients } else { &self.clients };
+        let greediest = clients.greediest(client)?;
+        let is_of_it = |place: &Place| place.1 == greediest && (place.0 == owner || !is_share_full);
+        let at = self.jobs.iter().rposition(|(place, _)| is_of_it(place))?;
         let (place, job) = self.jobs.remove(at)?;
         self.leave(place);
         Some(job)
@@ -183,8 +197,9 @@ impl Blocking {
             return false;
         }
         let share = queue.waiting.get(&place.0).map_or(0, |share| share.jobs);
-        let is_full = queue.jobs.len() >= limit || share >= limit / SHARE;
-        let displaced = if is_full { queue.displace(place) } else { None };
+        let is_share_full = share >= limit / SHARE;
+        let is_full = is_share_full || queue.jobs.len() >= limit;
+        let displaced = if is_full { queue.displace(place, is_share_full) } else { None };
         if is_full && displaced.is_none() {
             return false;
         }
@@ -326,6 +341,25 @@ mod tests {
         let newest = flood.pop().unwrap();
         assert_eq!(newest.await.unwrap(), Err(Displaced), "the newest of the flood gave way");
         assert!(kept >= share / 2 - 1, "{kept}");
+    }
+
+    #[tokio::test]
+    async fn whoever_floods_several_owners_from_one_address_keeps_no_other_owner_out() {
+        let (pool, release) = held();
+        let owners = [None, ONE, Some(AppNumber(2)), Some(AppNumber(3))];
+        let flood: Vec<_> = owners
+            .iter()
+            .flat_map(|owner| std::iter::from_fn(|| pool.submit_from(*owner, HERE, || ())).take(999))
+            .collect();
+        assert_eq!((flood.len(), pool.waiting()), (pool.limit(), pool.limit()));
+        assert!(pool.submit_from(OTHER, HERE, || ()).is_none());
+        let others: Vec<_> = std::iter::from_fn(|| pool.submit_from(OTHER, THERE, || 7)).take(999).collect();
+        assert_eq!(others.len(), pool.limit() / SHARE, "all of its share");
+        assert_eq!(pool.waiting(), pool.limit());
+        drop(release);
+        for answer in others {
+            assert_eq!(answer.await.unwrap(), Ok(7));
+        }
     }
 
     #[test]

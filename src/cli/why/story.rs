@@ -7,7 +7,7 @@ use serde::Serialize;
 
 use crate::gateway::told;
 use crate::model::Reason;
-use crate::policy::{Attempt, Place, Route, State, advise_call, check_network};
+use crate::policy::{Attempt, ErrorFormat, Place, Route, State, advise_call, check_network};
 use crate::registry::App;
 use crate::telemetry::LoggedCall;
 use crate::verify::Origin;
@@ -57,7 +57,10 @@ impl Story {
         let app = known.zip(call.app.as_deref()).and_then(|(state, id)| state.registry.app(id));
         let format = route.map(|route| route.authenticator.error_format).unwrap_or_default();
         let told = reason.filter(|_| call.status.is_some()).map(|reason| {
-            let (status, text) = told(reason, format);
+            // A stranger to an app may have been told that there is none.
+            let is_veiled =
+                format == ErrorFormat::Icr && call.status == Some(404) && reason.public() == Reason::TokenInvalid;
+            let (status, text) = told(if is_veiled { Reason::AppUnknown } else { reason }, format);
             Told { status: call.status.unwrap_or(status), text }
         });
         let truth = call.reason.as_ref().map(|code| Truth {

@@ -5,7 +5,6 @@ use std::sync::Arc;
 
 use super::Parts;
 use crate::config::Diagnostic;
-use crate::config::source::Source;
 use crate::config::tokens::OauthSettings;
 use crate::model::Endpoint;
 use crate::policy::{AuthenticatorKind, RouteTable, Target};
@@ -27,8 +26,8 @@ impl Parts {
     }
 
     /// Where access tokens are issued, clients sign assertions: one for another service could be used at a route that takes
-    /// tokens for any audience.
-    pub(super) fn warn_of_audiences(&mut self, main: &Source, table: &RouteTable) {
+    /// tokens for any audience. The authenticators of profiles are as their platforms have them.
+    pub(super) fn warn_of_audiences(&mut self, table: &RouteTable) {
         if table.authority().is_none() {
             return;
         }
@@ -41,13 +40,13 @@ impl Parts {
                 without.insert(route.authenticator.name.as_str());
             }
         }
-        for name in without {
+        for (name, source) in self.declared.iter().filter(|(name, _)| without.contains(name.as_str())) {
             let message = format!(
                 "authenticator {name} has no audiences: it takes tokens whatever their aud is, but for our own token service"
             );
             let help = Some(format!("write whom its tokens are for: [authenticator.{name}] audiences = [\"…\"]"));
-            let line = main.line(&["authenticator", name]);
-            self.warnings.push(Diagnostic { place: main.name.clone(), line, message, help });
+            let line = source.line(&["authenticator", name]);
+            self.warnings.push(Diagnostic { place: source.name.clone(), line, message, help });
         }
     }
 }

@@ -5,6 +5,7 @@ mod cases;
 mod certificates;
 mod cors;
 mod encrypted;
+mod flooded;
 mod forward;
 mod forwarded;
 mod grpc;

@@ -107,7 +107,7 @@ fn check_warns_of_authenticators_without_audiences_where_tokens_are_issued() {
         String::from_utf8(done.stderr).unwrap()
     };
     let warned = check("profiles = [\"oauth\"]", "[oauth]\nissuer = \"https://id.example.com\"\n");
-    assert!(warned.contains("warning: authenticator own has no audiences"), "{warned}");
+    assert!(warned.contains("authenticator own has no audiences"), "{warned}");
     for quiet in ["authenticator named", "authenticator idle", "authenticator oauth"] {
         assert!(!warned.contains(quiet), "{warned}");
     }

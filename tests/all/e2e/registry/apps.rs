@@ -3,7 +3,7 @@ use std::time::Duration;
 use serde_json::json;
 
 use super::{BOT, SECOND_BOT, any, changelogs, create, create_app, grant, offline, signed, start, text};
-use crate::e2e::harness::{Call, Token, eventually, texts, within};
+use crate::e2e::harness::{Call, Setup, Token, eventually, texts, within};
 
 #[test]
 fn f008_an_app_that_is_created_by_command_calls_the_bot_that_it_is_granted() {
@@ -298,4 +298,26 @@ fn an_app_is_given_to_another_account_by_command_and_audited() {
     assert!(setup.succeed(&["audit"]).contains("its id is needed there"));
     let rest = setup.json(&["app", "list", "--account", "acme", "--json"]);
     assert!(rest.as_array().unwrap().iter().all(|app| app["client_id"] != *id));
+}
+
+#[test]
+fn an_app_signs_by_either_name_of_eddsa_and_is_shown_the_one_that_was_written() {
+    let setup = Setup::bearer("http://127.0.0.1:9", "");
+    setup.write("app.key", crate::support::tokens::ED25519);
+    setup.write("app.pub", crate::support::tokens::ED25519_PUBLIC);
+    setup.write(
+        "registry.toml",
+        "version = 1\n[[app]]\nclient_id = \"ed\"\nname = \"ed\"\naccount = \"default\"\nlevel = \"account\"\n\
+         algorithms = [\"Ed25519\"]\n[[key]]\napp = \"ed\"\nalgorithm = \"Ed25519\"\npublic_key_file = \"app.pub\"\n",
+    );
+    setup.succeed(&["apply", "-f", "registry.toml"]);
+    assert_eq!(setup.succeed(&["apply", "-f", "registry.toml"]), "nothing to change\n");
+    assert_eq!(setup.json(&["app", "show", "ed", "--json"])["algorithms"], json!(["Ed25519"]));
+    for alg in ["Ed25519", "EdDSA"] {
+        let mint = ["jwt", "mint", "--client-id", "ed", "--alg", alg, "--key-file", "app.key", "--quiet"];
+        let token = setup.succeed(&mint);
+        let told = setup.succeed(&["jwt", "explain", token.trim(), "--method", "GET", "--path", "/any/x"]);
+        assert!(told.contains(alg), "{told}");
+    }
+    assert!(setup.refused(&["jwt", "mint", "--client-id", "ed", "--alg", "Ed448"]).contains("Ed448"));
 }
