@@ -155,7 +155,8 @@ pub struct UnknownAlgorithm(String);
 
 impl fmt::Display for UnknownAlgorithm {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{:?} is no signature algorithm; known are {}", self.0, Algorithm::named().collect::<AlgorithmSet>())
+        let known: Vec<_> = Algorithm::named().map(Algorithm::as_str).collect();
+        write!(f, "{:?} is no signature algorithm; known are {}", self.0, known.join(", "))
     }
 }
 
