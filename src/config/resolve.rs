@@ -200,7 +200,6 @@ fn resolve(source: Source, path: &Path, with_environment: bool) -> Result<Config
             parts.warn(&source, &proxy, &routes, &upstreams, with_environment);
             let named = std::mem::take(&mut parts.named_files);
             parts.warn_of_files(&source, &named, Clock::System.now());
-            parts.warn_of_audiences(&routes);
             Ok(Config {
                 proxy,
                 telemetry,

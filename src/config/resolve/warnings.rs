@@ -47,6 +47,7 @@ impl Parts {
                 );
             }
         }
+        self.warn_of_audiences(routes);
         if with_environment {
             for (variable, write) in environment::near_misses() {
                 let (place, help) = (format!("environment variable {variable}"), format!("did you mean {write}?"));

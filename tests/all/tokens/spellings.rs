@@ -117,7 +117,7 @@ fn a_jwk_may_name_ed25519_and_what_it_names_is_told_as_it_is_written() {
     for (rest, alg, wanted) in [
         (point, r#""Ed25519""#, "Ed25519"),
         (public, r#""Ed448""#, "\"Ed448\" is no signature algorithm"),
-        (public, "7", "its alg is not a string"),
+        (public, "7", "its alg is not a text"),
     ] {
         let error = KeyMaterial::from_jwk(&format!(r#"{{"alg":{alg},{rest}}}"#)).unwrap_err().to_string();
         assert!(error.contains(wanted), "{error}");
