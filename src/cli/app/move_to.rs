@@ -5,6 +5,7 @@ use clap::Args;
 use crate::cli::Failure;
 use crate::cli::edit::EditArguments;
 use crate::model::{AccountId, ClientId};
+use crate::registry::{AppSettings, Part};
 
 /// Give an app to another account
 ///
@@ -26,8 +27,13 @@ pub(in crate::cli) struct Move {
 impl Move {
     pub async fn run(self) -> Result<ExitCode, Failure> {
         let session = self.edit.open().await?;
-        let done =
-            session.edit(|editor| editor.change_app(&self.app, |app| app.account = self.account.clone())).await?;
+        let part = Part::app(&self.app).and(Part::account(&self.account));
+        // No other app of the new account may have its name.
+        let (_, registry) = session.store.load_part(&part).await?;
+        let app_names = registry.apps.get(&self.app).map(|app| app.settings.name.clone()).into_iter().collect();
+        let part = part.and(Part { app_names, ..Part::default() });
+        let to = |app: &mut AppSettings| app.account = self.account.clone();
+        let done = session.edit(&part, |editor| editor.change_app(&self.app, to)).await?;
         session.store.close().await;
         Ok(done.print())
     }
