@@ -82,12 +82,12 @@ impl Decode {
             if let Some(raw) = compact.claims.get(name) {
                 match read_time(raw) {
                     Ok(time) => println!("{name} is {time}"),
-                    Err(what) => println!("{name} is no time: {}", printable_lines(&what.to_string())),
+                    Err(what) => println!("{name} is no time: {}", printable_lines(&what)),
                 }
             }
         }
         for mistake in likely_mistakes(&compact.claims, now()) {
-            println!("mistake: {}", printable_lines(&mistake.to_string()));
+            println!("mistake: {}", printable_lines(&mistake));
         }
         self.gateway.judge(&token).await
     }

@@ -106,9 +106,9 @@ impl JwtKey {
         let mut audiences: HashMap<UpstreamName, Box<str>> = HashMap::new();
         for (name, own) in upstreams {
             let audience = own.clone().unwrap_or_else(|| pattern.replace(UPSTREAM, name.as_str()).into());
-            let is_same = |other: &(&UpstreamName, &Box<str>)| *other.1 == audience;
             let shares = |other: &UpstreamName| own.is_some() && upstreams.get(other).is_some_and(Option::is_some);
-            if let Some((other, _)) = audiences.iter().find(is_same).filter(|(other, _)| !shares(other)) {
+            let mut same = audiences.iter().filter(|(_, taken)| **taken == audience);
+            if let Some((other, _)) = same.next().filter(|(other, _)| !shares(other)) {
                 let why = format!(
                     "upstreams {other} and {name} would have the same audience, {audience:?}, and each could use the other's \
                      tokens: write {UPSTREAM:?} in it, leave it out, or set identity_audience of each upstream"

@@ -294,10 +294,8 @@ fn passwords_and_credentials_of_upstreams_have_no_part_that_can_not_be_seen_eith
         setup.write("good", "a token\n");
         setup.edit("file = \"token\"", "file = \"good\"");
         setup.write("password", &text);
-        for arguments in [&["service", "create", "ana", "--password-file", "password"][..]] {
-            let why = setup.refused(arguments);
-            assert!(why.contains(wanted) && !why.contains(password), "{text:?}: {why}");
-        }
+        let why = setup.refused(&["service", "create", "ana", "--password-file", "password"]);
+        assert!(why.contains(wanted) && !why.contains(password), "{text:?}: {why}");
         setup
             .write("registry.toml", "version = 1\n[[service_account]]\nname = \"ana\"\npassword_file = \"password\"\n");
         let why = setup.refused(&["apply", "-f", "registry.toml"]);

@@ -49,7 +49,7 @@ fn a_request_that_cant_be_read_is_refused_with_a_reason_and_logged() {
     for bytes in invalid {
         refused(&gateway, &bytes, 400, "request.invalid");
     }
-    let many: String = (0..200).map(|i| format!("x-{i}: x\r\n")).collect();
+    let many = "x-field: x\r\n".repeat(200);
     refused(&gateway, &get(&many), 431, "request.headers_too_large");
     refused(&gateway, &get(&format!("x-long: {}\r\n", "x".repeat(200 << 10))), 431, "request.headers_too_large");
     let long = format!("GET /any/{} HTTP/1.1\r\nHost: a\r\n\r\n", "x".repeat(80 << 10));
