@@ -369,6 +369,12 @@ fn telemetry_server(max_connections: usize) -> ServerSettings {
     }
 }
 
+/// An allocator gives freed memory back while it frees more: without a request after a burst, the burst's memory stays.
+fn give_memory_back() {
+    const LARGE: usize = 1 << 20;
+    drop(std::hint::black_box(Vec::<u8>::with_capacity(LARGE)));
+}
+
 /// Once a second: drains the histograms and sets the gauges.
 async fn upkeep(metrics: PrometheusHandle, gate: Gate, open: Connections) {
     use std::sync::atomic::Ordering::Relaxed;
@@ -377,6 +383,7 @@ async fn upkeep(metrics: PrometheusHandle, gate: Gate, open: Connections) {
         tick.tick().await;
         metrics.run_upkeep();
         report_left_out();
+        give_memory_back();
         let (replay, now) = (Arc::clone(&gate.replay), gate.clock.now());
         // Among millions of entries it takes some milliseconds for each of them.
         let swept = gate.clone();
