@@ -1,7 +1,7 @@
 //! What a command signs with: from a file, the environment, standard input or a person, so that no process list shows it.
 
 use std::env;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use clap::Args;
 
@@ -69,7 +69,11 @@ impl SignerArgument {
             None => names.in_environment()?.map_or_else(|| names.asked(algorithm, manner), Ok)?,
         };
         let at = |error: &dyn std::fmt::Display| {
-            let error = error.to_string().replace("FILE", &shell_word(&given.origin));
+            let mut error = error.to_string();
+            // A variable and a typed answer have no file that a command could mend.
+            if Path::new(&given.origin).is_file() {
+                error = error.replace("FILE", &shell_word(&given.origin));
+            }
             Failure::new(format!("{}: {error}", given.origin))
         };
         let environment = environment();

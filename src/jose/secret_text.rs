@@ -35,7 +35,7 @@ impl fmt::Display for UnfitText {
                 "a line break stands inside it, which would become part of it; write it in one line: tr -d '\\r\\n' < FILE > NEW"
             }
             Self::Space => {
-                "white space stands at its beginning or end, which would become part of it; take it away: xargs < FILE > NEW"
+                "white space stands at its beginning or end, which would become part of it; take it away: sed 's/^[[:space:]]*//; s/[[:space:]]*$//' FILE > NEW"
             }
             Self::Control => "a control character stands in it, which would become part of it: write it anew",
             Self::Key(found) => return Unusable { wanted: Wanted::Secret, found: *found }.fmt(f),

