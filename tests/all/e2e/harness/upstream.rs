@@ -6,7 +6,7 @@ use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::os::unix::net::UnixListener;
 use std::path::Path;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, mpsc};
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
@@ -306,6 +306,19 @@ impl Scripted {
             read_head(&mut stream);
             _ = stream.write_all(bytes);
         })
+    }
+
+    /// Answers when it is told to, and tells when it was asked.
+    pub fn waiting() -> (Self, mpsc::Sender<()>, mpsc::Receiver<()>) {
+        let ((answer, wait), (tell, asked)) = (mpsc::channel(), mpsc::channel());
+        let (wait, tell) = (Mutex::new(wait), Mutex::new(tell));
+        let upstream = Self::start(move |mut stream, _| {
+            read_head(&mut stream);
+            tell.lock().unwrap().send(()).unwrap();
+            _ = wait.lock().unwrap().recv_timeout(Duration::from_secs(20));
+            _ = stream.write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nlate");
+        });
+        (upstream, answer, asked)
     }
 
     pub fn url(&self) -> String {

@@ -2,7 +2,6 @@
 
 use std::io::Write as _;
 use std::net::TcpStream;
-use std::sync::{Mutex, mpsc};
 use std::time::Duration;
 
 use super::{call, ci, registry, start};
@@ -10,22 +9,9 @@ use crate::e2e::harness::{
     App, Call, Connection, Gateway, Recorder, Registry, Scripted, Setup, eventually, read_head, texts,
 };
 
-/// An upstream that answers when it is told to, and tells when it was asked.
-pub(super) fn waiting() -> (Scripted, mpsc::Sender<()>, mpsc::Receiver<()>) {
-    let ((answer, wait), (tell, asked)) = (mpsc::channel(), mpsc::channel());
-    let (wait, tell) = (Mutex::new(wait), Mutex::new(tell));
-    let upstream = Scripted::start(move |mut stream, _| {
-        read_head(&mut stream);
-        tell.lock().unwrap().send(()).unwrap();
-        _ = wait.lock().unwrap().recv_timeout(Duration::from_secs(20));
-        _ = stream.write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nlate");
-    });
-    (upstream, answer, asked)
-}
-
 #[test]
 fn a_call_in_hand_finishes_after_sigterm_and_new_connections_are_refused() {
-    let (upstream, answer, asked) = waiting();
+    let (upstream, answer, asked) = Scripted::waiting();
     let mut gateway = Gateway::start(Setup::kore(&upstream.url(), ""), &registry(&[ci()]));
     let mut in_hand = Connection::open(gateway.proxy);
     in_hand.send(&call(&ci()).bytes());
@@ -52,7 +38,7 @@ fn a_call_in_hand_finishes_after_sigterm_and_new_connections_are_refused() {
 
 #[test]
 fn the_drain_time_ends_a_call_that_does_not_end_by_itself() {
-    let (upstream, _answer, asked) = waiting();
+    let (upstream, _answer, asked) = Scripted::waiting();
     let setup = Setup::kore(&upstream.url(), "");
     setup.edit("workers = 1", "workers = 1\ntimeouts = { drain = \"300ms\" }");
     let mut gateway = Gateway::start(setup, &registry(&[ci()]));
@@ -119,7 +105,7 @@ fn the_drain_time_ends_an_answer_that_has_begun_and_a_call_over_http2() {
 
 #[test]
 fn a_second_signal_ends_it_at_once() {
-    let (upstream, _answer, asked) = waiting();
+    let (upstream, _answer, asked) = Scripted::waiting();
     let mut gateway = Gateway::start(Setup::kore(&upstream.url(), ""), &registry(&[ci()]));
     let mut in_hand = Connection::open(gateway.proxy);
     in_hand.send(&call(&ci()).bytes());

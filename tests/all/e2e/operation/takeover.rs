@@ -6,9 +6,10 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use super::drain::waiting;
 use super::{call, ci, registry};
-use crate::e2e::harness::{Call, Child, Connection, Gateway, Recorder, Setup, Token, eventually, rest, texts};
+use crate::e2e::harness::{
+    Call, Child, Connection, Gateway, Recorder, Scripted, Setup, Token, eventually, rest, texts,
+};
 
 /// A gateway whose next process takes over, on a port that both know.
 fn start(upstream: &str, workers: u32) -> Gateway {
@@ -165,7 +166,7 @@ fn a_process_that_hangs_at_its_start_keeps_no_other_from_taking_over() {
 
 #[test]
 fn a_process_that_was_relieved_drains_on_when_it_is_told_to_stop() {
-    let (upstream, answer, asked) = waiting();
+    let (upstream, answer, asked) = Scripted::waiting();
     let mut gateway = start(&upstream.url(), 1);
     let mut in_hand = Connection::open(gateway.proxy);
     in_hand.send(&call(&ci()).bytes());

@@ -1,24 +1,9 @@
 //! Clients that end their side of the connection, and clients that leave.
 
-use std::io::Write as _;
-use std::sync::{Mutex, mpsc};
 use std::time::Duration;
 
 use super::{app, gateway, good};
-use crate::e2e::harness::{Call, Connection, Recorder, Scripted, eventually, read_head};
-
-/// An upstream that answers when it is told to, tells when it was asked, and then whether its connection ends.
-fn waiting() -> (Scripted, mpsc::Sender<()>, mpsc::Receiver<()>) {
-    let ((answer, wait), (tell, asked)) = (mpsc::channel(), mpsc::channel());
-    let (wait, tell) = (Mutex::new(wait), Mutex::new(tell));
-    let upstream = Scripted::start(move |mut stream, _| {
-        read_head(&mut stream);
-        tell.lock().unwrap().send(()).unwrap();
-        _ = wait.lock().unwrap().recv_timeout(Duration::from_secs(20));
-        _ = stream.write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nlate");
-    });
-    (upstream, answer, asked)
-}
+use crate::e2e::harness::{Call, Connection, Recorder, Scripted, eventually};
 
 #[test]
 fn a_client_that_ends_its_side_after_the_request_gets_its_answer() {
@@ -55,7 +40,7 @@ fn a_client_that_ends_its_side_after_the_request_gets_its_answer() {
 
 #[test]
 fn an_answer_that_takes_its_time_reaches_a_client_that_has_ended_its_side() {
-    let (upstream, answer, asked) = waiting();
+    let (upstream, answer, asked) = Scripted::waiting();
     let gateway = gateway(&upstream.url(), "");
     let mut connection = Connection::open(gateway.proxy);
     connection.send(&good("GET").bytes());
@@ -71,7 +56,7 @@ fn an_answer_that_takes_its_time_reaches_a_client_that_has_ended_its_side() {
 
 #[test]
 fn a_client_that_resets_the_connection_takes_its_call_with_it() {
-    let (upstream, _answer, asked) = waiting();
+    let (upstream, _answer, asked) = Scripted::waiting();
     let gateway = gateway(&upstream.url(), "");
     let mut connection = Connection::open(gateway.proxy);
     connection.send(&good("GET").bytes());
@@ -83,7 +68,7 @@ fn a_client_that_resets_the_connection_takes_its_call_with_it() {
 
 #[test]
 fn a_client_that_closes_later_than_one_that_ends_its_side_takes_its_call_with_it() {
-    let (upstream, _answer, asked) = waiting();
+    let (upstream, _answer, asked) = Scripted::waiting();
     let gateway = gateway(&upstream.url(), "");
     let mut connection = Connection::open(gateway.proxy);
     connection.send(&good("GET").bytes());
