@@ -1,4 +1,4 @@
-//! What the reader of a file found, in the words of whoever wrote the file: no type of the program, and no index of a list.
+//! What the reader of a file found, in the words of the file: no type of the program, and no index of a list.
 
 use figment::error::{Actual, Kind};
 use toml_edit::{Item, Value};

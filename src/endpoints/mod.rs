@@ -86,7 +86,7 @@ pub struct Endpoints<R> {
     pub replay: Arc<dyn ReplayMemory>,
     pub usage: Arc<UsageBook>,
     pub settings: EndpointSettings,
-    /// Held while an app is created that nobody registered: of several at once each sees those before it.
+    /// Held while an unregistered app is created: of several at once, each sees those before it.
     pub creating: tokio::sync::Mutex<()>,
 }
 

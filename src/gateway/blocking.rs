@@ -43,8 +43,8 @@ pub type Turn<T> = Result<T, Displaced>;
 /// Runs jobs on threads of its own, which are made with the first job and end with the last copy of the pool.
 ///
 /// A flood meets three bounds: the queue is never longer than its limit; no owner fills more than a quarter of it, so that
-/// whoever floods one app's key, or keys that nobody has, does not keep the jobs of others out; and where an owner's part, or
-/// all of it, is full, its clients share it evenly, so that whoever floods it from one address keeps out none but that address.
+/// a flood for one app's key, or for unknown keys, does not keep the jobs of others out; and where an owner's part, or
+/// all of it, is full, its clients share it evenly, so that a flood from one address keeps out that address alone.
 pub struct Blocking {
     threads: usize,
     shared: Arc<Shared>,
@@ -320,7 +320,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn whoever_floods_an_owner_from_one_address_keeps_no_other_address_out() {
+    async fn a_flood_for_an_owner_from_one_address_keeps_no_other_address_out() {
         let (pool, release) = held();
         let share = pool.limit() / SHARE;
         let mut flood: Vec<_> = std::iter::from_fn(|| pool.submit_from(ONE, HERE, || "flood")).take(1000).collect();
@@ -344,7 +344,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn whoever_floods_several_owners_from_one_address_keeps_no_other_owner_out() {
+    async fn a_flood_for_several_owners_from_one_address_keeps_no_other_owner_out() {
         let (pool, release) = held();
         let owners = [None, ONE, Some(AppNumber(2)), Some(AppNumber(3))];
         let flood: Vec<_> = owners

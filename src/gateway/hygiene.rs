@@ -137,7 +137,7 @@ pub(super) fn clean_frame(
     }
 }
 
-/// Drops from trailers whatever somebody could take for a field of the header that counts.
+/// Drops trailers that a server could take for a header field that matters.
 fn clean_trailers(trailers: &mut HeaderMap, claimed: &[HeaderName]) {
     strip(trailers, |name| {
         is_hop_by_hop(name)
@@ -272,7 +272,7 @@ mod tests {
     }
 
     #[test]
-    fn what_proxies_assert_comes_from_trusted_ones_alone_and_what_redirects_from_nobody() {
+    fn what_proxies_assert_comes_from_trusted_ones_alone_and_what_redirects_from_none() {
         let fields = [("x-ssl-client-cert", "1"), ("x-authenticated-user", "ann"), ("cf-connecting-ip", "192.0.2.1")];
         let redirecting = [("x-original-url", "/admin"), ("x+accel+redirect", "/admin"), ("x-http-method", "PUT")];
         let clean = |hygiene: &Hygiene<'_>| {

@@ -156,7 +156,7 @@ where
             Ok(response) => response.map(|body| Answered::Upstream { body }),
             Err(refused) => {
                 let reason_header = this.limits.load().reason_header;
-                // A type of content that anybody may write turns no 401 into a 200 where no gRPC is spoken.
+                // A content type, which any client can send, turns no 401 into a 200 where no gRPC is spoken.
                 let route = refused.route.as_deref().or(this.call.ledger.route.get().map(|route| &**route));
                 let speaks_grpc = *this.is_http2 || route.is_some_and(|route| route.grpc);
                 let response = match this.dialect.filter(|_| speaks_grpc) {

@@ -4,8 +4,8 @@
 
 use super::header_name::NameTable;
 
-/// By these a server takes another URL, host, method or client address than those that were judged. They are dropped whoever
-/// sends them: the gateway itself tells what there is to tell.
+/// By these a server takes another URL, host, method or client address than those that were judged. They are dropped from
+/// every client and proxy: the gateway sets its own.
 const REDIRECTING: NameTable = NameTable {
     names: &[
         "cdn-src-ip",

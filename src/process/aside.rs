@@ -1,5 +1,5 @@
-//! Work on files that may hang, such as those of a network file system, on a thread of its own: whoever waits for it waits
-//! for a time, and everything else goes on.
+//! Work on files that may hang, such as those of a network file system, on a thread of its own: a caller waits for
+//! a limited time, and everything else goes on.
 
 use std::io;
 use std::sync::Arc;

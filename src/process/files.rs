@@ -32,7 +32,7 @@ impl Watch {
         Self { in_force: now.clone(), seen: now, restless: 0, faulty: None }
     }
 
-    /// Whether it is time to read the files, as they are now. Whoever writes them in place gets a second for it.
+    /// Whether it is time to read the files, as they are now. A program that writes them in place gets a second for it.
     pub fn is_time(&mut self, now: Look) -> bool {
         let is_settled = now == self.seen;
         self.seen = now;

@@ -11,7 +11,7 @@ use crate::registry::{Part, StoreError};
 /// Adds what belongs to what the part names.
 pub async fn complete(connection: &mut Connection, mut part: Part) -> Result<Part, StoreError> {
     for installation in &part.installations {
-        // A number may be that of an app, for whoever takes one for the other.
+        // The number may be an app's, given in place of the other.
         let query = "SELECT client_id FROM app WHERE number IN ((SELECT app FROM installation WHERE id = $1), $1)";
         let query = sqlx::query_scalar(query).bind(installation.get());
         add(&mut part.apps, query.fetch_all(&mut *connection).await.map_err(failed)?)?;

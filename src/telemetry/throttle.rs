@@ -1,4 +1,4 @@
-//! Few log lines of a kind, however many events there are: whoever can cause an event could fill a disk with it.
+//! Few log lines of a kind, however many events there are: a client that can cause an event could fill a disk with it.
 
 use std::collections::HashMap;
 use std::fmt;
@@ -20,7 +20,7 @@ const PAUSE: Duration = Duration::from_secs(1);
 /// How often it is told how many were left out.
 const REPORT: Duration = Duration::from_secs(10);
 
-/// Lets some lines of each place in the code through, and counts the rest. Levels that somebody has to turn on, `debug` and
+/// Lets some lines of each place in the code through, and counts the rest. Levels that have to be turned on, `debug` and
 /// `trace`, are let through whole.
 #[derive(Clone, Default)]
 pub struct LogThrottle {

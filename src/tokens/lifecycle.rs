@@ -8,7 +8,7 @@ use crate::model::TokenId;
 /// Superseded tokens whose grace is over and that are still named, so that their holder can be told which token is old.
 const REMEMBERED: usize = 8;
 
-/// Superseded tokens that are good at once: whoever refreshes faster than a grace ends the oldest of them early.
+/// Superseded tokens that are good at once: refreshing faster than a grace ends the oldest of them early.
 const MOST_IN_GRACE: usize = 16;
 
 /// What is kept of a token that we issued; the token itself is not.
@@ -225,7 +225,7 @@ mod tests {
     }
 
     #[test]
-    fn whoever_refreshes_faster_than_a_grace_keeps_the_newest_predecessors() {
+    fn refreshing_faster_than_a_grace_keeps_the_newest_predecessors() {
         let mut tokens = issued();
         let name = |n: usize| if n == 0 { "a".to_owned() } else { format!("t{n}") };
         for n in 0..400 {

@@ -32,7 +32,7 @@ pub(super) fn of_installation(refusal: &Refusal) -> (u16, &'static str) {
 
 /// To who comes with an app's own token.
 ///
-/// Ids of the apps that name `icr` are no secret: that such an app has no key is told to whoever asks, as clients expect it.
+/// Ids of the apps that name `icr` are no secret: that such an app has no key is told to every client, as clients expect it.
 /// Others are as unknown until their key is proved.
 pub(super) fn of_app(refusal: &Refusal) -> (u16, &'static str) {
     let claim = refusal.claim.as_deref();

@@ -48,7 +48,7 @@ struct Resends {
 
 impl Resends {
     /// Whether it is sent again at the same address, and whether that has to be on a new connection. None of this is a
-    /// fault of anybody's: the upstream closed a kept connection, or takes no more calls on this one.
+    /// fault: the upstream closed a kept connection, or takes no more calls on this one.
     fn allow<B>(&mut self, again: &Again<B>, is_kept: bool) -> bool {
         match again {
             Again::Unsent(_) => is_kept,
@@ -202,7 +202,7 @@ impl<B> Answered<B> {
 }
 
 /// Holds a failure against the address, where it is to blame. How it took one call counts only while others are in service:
-/// nobody may bring an upstream down for all by calls that it does not bear.
+/// no client may take an upstream out of service for all by requests that it can't handle.
 fn settle(ticket: &mut Ticket, call: &Call, upstream: &Upstream, fault: &Fault) {
     let cause = match fault {
         _ if call.ledger.body_fault.get().is_some() => None,

@@ -27,7 +27,7 @@ pub struct Thresholds {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Admission {
     Regular(u32),
-    /// To see whether it works again, one at a time. Whoever got this one has to say how it went, or give it up.
+    /// To see whether it works again, one at a time. Its holder has to report how it went, or give it up.
     Trial(u32),
 }
 

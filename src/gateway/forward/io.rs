@@ -172,7 +172,7 @@ impl Drop for UpstreamIo {
 
 impl AsyncRead for UpstreamIo {
     fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
-        // Whoever reads on has dealt with what was read before.
+        // A reader that goes on has dealt with what was read before.
         self.state.wake();
         if self.end.is_some() {
             return self.poll_end(cx);

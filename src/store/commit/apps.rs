@@ -55,7 +55,7 @@ impl Writer<'_> {
         Ok(Trace { before, after: Some(app_json(settings)) })
     }
 
-    /// Only of those that the gateway creates for a service account somebody has to keep count.
+    /// Only apps that the gateway creates for a service account are counted.
     async fn note_creator(&mut self, number: i64) -> Result<(), StoreError> {
         if self.actor.name.starts_with(SERVICE_ACTOR) {
             let query =
@@ -65,7 +65,7 @@ impl Writer<'_> {
         Ok(())
     }
 
-    /// Whoever got tokens for an app calls with them in the name of its account: they end when it goes to another. The ids
+    /// Holders of an app's tokens call in the name of its account: the tokens end when the app goes to another. The ids
     /// of those that ended.
     async fn end_tokens(&mut self, number: i64) -> Result<Vec<String>, StoreError> {
         let query = sqlx::query("UPDATE app SET created_by = NULL WHERE number = $1").bind(number);

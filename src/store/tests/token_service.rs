@@ -250,7 +250,7 @@ impl TokenRepository for Unreadable {
 }
 
 #[tokio::test]
-async fn whoever_has_a_token_issued_gets_it_also_where_the_store_cannot_be_read_afterwards() {
+async fn an_issued_token_reaches_its_holder_also_where_the_store_cannot_be_read_afterwards() {
     let folder = Folder::new();
     let holder = holder(&folder).await;
     let node = Node::new(&folder).await;

@@ -57,7 +57,7 @@ fn seen(reply: &Reply) -> (u16, String, Option<String>) {
 #[test]
 fn an_app_that_does_not_name_icr_is_as_unknown_to_who_cannot_sign_as_it() {
     let world = world();
-    let unknown = seen(&of(&world, &json!("nobody")));
+    let unknown = seen(&of(&world, &json!("unknown")));
     assert_eq!(unknown.0, 404);
     let mut reasons = Vec::new();
     for app in OTHERS {

@@ -106,8 +106,8 @@ fn a_protocol_that_is_asked_for_and_that_the_route_does_not_name_is_refused_with
         assert_eq!((&line["reason"], &line["expected"]), (&"upgrade.not_allowed".into(), &expected.into()), "{line}");
     }
     assert_eq!(gateway.call(&Call { headers: vec![], ..asking("/any/feed", "upgrade", "websocket") }).status, 401);
-    let nobody = Call::get("/any/feed").header("Connection", "upgrade").header("Upgrade", "websocket");
-    assert_eq!(gateway.call(&nobody).code(), "credential.missing", "who calls is asked first");
+    let anonymous = Call::get("/any/feed").header("Connection", "upgrade").header("Upgrade", "websocket");
+    assert_eq!(gateway.call(&anonymous).code(), "credential.missing", "who calls is asked first");
     assert!(upstream.all().is_empty());
 }
 
