@@ -15,6 +15,7 @@ mod forwarding;
 mod identity;
 mod injected;
 mod methods;
+mod named_file;
 mod profile;
 mod proxy;
 mod quota;

@@ -10,8 +10,8 @@ use arc_swap::ArcSwap;
 use serde::Deserialize;
 
 use super::forwarding::{self, ForwardedKey, HeadersKey};
+use super::named_file::NamedFile;
 use super::range::within;
-use super::resolve::NamedFile;
 use super::time::Span;
 use super::tls::TlsSection;
 use crate::gateway::{Forwarding, Limits};

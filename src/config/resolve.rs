@@ -11,13 +11,13 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-pub(super) use self::files::NamedFile;
 use self::routes::Broken;
 use super::authenticator::{AuthenticatorSection, two_ids_for_one_token};
 use super::cors::CorsSection;
 use super::diagnostic::nearest;
 use super::file::{MainFile, PartFile, ProfileSection};
 use super::identity::Audiences;
+use super::named_file::NamedFile;
 use super::profile;
 use super::quota::QuotaSection;
 use super::range;

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use serde::Deserialize;
 
-use super::resolve::NamedFile;
+use super::named_file::NamedFile;
 use crate::net::{CertificateFiles, ClientAuthority, ServerTls, TlsFiles};
 
 #[derive(Clone, Debug, Deserialize)]

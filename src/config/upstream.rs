@@ -14,8 +14,8 @@ use rustls::pki_types::ServerName;
 use serde::Deserialize;
 
 use super::injected::InjectedHeader;
+use super::named_file::NamedFile;
 use super::range::{self, within};
-use super::resolve::NamedFile;
 use super::time::Span;
 use crate::gateway::forward::{
     Ejection, HeaderBounds, HealthCheck, Origin, OriginHost, Protocol, Retries, Thresholds, Upstream, UpstreamHost,

@@ -1,31 +1,14 @@
 //! Warnings about the files that a configuration names: secrets that others may read, certificates that have ended.
 
-use std::path::PathBuf;
-
 use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject as _;
 
 use super::Parts;
 use crate::clock::Timestamp;
 use crate::config::exposure::exposure;
+use crate::config::named_file::NamedFile;
 use crate::config::source::Source;
 use crate::jose::{Certificate, Content, Validity, without_mark};
-
-/// A file, and the keys by which it is named.
-#[derive(Clone, Debug)]
-pub(in crate::config) struct NamedFile {
-    pub path: PathBuf,
-    /// The section and the keys in it.
-    pub keys: Vec<String>,
-    /// Where it does not have to be looked at: a credential, or a private key.
-    pub is_secret: bool,
-}
-
-impl NamedFile {
-    pub fn new(path: &std::path::Path, keys: &[&str], is_secret: bool) -> Self {
-        Self { path: path.into(), keys: keys.iter().map(|key| (*key).to_owned()).collect(), is_secret }
-    }
-}
 
 impl Parts {
     pub(super) fn warn_of_files(&mut self, main: &Source, files: &[NamedFile], now: Timestamp) {
