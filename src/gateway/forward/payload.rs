@@ -21,15 +21,16 @@ impl<B: Body> Payload<B> {
 
     /// Keeps what is sent of it from now on, up to a bound. None of an empty one, which needs no keeping.
     pub(super) fn keep(&mut self) -> Option<Kept<B>> {
-        let kept = match std::mem::replace(self, Self::Empty) {
+        let replay = match std::mem::replace(self, Self::Empty) {
             Self::Callers { body } => {
-                let state = State { body: Some(body), frames: Vec::new(), bytes: 0, is_whole: true, turn: 0 };
-                Kept(Arc::new(Mutex::new(state)))
+                let state = State { body: Some(body), frames: Vec::new(), bytes: 0, is_whole: true, turn: 0, next: 0 };
+                Replay { state: Arc::new(Mutex::new(state)), turn: 0 }
             }
-            Self::Replayed(Replay { state, .. }) => Kept(state),
+            Self::Replayed(replay) => replay,
             Self::Empty => return None,
         };
-        *self = Self::Replayed(kept.begin());
+        let kept = Kept(Arc::clone(&replay.state));
+        *self = Self::Replayed(replay);
         Some(kept)
     }
 }
@@ -43,7 +44,6 @@ pub(super) struct Kept<B>(Arc<Mutex<State<B>>>);
 /// One sending of such a body. The last one that began has the body; those before it have no more of it.
 pub struct Replay<B> {
     state: Arc<Mutex<State<B>>>,
-    next: usize,
     turn: u32,
 }
 
@@ -54,7 +54,10 @@ struct State<B> {
     bytes: usize,
     /// Whether the frames are all that was read of it.
     is_whole: bool,
+    /// The sending that began last.
     turn: u32,
+    /// The frame that it sends next.
+    next: usize,
 }
 
 fn lock<B>(state: &Mutex<State<B>>) -> MutexGuard<'_, State<B>> {
@@ -62,16 +65,11 @@ fn lock<B>(state: &Mutex<State<B>>) -> MutexGuard<'_, State<B>> {
 }
 
 impl<B> Kept<B> {
-    fn begin(&self) -> Replay<B> {
-        let mut state = lock(&self.0);
-        state.turn += 1;
-        Replay { state: Arc::clone(&self.0), next: 0, turn: state.turn }
-    }
-
     /// The body from its beginning, unless some of it is gone.
     pub fn again(self) -> Option<Payload<B>> {
-        let is_whole = lock(&self.0).is_whole;
-        is_whole.then(|| Payload::Replayed(self.begin()))
+        // Under one lock: the sending that was given up may still read of the body until another begins.
+        let turn = lock(&self.0).begin()?;
+        Some(Payload::Replayed(Replay { state: self.0, turn }))
     }
 
     /// It will not be sent again.
@@ -81,9 +79,21 @@ impl<B> Kept<B> {
 }
 
 impl<B> State<B> {
+    /// Another sending of all of it.
+    fn begin(&mut self) -> Option<u32> {
+        if !self.is_whole {
+            return None;
+        }
+        self.turn += 1;
+        self.next = 0;
+        Some(self.turn)
+    }
+
+    /// What was sent is kept no longer; what is still to be sent by the sending that goes on stays.
     fn forget(&mut self) {
         self.is_whole = false;
-        self.frames = Vec::new();
+        self.frames = self.frames.split_off(self.next);
+        self.next = 0;
     }
 
     fn keep(&mut self, frame: &Frame<Bytes>) {
@@ -104,8 +114,8 @@ impl<B: Body<Data = Bytes> + Unpin> Replay<B> {
         if state.turn != self.turn {
             return Poll::Pending;
         }
-        if let Some(frame) = state.frames.get(self.next) {
-            self.next += 1;
+        if let Some(frame) = state.frames.get(state.next) {
+            state.next += 1;
             return Poll::Ready(Some(Ok(Frame::data(frame.clone()))));
         }
         let Some(body) = &mut state.body else { return Poll::Ready(None) };
@@ -114,7 +124,7 @@ impl<B: Body<Data = Bytes> + Unpin> Replay<B> {
             None => state.body = None,
             Some(Ok(frame)) => {
                 state.keep(frame);
-                self.next = state.frames.len();
+                state.next = state.frames.len();
             }
             Some(Err(_)) => state.forget(),
         }
@@ -123,12 +133,12 @@ impl<B: Body<Data = Bytes> + Unpin> Replay<B> {
 
     fn is_end_stream(&self) -> bool {
         let state = lock(&self.state);
-        self.next >= state.frames.len() && state.body.as_ref().is_none_or(Body::is_end_stream)
+        state.next >= state.frames.len() && state.body.as_ref().is_none_or(Body::is_end_stream)
     }
 
     fn size_hint(&self) -> SizeHint {
         let state = lock(&self.state);
-        let ahead: usize = state.frames.iter().skip(self.next).map(Bytes::len).sum();
+        let ahead: usize = state.frames.iter().skip(state.next).map(Bytes::len).sum();
         let ahead = u64::try_from(ahead).unwrap_or(u64::MAX);
         let rest = state.body.as_ref().map_or(SizeHint::with_exact(0), Body::size_hint);
         let mut hint = SizeHint::new();
@@ -171,9 +181,23 @@ impl<B: Body<Data = Bytes> + Unpin> Body for Payload<B> {
 
 #[cfg(test)]
 mod tests {
+    use std::convert::Infallible;
+
     use http_body_util::{BodyExt as _, Full};
 
     use super::*;
+
+    /// The last one first.
+    struct Texts(Vec<&'static str>);
+
+    impl Body for Texts {
+        type Data = Bytes;
+        type Error = Infallible;
+
+        fn poll_frame(mut self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
+            Poll::Ready(self.0.pop().map(|text| Ok(Frame::data(text.into()))))
+        }
+    }
 
     fn payload(bytes: &'static [u8]) -> Payload<Full<Bytes>> {
         Payload::of(Full::new(Bytes::from_static(bytes)))
@@ -189,6 +213,20 @@ mod tests {
         let again = kept.again().unwrap();
         assert_eq!((again.size_hint().exact(), again.is_end_stream()), (Some(4), false));
         assert_eq!(again.collect().await.unwrap().to_bytes(), "data");
+    }
+
+    #[tokio::test]
+    async fn an_answer_that_begins_while_it_is_sent_again_leaves_no_hole_in_it() {
+        let mut first = Payload::of(Texts(["three", "two ", "one "].into()));
+        let kept = first.keep().unwrap();
+        for _ in 0..2 {
+            first.frame().await.unwrap().unwrap();
+        }
+        let mut again = kept.again().unwrap();
+        let kept = again.keep().unwrap();
+        assert_eq!(again.frame().await.unwrap().unwrap().into_data().unwrap(), "one ");
+        kept.forget();
+        assert_eq!(again.collect().await.unwrap().to_bytes(), "two three");
     }
 
     #[tokio::test]
