@@ -1,6 +1,7 @@
 //! Where a chunked body ends (RFC 9112 section 7.1).
 
-/// Follows the chunks of a body in their strict form, which nothing reads in another way.
+/// Follows the chunks of a body in their strict form, which nothing reads in another way. Blanks behind a size, which some
+/// clients pad it with, are one too (RFC 9112 section 7.1.1).
 #[derive(Debug)]
 pub(super) struct Chunks {
     at: At,
@@ -13,6 +14,7 @@ enum At {
     Size {
         is_begun: bool,
     },
+    SizeBlanks,
     Extension,
     SizeEnd,
     Data,
@@ -71,8 +73,9 @@ impl Chunks {
                 self.left = self.left.checked_mul(16)?.checked_add(u64::from(digit))?;
                 At::Size { is_begun: true }
             }
-            (At::Size { is_begun: true }, b';') => At::Extension,
-            (At::Size { is_begun: true } | At::Extension, b'\r') => At::SizeEnd,
+            (At::Size { is_begun: true } | At::SizeBlanks, b' ' | b'\t') => At::SizeBlanks,
+            (At::Size { is_begun: true } | At::SizeBlanks, b';') => At::Extension,
+            (At::Size { is_begun: true } | At::SizeBlanks | At::Extension, b'\r') => At::SizeEnd,
             (At::Extension, byte) if byte != b'\n' => At::Extension,
             (At::SizeEnd, b'\n') if self.left == 0 => At::Line,
             (At::SizeEnd, b'\n') => At::Data,
@@ -94,8 +97,12 @@ mod tests {
 
     #[test]
     fn the_end_of_a_chunked_body_is_found_however_it_is_cut() {
-        for body in ["0\r\n\r\n", "3\r\nabc\r\n0\r\n\r\n", "A;x=\"y\"\r\n0\r\n\r\n12345\r\n00\r\na: b\r\nc: d\r\n\r\n"]
-        {
+        for body in [
+            "0\r\n\r\n",
+            "3\r\nabc\r\n0\r\n\r\n",
+            "3 \t\r\nabc\r\n0 ;x\r\n\r\n",
+            "A;x=\"y\"\r\n0\r\n\r\n12345\r\n00\r\na: b\r\nc: d\r\n\r\n",
+        ] {
             let all = [body, "GET / HTTP/1.1\r\n\r\n"].concat();
             assert_eq!(Chunks::new().follow(all.as_bytes()), Followed::End(body.len()), "{body:?}");
             for cut in 1..body.len() {
@@ -112,7 +119,9 @@ mod tests {
             "\r\n",
             "g\r\n",
             "3\nabc",
-            "3 \r\nabc",
+            "3 3\r\nabc",
+            "3 \nabc",
+            " \r\n",
             " 3\r\n",
             "3\r\nabcd",
             "3\r\nabc\n",

@@ -43,7 +43,7 @@ enum At {
     Given,
     Length(u64),
     Chunks(Chunks),
-    /// In a body whose end is not known; the connection ends after it.
+    /// In a body whose end is not known: no more is read, so that nothing behind it is taken for a request.
     Lost,
 }
 
@@ -267,8 +267,9 @@ impl<I: AsyncRead + AsyncWrite + Unpin> Http1Io<I> {
                 Followed::Inside => return Poll::Ready(Ok(())),
                 Followed::End(end) => end,
                 Followed::Lost => {
+                    buffer.set_filled(before);
                     self.at = At::Lost;
-                    return Poll::Ready(Ok(()));
+                    return Poll::Ready(Err(io::ErrorKind::InvalidData.into()));
                 }
             },
             At::Head | At::Given | At::Lost => return Poll::Ready(Ok(())),
@@ -333,9 +334,9 @@ impl<I: AsyncRead + AsyncWrite + Unpin> AsyncRead for Http1Io<I> {
             At::Head if this.is_idle => this.read_head(cx, buffer),
             At::Head => this.watch(cx),
             At::Lost if this.is_idle => Poll::Ready(Ok(())),
-            At::Length(_) | At::Chunks(_) | At::Lost => this.read_body(cx, buffer),
+            At::Length(_) | At::Chunks(_) => this.read_body(cx, buffer),
             // hyper takes for a part what is whole here: no more of it can be trusted to be read alike.
-            At::Given => Poll::Ready(Err(io::ErrorKind::InvalidData.into())),
+            At::Given | At::Lost => Poll::Ready(Err(io::ErrorKind::InvalidData.into())),
         }
     }
 }

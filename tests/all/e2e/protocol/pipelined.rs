@@ -50,3 +50,25 @@ fn a_header_that_is_too_large_gets_a_431_also_before_its_end() {
     assert!(connection.is_closed());
     assert!(upstream.all().is_empty());
 }
+
+#[test]
+fn nothing_is_served_behind_a_body_whose_end_is_not_clear() {
+    let upstream = Recorder::start();
+    let gateway = gateway(&upstream.url(), "");
+    let head = format!("POST /any/thing HTTP/1.1\r\nHost: a\r\nAuthorization: Bearer {}\r\n", app().token());
+    let chunked = |body: &str| format!("{head}Transfer-Encoding: chunked\r\n\r\n{body}").into_bytes();
+    let behind = format!("{head}X-Mark: behind\r\nContent-Length: 5\r\n\r\nhello").into_bytes();
+    for body in ["3\r\nabc\r\n0\r\n\nx: y\r\n\r\n", "0\r\n\n\r\n\r\n"] {
+        let mut connection = Connection::open(gateway.proxy);
+        connection.send(&[&chunked(body)[..], &behind].concat());
+        let reply = connection.read(false).unwrap();
+        assert_eq!((reply.status, reply.code().as_str()), (400, "request.invalid"), "{body:?}");
+        assert!(connection.is_closed(), "{body:?}");
+        assert!(upstream.marked("behind").is_empty(), "{body:?}");
+    }
+    let mut connection = Connection::open(gateway.proxy);
+    connection.send(&[&chunked("3 \t\r\nabc\r\n0 \r\n\r\n")[..], &behind].concat());
+    assert_eq!(connection.read(false).unwrap().status, 200, "a size that is padded");
+    assert_eq!(connection.read(false).unwrap().status, 200);
+    assert_eq!(upstream.marked("behind")[0].body, b"hello");
+}
