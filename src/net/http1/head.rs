@@ -49,8 +49,12 @@ pub(super) fn judge(bytes: &[u8]) -> Head {
     let judged = judge_fields(&request).and_then(|()| judge_target(target));
     match judged {
         Err(malformed) => Head::Malformed(malformed),
-        Ok(false) => Head::Whole(length, None),
-        Ok(true) => {
+        Ok(0) => Head::Whole(length, None),
+        // As hyper reads it.
+        Ok(growth) if length + growth > LONGEST || target.len() + growth > LONGEST_TARGET => {
+            Head::Malformed(Malformed::TooLarge)
+        }
+        Ok(_) => {
             let start = target.as_ptr().addr() - bytes.as_ptr().addr();
             Head::Whole(length, Some(start..start + target.len()))
         }
@@ -91,13 +95,13 @@ fn judge_fields(request: &Request<'_, '_>) -> Result<(), Malformed> {
     if codings > 0 && length.is_some() { Err(Malformed::TwoFramings) } else { Ok(()) }
 }
 
-/// Whether characters of its query have to be encoded.
-fn judge_target(target: &str) -> Result<bool, Malformed> {
+/// By how much it grows, since characters of its query have to be encoded.
+fn judge_target(target: &str) -> Result<usize, Malformed> {
     if target.len() > LONGEST_TARGET {
         return Err(Malformed::TooLarge);
     }
     let (path, query) = target.split_once('?').unwrap_or((target, ""));
-    let has_raw = query.bytes().any(is_raw);
+    let raw = query.bytes().filter(|byte| is_raw(*byte)).count();
     let is_good = if path.starts_with('/') {
         let may_stand = &*TARGET;
         path.bytes().all(|byte| may_stand[usize::from(byte)].0)
@@ -105,7 +109,7 @@ fn judge_target(target: &str) -> Result<bool, Malformed> {
     } else {
         encoded(target).parse::<Uri>().is_ok()
     };
-    if is_good { Ok(has_raw) } else { Err(Malformed::Target) }
+    if is_good { Ok(2 * raw) } else { Err(Malformed::Target) }
 }
 
 /// Encodes what stands raw in the query of a request that hyper has read already.
@@ -181,6 +185,16 @@ mod tests {
         for target in ["/a<b", "/a>b?c"] {
             assert_eq!(of(&format!("GET {target} HTTP/1.1"), ""), Head::Malformed(Malformed::Target), "{target}");
         }
+    }
+
+    #[test]
+    fn a_query_that_is_too_long_once_it_is_encoded_is_too_large() {
+        let fields = "Host: a\r\n";
+        let rest = "GET /? HTTP/1.1\r\n".len() + fields.len() + 2;
+        let of_raw = |count: usize| of(&format!("GET /?{} HTTP/1.1", "<".repeat(count)), fields);
+        let most = (LONGEST - rest) / 3;
+        assert!(matches!(of_raw(most), Head::Whole(_, Some(_))));
+        assert_eq!(of_raw(most + 1), Head::Malformed(Malformed::TooLarge));
     }
 
     #[test]

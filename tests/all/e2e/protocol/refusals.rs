@@ -54,6 +54,10 @@ fn a_request_that_cant_be_read_is_refused_with_a_reason_and_logged() {
     refused(&gateway, &get(&format!("x-long: {}\r\n", "x".repeat(200 << 10))), 431, "request.headers_too_large");
     let long = format!("GET /any/{} HTTP/1.1\r\nHost: a\r\n\r\n", "x".repeat(80 << 10));
     refused(&gateway, long.as_bytes(), 431, "request.headers_too_large");
+    for raw in [22_000, 60_000] {
+        let long = format!("GET /any/thing?{} HTTP/1.1\r\nHost: a\r\n\r\n", "<".repeat(raw));
+        refused(&gateway, long.as_bytes(), 431, "request.headers_too_large");
+    }
     assert!(upstream.all().is_empty());
 }
 
