@@ -4,7 +4,7 @@
 use crate::model::Audience;
 
 /// The issuer and its endpoints, as URLs.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct OwnAudience {
     origin: String,
     paths: Vec<Box<str>>,

@@ -30,7 +30,9 @@ impl TokenRules {
     /// The same, for tokens that are not meant for our token service; where the settings name audiences, these decide alone.
     #[must_use]
     pub fn apart_from(self, own_audience: Option<Arc<OwnAudience>>) -> Self {
-        Self { own_audience, ..self }
+        let mut hasher = DefaultHasher::new();
+        (self.fingerprint, &own_audience).hash(&mut hasher);
+        Self { own_audience, fingerprint: hasher.finish(), ..self }
     }
 
     /// The audiences that no token may name, where none are configured that it has to name.
@@ -38,7 +40,8 @@ impl TokenRules {
         self.own_audience.as_deref().filter(|_| self.audiences.is_empty() && self.origin == Origin::App)
     }
 
-    /// Differs where the settings differ: what was proved under other settings is not found again.
+    /// Differs where the settings or the audiences of our token service differ: what was proved under others is not found
+    /// again.
     pub(super) fn fingerprint(&self) -> u64 {
         self.fingerprint
     }

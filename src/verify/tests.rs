@@ -8,7 +8,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde_json::json;
 
-use super::{Leeway, Origin, SingleUsePolicy, TokenRules, TokenSettings, Verifier};
+use super::{Leeway, Origin, OwnAudience, SingleUsePolicy, TokenRules, TokenSettings, Verifier};
 use crate::clock::Timestamp;
 use crate::jose::{
     DECRYPTIONS, DecryptionMaterial, EncryptionKind, KeyMaterial, SigningKey, VERIFICATIONS, encrypt, sign,
@@ -203,4 +203,18 @@ fn what_is_inside_tells_no_more_than_a_signature_that_is_wrong() {
     let inner = sign(Algorithm::Hs256, None, &claims, &SigningKey::from_secret(&Secret::new([0x5a; 32]))).unwrap();
     let found = cost_encrypted("k-good", "ECDH-ES", str::to_owned, &inner);
     assert_eq!(found, (Reason::TokenJweInvalid, Reason::TokenInvalid, 1));
+}
+
+#[test]
+fn what_was_proved_before_a_token_service_had_its_name_is_judged_anew() {
+    let claims = json!({ "appId": "good", "aud": "https://id.example.com" }).to_string();
+    let token = sign(Algorithm::Hs256, None, &claims, &SigningKey::from_secret(&Secret::new([0x5a; 32]))).unwrap();
+    let (verifier, snapshot) = (Verifier::new(1 << 20), snapshot());
+    let refused = |rules: &TokenRules| {
+        verifier.verify(token.as_bytes(), rules, &snapshot, NOW).err().map(|unverified| unverified.refusal.reason)
+    };
+    let rules = TokenRules::new(TokenSettings { token_types: vec!["JWT".into()], ..(*rules()).clone() });
+    assert_eq!(refused(&rules.clone().apart_from(None)), None);
+    let own = OwnAudience::new("https://id.example.com", ["/oauth2/token"]);
+    assert_eq!(refused(&rules.apart_from(Some(own.into()))), Some(Reason::TokenAudienceMismatch));
 }
