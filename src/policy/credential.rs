@@ -138,7 +138,12 @@ fn stray(token: &[u8]) -> Option<Cow<'static, str>> {
 }
 
 fn of_space(token: &[u8]) -> Option<Cow<'static, str>> {
-    let end = token.iter().position(|b| matches!(b, b' ' | b'\t'))?;
+    let is_space = |byte: &u8| matches!(byte, b' ' | b'\t');
+    // Nearly no token has one, and a loop without an early end takes many bytes at a time.
+    if !token.iter().fold(false, |any, byte| any | is_space(byte)) {
+        return None;
+    }
+    let end = token.iter().position(is_space)?;
     let before = token[..end].strip_suffix(b":").unwrap_or(&token[..end]);
     let scheme = SCHEMES.iter().find(|known| before.eq_ignore_ascii_case(known.as_bytes()));
     Some(match scheme {

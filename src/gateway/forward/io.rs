@@ -96,7 +96,8 @@ impl IoState {
         let before = self.received.fetch_add(bytes.len(), Ordering::Relaxed);
         let counted = self.counts_lines_of.saturating_sub(before).min(bytes.len());
         if counted > 0 {
-            let lines = bytes[..counted].iter().map(|byte| usize::from(*byte == b'\n')).sum();
+            // Without a check for overflow this takes many bytes at a time.
+            let lines = bytes[..counted].iter().fold(0_usize, |n, byte| n.wrapping_add(usize::from(*byte == b'\n')));
             self.lines.fetch_add(lines, Ordering::Relaxed);
         }
     }

@@ -1,11 +1,12 @@
 //! The header of a request, judged before hyper reads it, as hyper does and a little more strictly.
 
+use std::mem::MaybeUninit;
 use std::ops::Range;
 use std::sync::LazyLock;
 
 use http::Uri;
 use http::uri::PathAndQuery;
-use httparse::{EMPTY_HEADER, Error, Request, Status};
+use httparse::{Error, Request, Status};
 
 use super::super::HEADER_FIELDS;
 use super::{LONGEST, Malformed};
@@ -37,9 +38,9 @@ const fn is_raw(byte: u8) -> bool {
 }
 
 pub(super) fn judge(bytes: &[u8]) -> Head {
-    let mut fields = [EMPTY_HEADER; HEADER_FIELDS];
-    let mut request = Request::new(&mut fields);
-    let length = match request.parse(bytes) {
+    let mut fields = [const { MaybeUninit::uninit() }; HEADER_FIELDS];
+    let mut request = Request::new(&mut []);
+    let length = match request.parse_with_uninit_headers(bytes, &mut fields) {
         Ok(Status::Partial) => return Head::Partial,
         Ok(Status::Complete(length)) if length > LONGEST => return Head::Malformed(Malformed::TooLarge),
         Ok(Status::Complete(length)) => length,

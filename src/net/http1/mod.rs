@@ -11,6 +11,7 @@ mod malformed;
 mod turn;
 
 use std::io;
+use std::mem::MaybeUninit;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
@@ -92,8 +93,8 @@ impl<I: AsyncRead + AsyncWrite + Unpin> Http1Io<I> {
 
     /// Reads behind what is kept. Nothing read is the client's end.
     fn read_ahead(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<usize>> {
-        let mut space = [0; 4096];
-        let mut buffer = ReadBuf::new(&mut space);
+        let mut space = [const { MaybeUninit::uninit() }; 4096];
+        let mut buffer = ReadBuf::uninit(&mut space);
         ready!(Pin::new(&mut self.io).poll_read(cx, &mut buffer))?;
         self.ahead.extend_from_slice(buffer.filled());
         self.is_ended = buffer.filled().is_empty();
