@@ -70,10 +70,12 @@ impl IoState {
         self.is_broken.load(Ordering::Acquire)
     }
 
-    /// The fields of the request that was written last, if it was written whole.
+    /// The fields of the request of this exchange, if it was written whole. Where nothing was, the buffer still holds that of
+    /// another exchange, which may be another client's.
     pub fn take_fields(&self) -> Option<HeaderMap> {
+        let is_written = !self.records.swap(false, Ordering::AcqRel);
         let mut request = lock(&self.request);
-        let fields = read_fields(&request);
+        let fields = if is_written { read_fields(&request) } else { None };
         request.clear();
         request.shrink_to(KEPT_BUFFER);
         fields
@@ -253,6 +255,18 @@ mod tests {
     fn of_a_request_that_was_not_written_whole_there_is_nothing_to_send_again() {
         assert_eq!(read_fields(b""), None);
         assert_eq!(read_fields(b"GET / HTTP/1.1\r\nhost: a\r\n"), None);
+    }
+
+    #[test]
+    fn fields_of_another_exchange_are_not_sent_again() {
+        let state = IoState::of_http1(1024);
+        state.begin(true);
+        state.goes(&[io::IoSlice::new(b"GET / HTTP/1.1\r\nx-one: 1\r\n\r\n")]);
+        state.begin(true);
+        assert_eq!(state.take_fields(), None, "nothing was written yet");
+        state.begin(true);
+        state.goes(&[io::IoSlice::new(b"GET / HTTP/1.1\r\nx-two: 2\r\n\r\n")]);
+        assert_eq!(state.take_fields().unwrap()["x-two"], "2");
     }
 
     #[test]
