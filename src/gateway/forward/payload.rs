@@ -37,6 +37,10 @@ impl<B: Body> Payload<B> {
 
 /// More than this is not kept: such a request is not sent again.
 const MOST: usize = 64 << 10;
+/// A frame counts for so much at least: each takes memory of its own.
+const LEAST: usize = 256;
+/// Smaller frames are copied. A few bytes that were read alone hold on to the whole buffer that they were read into.
+const COPIED: usize = 4 << 10;
 
 /// A body that can be sent from its beginning again, as long as all that was sent of it is kept.
 pub(super) struct Kept<B>(Arc<Mutex<State<B>>>);
@@ -98,9 +102,9 @@ impl<B> State<B> {
 
     fn keep(&mut self, frame: &Frame<Bytes>) {
         match frame.data_ref() {
-            Some(data) if self.is_whole && self.bytes + data.len() <= MOST => {
-                self.bytes += data.len();
-                self.frames.push(data.clone());
+            Some(data) if self.is_whole && self.bytes + data.len().max(LEAST) <= MOST => {
+                self.bytes += data.len().max(LEAST);
+                self.frames.push(if data.len() < COPIED { Bytes::copy_from_slice(data) } else { data.clone() });
             }
             // Trailers, too, are sent once.
             _ => self.forget(),
@@ -227,6 +231,22 @@ mod tests {
         assert_eq!(again.frame().await.unwrap().unwrap().into_data().unwrap(), "one ");
         kept.forget();
         assert_eq!(again.collect().await.unwrap().to_bytes(), "two three");
+    }
+
+    #[tokio::test]
+    async fn small_frames_hold_on_to_no_buffer_and_only_so_many_are_kept() {
+        let buffer = Bytes::from(vec![7; 8 << 10]);
+        let mut first = Payload::of(Full::new(buffer.slice(..1)));
+        let kept = first.keep().unwrap();
+        first.frame().await.unwrap().unwrap();
+        assert!(buffer.is_unique());
+        assert_eq!(kept.again().unwrap().collect().await.unwrap().to_bytes(), buffer[..1]);
+        for (count, is_kept) in [(MOST / LEAST, true), (MOST / LEAST + 1, false)] {
+            let mut first = Payload::of(Texts(vec!["."; count]));
+            let kept = first.keep().unwrap();
+            assert_eq!(first.collect().await.unwrap().to_bytes().len(), count);
+            assert_eq!(kept.again().is_some(), is_kept, "{count}");
+        }
     }
 
     #[tokio::test]
