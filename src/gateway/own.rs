@@ -1,12 +1,12 @@
 //! The leaf for routes that lead to an answer of our own; all others go on to the leaf behind it.
 
 use std::future::Future;
-use std::pin::Pin;
+use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
-use bytes::Bytes;
+use bytes::{Bytes, BytesMut};
 use http::request::Parts;
 use http::{HeaderValue, Request, Response, header};
 use http_body::Body;
@@ -110,9 +110,9 @@ where
     if body.size_hint().lower() > limit as u64 {
         return too_large();
     }
-    let gathered = tokio::time::timeout(BODY_TIME, Limited::new(body, limit).collect()).await;
+    let gathered = tokio::time::timeout(BODY_TIME, copied(Limited::new(body, limit))).await;
     match gathered {
-        Ok(Ok(body)) => Ok(body.to_bytes()),
+        Ok(Ok(body)) => Ok(body),
         Ok(Err(error)) if error.is::<LengthLimitError>() => too_large(),
         Ok(Err(error)) => {
             let reason = call.ledger.body_fault.get().copied().unwrap_or(Reason::RequestInvalid);
@@ -120,6 +120,18 @@ where
         }
         Err(_) => Err(call.refused(Refusal::new(Reason::RequestTimeout).expected(format!("all within {BODY_TIME:?}")))),
     }
+}
+
+/// All of it in one piece. A few bytes that were read alone hold on to the whole buffer that they were read into, so
+/// that a body which comes byte by byte would take thousands of times its length.
+async fn copied<B: Body<Data = Bytes>>(body: B) -> Result<Bytes, B::Error> {
+    let (mut body, mut all) = (pin!(body), BytesMut::new());
+    while let Some(frame) = body.frame().await {
+        if let Some(data) = frame?.data_ref() {
+            all.extend_from_slice(data);
+        }
+    }
+    Ok(all.freeze())
 }
 
 pin_project! {
@@ -142,5 +154,18 @@ where
             Projected::Leaf { future } => ready!(future.poll(cx)).map(|r| r.map(|body| Answered::Upstream { body })),
             Projected::Own { future } => ready!(future.as_mut().poll(cx)).map(|r| r.map(|body| Answered::Own { body })),
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_body_that_is_gathered_holds_on_to_no_buffer() {
+        let buffer = Bytes::from(vec![7; 8 << 10]);
+        let gathered = copied(Full::new(buffer.slice(..1))).await.unwrap();
+        assert_eq!(gathered, buffer[..1]);
+        assert!(buffer.is_unique());
     }
 }
