@@ -37,11 +37,13 @@ mod tokens;
 mod view;
 mod why;
 
+use std::borrow::Cow;
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
 use self::failure::Failure;
+use crate::model::printable_lines;
 
 /// An authenticating reverse proxy for bot APIs.
 ///
@@ -101,7 +103,11 @@ pub fn run() -> ExitCode {
     let arguments = match Arguments::try_parse() {
         Ok(arguments) => arguments,
         Err(error) => {
-            _ = error.print();
+            // Arguments stand in it as they were given.
+            match printable_lines(&error.render().to_string()) {
+                Cow::Borrowed(_) => _ = error.print(),
+                Cow::Owned(escaped) => eprint!("{escaped}"),
+            }
             return ExitCode::from(if error.use_stderr() { EX_USAGE } else { 0 });
         }
     };

@@ -229,4 +229,8 @@ fn nothing_that_was_sent_moves_the_cursor_or_turns_the_text_of_a_terminal() {
     }
     let error = failure(&gateway.setup, &[&id, "--log", &odd]);
     assert!(is_clean(&error), "{error}");
+    for wrong in [&["app", &*odd][..], &["check", &format!("--{odd}")], &["jwt", "mint", "--alg", &odd]] {
+        let (out, err) = texts(&gateway.setup.run(wrong));
+        assert!(out.is_empty() && is_clean(&err) && err.contains("u{202e}"), "{wrong:?}: {err}");
+    }
 }
