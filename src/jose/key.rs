@@ -308,6 +308,10 @@ fn verification_of(algorithm: Algorithm) -> &'static dyn VerificationAlgorithm {
 }
 
 fn family_of(spki: &[u8]) -> Result<Family, KeyError> {
+    // The library would take it, and would verify RS256 with PSS signatures.
+    if let Some(found @ Content::PssPublicKey) = kind_of(spki, false) {
+        return Err(KeyError::Unusable(Unusable { wanted: Wanted::PublicKey, found }));
+    }
     let is = |algorithm| ParsedPublicKey::new(algorithm, spki).is_ok();
     if let Ok(rsa) = PublicEncryptingKey::from_der(spki) {
         let bits = rsa.key_size_bits();

@@ -24,6 +24,7 @@ fn make(folder: &Path) {
          openssl rsa -in rsa.pem -traditional -aes256 -passout pass:hunter2 -out encrypted1.pem
          openssl genpkey -algorithm RSA-PSS -pkeyopt rsa_keygen_bits:2048 -out pss.pem
          openssl pkey -in pss.pem -pubout -out pss.pub.pem
+         openssl req -x509 -key pss.pem -subj /CN=pss -days 9 -out pss.crt
          openssl genpkey -algorithm RSA -pkeyopt rsa_keygen_bits:1024 -out short.pem
          openssl pkey -in short.pem -pubout -out short.pub.pem
          openssl ecparam -name prime256v1 -genkey -out parameters.pem
@@ -182,6 +183,8 @@ fn a_public_key_for_an_app_that_can_not_be_used_is_told_with_what_mends_it() {
         ("encrypted.pem", "this is a private key; give its public half"),
         ("short.pub.pem", "has 1024 bits; it needs 2048"),
         ("k1.pub.pem", "but a EC key on secp256k1"),
+        ("pss.pub.pem", "for RSA-PSS alone; make a plain RSA key of it: openssl rsa -pubin -in pss.pub.pem"),
+        ("pss.crt", "for RSA-PSS alone"),
         ("only-parameters.pem", "EC parameters without a key"),
         ("rsa.csr", "a request for a certificate"),
         ("rsa.pub.der", "openssl pkey -pubin -inform DER -in rsa.pub.der"),
