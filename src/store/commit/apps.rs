@@ -167,11 +167,11 @@ fn no_app(id: &ClientId) -> StoreError {
     StoreError::Conflict(format!("app {id} does not exist"))
 }
 
-fn lifetime_millis(settings: &AppSettings) -> Option<i64> {
+pub(super) fn lifetime_millis(settings: &AppSettings) -> Option<i64> {
     settings.max_lifetime.map(|span| i64::try_from(span.as_millis()).unwrap_or(i64::MAX))
 }
 
-fn app_json(settings: &AppSettings) -> Value {
+pub(super) fn app_json(settings: &AppSettings) -> Value {
     json!({
         "name": settings.name,
         "account": settings.account,

@@ -247,7 +247,7 @@ fn draft_changed(app: &ClientId, target: &GrantTarget) -> StoreError {
     ))
 }
 
-fn grant_json(grant: &Grant) -> Value {
+pub(super) fn grant_json(grant: &Grant) -> Value {
     let (kind, id) = target_columns(&grant.target);
     json!({ kind: id, "draft": grant.draft, "published": grant.published })
 }

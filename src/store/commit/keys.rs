@@ -11,7 +11,7 @@ use crate::store::rows::{fingerprint, kind_column, state_columns};
 
 /// What the audit tells of a key: of a public one its fingerprint, of a secret nothing.
 #[derive(Clone)]
-struct Shown {
+pub(super) struct Shown {
     kid: Option<String>,
     kind: String,
     fingerprint: Option<String>,
@@ -125,14 +125,14 @@ impl Writer<'_> {
 type StoredKey = (Option<String>, String, Option<Vec<u8>>, Option<Vec<u8>>, String, Option<i64>);
 
 /// A public key's columns.
-struct Public<'a> {
-    spki: Option<&'a [u8]>,
-    only: Option<&'static str>,
-    certificate: Option<&'a [u8]>,
+pub(super) struct Public<'a> {
+    pub spki: Option<&'a [u8]>,
+    pub only: Option<&'static str>,
+    pub certificate: Option<&'a [u8]>,
 }
 
 impl<'a> Public<'a> {
-    fn of(material: &'a KeyMaterial) -> Self {
+    pub fn of(material: &'a KeyMaterial) -> Self {
         match material {
             KeyMaterial::Secret(_) => Self { spki: None, only: None, certificate: None },
             KeyMaterial::Public { spki, only, certificate, .. } => Self {
@@ -145,7 +145,7 @@ impl<'a> Public<'a> {
 }
 
 impl Shown {
-    fn of(kid: Option<&KeyId>, material: &KeyMaterial, state: &str, retire_at: Option<i64>) -> Self {
+    pub fn of(kid: Option<&KeyId>, material: &KeyMaterial, state: &str, retire_at: Option<i64>) -> Self {
         Self {
             kid: kid.map(KeyId::to_string),
             kind: kind_column(material).to_owned(),
@@ -168,7 +168,7 @@ fn changed(key: KeyNumber, before: &Shown, after: &Shown) -> Trace {
     Trace { before: Some(key_json(key, before)), after: Some(key_json(key, after)) }
 }
 
-fn key_json(key: KeyNumber, shown: &Shown) -> Value {
+pub(super) fn key_json(key: KeyNumber, shown: &Shown) -> Value {
     json!({
         "number": key.0,
         "kid": shown.kid,

@@ -2,7 +2,9 @@
 
 mod accounts;
 mod apps;
+mod bulk;
 mod encryption;
+mod fresh;
 mod grants;
 mod installations;
 mod keys;
@@ -11,6 +13,7 @@ mod trail;
 
 use std::collections::HashMap;
 
+use self::fresh::Known;
 use self::trail::{Step, Trace, Trail};
 use super::error::failed;
 use super::load;
@@ -28,20 +31,42 @@ pub async fn carry_out(
 ) -> Result<Version, StoreError> {
     // The write lock is held, so versions can be counted here. The newest row of the log is never deleted.
     let Version(version) = load::version(connection).await?;
-    let (numbers, accounts) = (HashMap::new(), HashMap::new());
-    let mut writer = Writer { connection, sealer, actor, version, numbers, accounts };
+    let mut writer = Writer::new(connection, sealer, actor, version);
     let mut trail = Trail::new(actor);
-    for change in changes {
-        writer.version += 1;
-        let trace = writer.apply(change).await?;
-        let account = writer.owner_of(change, &trace).await?;
-        trail.add(writer.connection, Step { version: writer.version, change, account, trace }).await?;
+    let mut left = changes;
+    while !left.is_empty() {
+        let first = writer.version + 1;
+        let traces = writer.apply_some(left).await?;
+        let (done, later) = left.split_at(traces.len());
+        for ((version, change), trace) in (first..).zip(done).zip(traces) {
+            let account = writer.owner_of(change, &trace).await?;
+            trail.add(writer.connection, Step { version, change, account, trace }).await?;
+        }
+        left = later;
     }
     trail.write(writer.connection).await?;
     if changes.iter().any(|change| matches!(change, Change::PutAccount(_))) {
         writer.check_hosts().await?;
     }
     Ok(Version(writer.version))
+}
+
+/// In how many steps, of a few statements each, the changes are carried out.
+#[cfg(test)]
+pub async fn steps(
+    connection: &mut Connection,
+    sealer: &Sealer,
+    changes: &[Change],
+    actor: &Actor,
+) -> Result<usize, StoreError> {
+    let Version(version) = load::version(connection).await?;
+    let mut writer = Writer::new(connection, sealer, actor, version);
+    let (mut left, mut steps) = (changes, 0);
+    while !left.is_empty() {
+        left = &left[writer.apply_some(left).await?.len()..];
+        steps += 1;
+    }
+    Ok(steps)
 }
 
 struct Writer<'a> {
@@ -54,6 +79,14 @@ struct Writer<'a> {
     numbers: HashMap<ClientId, i64>,
     /// Of the same apps: whose they are.
     accounts: HashMap<String, String>,
+    known: Known,
+}
+
+impl<'a> Writer<'a> {
+    fn new(connection: &'a mut Connection, sealer: &'a Sealer, actor: &'a Actor, version: i64) -> Self {
+        let (numbers, accounts) = (HashMap::new(), HashMap::new());
+        Self { connection, sealer, actor, version, numbers, accounts, known: Known::default() }
+    }
 }
 
 impl Writer<'_> {
@@ -76,6 +109,16 @@ impl Writer<'_> {
         let account: Option<String> = query.fetch_optional(&mut *self.connection).await.map_err(failed)?;
         self.accounts.extend(account.clone().map(|account| (app.to_owned(), account)));
         Ok(account)
+    }
+
+    /// Carries out the first of the changes, one at least; a trace for each.
+    async fn apply_some(&mut self, changes: &[Change]) -> Result<Vec<Trace>, StoreError> {
+        let traces = self.add_many(changes).await?;
+        let Some(change) = changes.first().filter(|_| traces.is_empty()) else { return Ok(traces) };
+        self.version += 1;
+        let trace = self.apply(change).await?;
+        self.known.forget(change);
+        Ok(vec![trace])
     }
 
     async fn apply(&mut self, change: &Change) -> Result<Trace, StoreError> {

@@ -1,6 +1,7 @@
 //! A store in a temporary folder.
 
 mod audit;
+mod bulk;
 mod faults;
 mod history;
 mod journal;
