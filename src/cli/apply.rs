@@ -7,6 +7,7 @@ use super::Failure;
 use super::edit::counted;
 use super::encryption::missing_keys;
 use super::open::{ConfigArgument, actor, make_store};
+use super::print::print_lines;
 use super::service::warn;
 use crate::config::{ConfigError, RegistryFile};
 use crate::registry::{Change, GrantRules, Plan, PlanOptions, Repository as _};
@@ -45,20 +46,19 @@ impl Apply {
         let read = store.version().await?;
         let plan = plan(&store, &file, &config.grants, options).await?;
         file.desired().service_accounts.iter().for_each(|service| warn(&service.settings));
-        for change in &plan.0 {
-            println!("{change}");
-        }
+        print_lines(&plan.0)?;
         if plan.0.is_empty() {
-            println!("nothing to change");
+            print_lines(["nothing to change"])?;
         } else if self.dry_run {
-            println!("{}; nothing was changed (dry run)", counted(plan.0.len()));
+            print_lines([format!("{}; nothing was changed (dry run)", counted(plan.0.len()))])?;
             return Ok(ExitCode::from(2));
         } else {
             let version = store.commit_at(read, &plan.0, &actor(self.why)).await?;
-            println!("{} applied; the registry is at version {}", counted(plan.0.len()), version.0);
+            let done = format!("{} applied; the registry is at version {}", counted(plan.0.len()), version.0);
+            print_lines([done])?;
             if plan.0.iter().any(|c| matches!(c, Change::PutGrant { publish: false, .. })) {
                 let way = if self.draft { "apply the file without --draft" } else { "run `scopegate scope publish`" };
-                println!("drafts are not live: {way} to publish them");
+                print_lines([format!("drafts are not live: {way} to publish them")])?;
             }
         }
         store.close().await;

@@ -25,6 +25,7 @@ mod key;
 mod live;
 mod material;
 mod open;
+mod print;
 mod reload;
 mod scope;
 mod serve;
