@@ -85,7 +85,7 @@ where
             return LimitedFuture { future: SteppedFuture::Refused { refused: Some(Refused::new(refusal)) }, permit };
         }
         let (head, body) = request.into_parts();
-        let pace = Pace::new(&limits, &head.headers);
+        let pace = Pace::new(&limits, &head.headers, head.version);
         let body = Inbound::new(body, Arc::clone(&call.ledger), limits.body_bytes, limits.body_idle, pace);
         let future = self.inner.call(Bounded { request: Request::from_parts(head, body), call });
         LimitedFuture { future: SteppedFuture::Inner { future }, permit }

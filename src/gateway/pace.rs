@@ -3,7 +3,7 @@
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use http::{HeaderMap, header};
+use http::{HeaderMap, Version, header};
 use tokio::time::Instant;
 
 use super::Limits;
@@ -15,17 +15,24 @@ pub(super) struct Pace {
     least: u64,
     /// How long it may be waited for before it is judged.
     grace: Duration,
+    /// Whether its content type says gRPC, whose messages come when they come.
+    is_grpc: bool,
+    is_http2: bool,
     waited: Duration,
     waits_since: Option<Instant>,
 }
 
 impl Pace {
-    /// Messages of gRPC come when they come.
-    pub fn new(limits: &Limits, headers: &HeaderMap) -> Self {
+    pub fn new(limits: &Limits, headers: &HeaderMap, version: Version) -> Self {
         let of = headers.get(header::CONTENT_TYPE).map_or(&b""[..], |value| value.as_bytes());
-        let is_grpc = of.get(..16).is_some_and(|start| start.eq_ignore_ascii_case(b"application/grpc"));
-        let least = if is_grpc { 0 } else { limits.body_rate };
-        Self { least, grace: limits.body_grace, waited: Duration::ZERO, waits_since: None }
+        Self {
+            least: limits.body_rate,
+            grace: limits.body_grace,
+            is_grpc: of.get(..16).is_some_and(|start| start.eq_ignore_ascii_case(b"application/grpc")),
+            is_http2: version == Version::HTTP_2,
+            waited: Duration::ZERO,
+            waits_since: None,
+        }
     }
 
     /// Nothing is there.
@@ -39,7 +46,9 @@ impl Pace {
     pub fn is_too_slow(&mut self, ledger: &Ledger) -> bool {
         let Some(since) = self.waits_since.take() else { return false };
         self.waited += since.elapsed();
-        if self.waited <= self.grace || ledger.is_answered.load(Ordering::Relaxed) {
+        // A content type, which any client can send, exempts no request where no gRPC is spoken.
+        let speaks_grpc = self.is_grpc && (self.is_http2 || ledger.route.get().is_some_and(|route| route.grpc));
+        if self.waited <= self.grace || speaks_grpc || ledger.is_answered.load(Ordering::Relaxed) {
             return false;
         }
         let received = u128::from(ledger.bytes_in());

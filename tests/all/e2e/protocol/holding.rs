@@ -94,8 +94,15 @@ fn a_body_that_drips_is_a_408_unless_its_route_streams() {
     let upstream = Recorder::start();
     let setup = Setup::bearer(&upstream.url(), "");
     setup.edit("workers = 1", "workers = 1\nlimits = { body_rate = 1000 }\ntimeouts = { body_grace = \"300ms\" }");
+    setup.edit(
+        "[[route]]",
+        "[[route]]\nid = \"rpc\"\nmethods = [\"POST\"]\npath = \"/rpc\"\nauthenticator = \"bearer\"\nscope = \"any\"\ngrpc = true\n[[route]]",
+    );
     let gateway = Gateway::start(setup, &registry());
-    for (fields, chunk) in [("Content-Length: 100", "x"), ("Transfer-Encoding: chunked", "1\r\nx\r\n")] {
+    let grpc = "Content-Type: application/grpc\r\nTransfer-Encoding: chunked";
+    for (fields, chunk) in
+        [("Content-Length: 100", "x"), ("Transfer-Encoding: chunked", "1\r\nx\r\n"), (grpc, "1\r\nx\r\n")]
+    {
         let mut connection = Connection::open(gateway.proxy);
         let head = format!(
             "POST /any/thing HTTP/1.1\r\nHost: a\r\nAuthorization: Bearer {}\r\n{fields}\r\n\r\n",
@@ -109,10 +116,8 @@ fn a_body_that_drips_is_a_408_unless_its_route_streams() {
         let reply = connection.read(false).unwrap();
         assert_eq!((reply.status, reply.code().as_str()), (408, "request.timeout"), "{fields}");
     }
-    let grpc = "Content-Type: application/grpc\r\nTransfer-Encoding: chunked";
     let mut connection = Connection::open(gateway.proxy);
-    let head =
-        format!("POST /any/thing HTTP/1.1\r\nHost: a\r\nAuthorization: Bearer {}\r\n{grpc}\r\n\r\n", app().token());
+    let head = format!("POST /rpc HTTP/1.1\r\nHost: a\r\nAuthorization: Bearer {}\r\n{grpc}\r\n\r\n", app().token());
     connection.send(head.as_bytes());
     for _ in 0..6 {
         connection.send(b"1\r\nx\r\n");
