@@ -2,6 +2,7 @@
 
 use std::io;
 use std::path::Path;
+use std::sync::OnceLock;
 
 use figment::Figment;
 use figment::error::Kind;
@@ -20,13 +21,15 @@ pub(super) struct Source {
     pub name: String,
     text: String,
     document: Option<ImDocument<String>>,
+    /// Where lines end; a file with many mistakes is asked for many lines.
+    line_ends: OnceLock<Vec<usize>>,
 }
 
 impl Source {
     pub fn new(name: impl Into<String>, text: impl Into<String>) -> Self {
         let text = text.into();
         let document = ImDocument::parse(text.clone()).ok();
-        Self { name: name.into(), text, document }
+        Self { name: name.into(), text, document, line_ends: OnceLock::new() }
     }
 
     pub fn file(path: &Path) -> Result<Self, Diagnostic> {
@@ -96,7 +99,8 @@ impl Source {
     }
 
     fn line_at(&self, offset: usize) -> usize {
-        1 + self.text.bytes().take(offset).filter(|b| *b == b'\n').count()
+        let ends = || self.text.bytes().enumerate().filter(|(_, byte)| *byte == b'\n').map(|(at, _)| at).collect();
+        1 + self.line_ends.get_or_init(ends).partition_point(|end| *end < offset)
     }
 }
 
