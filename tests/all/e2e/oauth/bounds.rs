@@ -59,7 +59,7 @@ fn a_form_that_is_too_long_or_is_none_is_refused_before_it_is_read() {
         );
         assert_eq!((query.status, world.node.logged(&query).reason), (400, Some(Reason::OauthRequestInvalid)));
         let chunk = "x".repeat(33_000);
-        let chunked = format!("Content-Type: {FORM}\r\nTransfer-Encoding: chunked\r\n\r\n80e8\r\n{chunk}\r\n");
+        let chunked = format!("Content-Type: {FORM}\r\nTransfer-Encoding: chunked\r\n\r\n80e8\r\n{chunk}");
         let unending = head_alone(&world, path, &chunked);
         assert_eq!((unending.status, world.node.logged(&unending).reason), (413, Some(Reason::RequestBodyTooLarge)));
     }
