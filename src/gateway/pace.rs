@@ -3,10 +3,11 @@
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use http::{HeaderMap, Version, header};
+use http::{HeaderMap, Version};
 use tokio::time::Instant;
 
 use super::Limits;
+use super::answer::grpc::Dialect;
 use super::ledger::Ledger;
 
 /// The average pace of a body, over the time that it was waited for.
@@ -24,11 +25,10 @@ pub(super) struct Pace {
 
 impl Pace {
     pub fn new(limits: &Limits, headers: &HeaderMap, version: Version) -> Self {
-        let of = headers.get(header::CONTENT_TYPE).map_or(&b""[..], |value| value.as_bytes());
         Self {
             least: limits.body_rate,
             grace: limits.body_grace,
-            is_grpc: of.get(..16).is_some_and(|start| start.eq_ignore_ascii_case(b"application/grpc")),
+            is_grpc: Dialect::of(headers).is_some(),
             is_http2: version == Version::HTTP_2,
             waited: Duration::ZERO,
             waits_since: None,
